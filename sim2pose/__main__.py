@@ -1,0 +1,42 @@
+"""``sim2pose``: the command line. Commands import what they need when they run, so ``--help`` stays instant."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from .commands import bench, data, demo, doctor, evaluate, models, render, train
+from .config import UserError
+
+app = typer.Typer(
+    name="sim2pose",
+    help="Train pose models on synthetic people and make them work on real ones.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("render")(render.render)
+app.add_typer(data.app, name="data")
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(models.app, name="models")
+app.command("bench")(bench.bench)
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one sentence on stderr and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""``sim2pose models list|show|register|evaluate|promote``: the registry of checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..config import Config, load_config
+from . import split, table, write_json
+
+app = typer.Typer(no_args_is_help=True, help="Registered models: versions, their figures, candidate and champion.")
+
+
+class RegistryConfig(Config):
+    """Where the registry is, and what decides.
+
+    Attributes:
+        uri: MLflow tracking URI; by default the database that training writes under ``runs/``.
+        name: of the registered model; in ``evaluate`` of the data set instead, see ``data``.
+        data: name under which figures are kept, such as ``target``.
+        on: data set whose figures decide a promotion.
+        metric: the figure that decides.
+    """
+
+    uri: str | None = None
+    name: str = "sim2pose-keypoints"
+    data: str = "target"
+    on: str | None = None
+    metric: str = "AP"
+
+
+def _resolve(overrides: list[str]) -> tuple[str, RegistryConfig]:
+    from ..trainers.tracking import default_uri
+
+    config = load_config(RegistryConfig, None, overrides)
+    return config.uri or default_uri(Path("runs")), config
+
+
+@app.command("list")
+def list_models(
+    items: Annotated[list[str] | None, typer.Argument(metavar="[uri=URI]")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the list to this file")] = None,
+) -> None:
+    """All versions with their aliases and figures."""
+    from ..cluster import registry
+
+    _, overrides = split(items or [], ())
+    uri, config = _resolve(overrides)
+    versions = registry.list_versions(uri)
+    rows = [(v.reference, " ".join(v.aliases), _figures(v.evaluation, config.metric), v.folder) for v in versions]
+    print(table(rows, ("version", "aliases", config.metric, "folder")) if rows else f"no models in {uri}")
+    write_json(json_file, [{"version": v.reference, "aliases": v.aliases, "evaluation": v.evaluation} for v in versions])
+
+
+@app.command("show")
+def show(items: Annotated[list[str], typer.Argument(metavar="NAME[@ALIAS_OR_VERSION]")]) -> None:
+    """One version: its folder, aliases, run and figures."""
+    from ..cluster import registry
+
+    (reference,), overrides = split(items, ("NAME",))
+    uri, _ = _resolve(overrides)
+    version = registry.get(uri, reference)
+    print(f"{version.reference}  {' '.join(version.aliases)}\nfolder {version.folder}\nrun    {version.run_id or '–'}")
+    for name, entry in version.evaluation.items():
+        print(f"\non {name} ({entry['data']})")
+        print(table([(k, v) for k, v in entry["metrics"].items() if not isinstance(v, dict | list)], ("figure", "value")))
+
+
+@app.command("register")
+def register(items: Annotated[list[str], typer.Argument(metavar="RUN key=value …")]) -> None:
+    """Register the model of a finished run, with the figures of its last evaluation, as the new candidate."""
+    from ..cluster.evaluations import register_run
+
+    (run,), overrides = split(items, ("RUN",))
+    uri, config = _resolve(overrides)
+    version = register_run(uri, Path(run), name=config.name)
+    print(f"{version.reference} is candidate\nfolder {version.folder}")
+
+
+@app.command("evaluate")
+def evaluate(items: Annotated[list[str], typer.Argument(metavar="NAME@VERSION DATA [data=target]")]) -> None:
+    """Measure a registered version on a frames folder and keep the figures with it."""
+    from ..cluster.evaluations import evaluate_version
+
+    (reference, folder), overrides = split(items, ("NAME@VERSION", "DATA"))
+    uri, config = _resolve(overrides)
+    version = evaluate_version(uri, reference, Path(folder), config.data)
+    print(f"{version.reference}: {_figures(version.evaluation, config.metric)}")
+
+
+@app.command("promote")
+def promote(items: Annotated[list[str], typer.Argument(metavar="NAME[@VERSION] [on=target metric=AP]")]) -> None:
+    """Make a version (the candidate by default) champion, if it measures better than the present one."""
+    from ..cluster import registry
+
+    (reference,), overrides = split(items, ("NAME",))
+    uri, config = _resolve(overrides)
+    decision = registry.promote(uri, registry.get(uri, reference), on=config.on, metric=config.metric)
+    print(decision.reason)
+    if not decision.promoted:
+        raise typer.Exit(1)
+
+
+def _figures(evaluation: dict[str, dict[str, Any]], metric: str) -> str:
+    values = {name: entry["metrics"].get(metric) for name, entry in evaluation.items()}
+    return ", ".join(f"{name} {value:.3f}" for name, value in values.items() if value is not None)

@@ -1,0 +1,30 @@
+"""``sim2pose render PRESET key=value …``: labelled frames to Parquet shards."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..config import dump_yaml, load_config
+from . import split
+
+
+def render(
+    items: Annotated[list[str], typer.Argument(metavar="PRESET key=value …", help="infant frames=2000 out=DIR workers=2")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the resolved config and stop")] = False,
+) -> None:
+    """Render labelled frames with a farm of Ray actors (workers=0: in this process).
+
+    A folder that was left half written is finished where it stopped; a finished one is left as it is.
+    """
+    from ..render_farm.config import RenderConfig
+
+    (preset,), overrides = split(items, ("PRESET",))
+    config = load_config(RenderConfig, preset, overrides)
+    if dry_run:
+        print(dump_yaml(config), end="")
+        return
+    from ..render_farm.farm import render as run
+
+    run(config)

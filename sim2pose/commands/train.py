@@ -1,0 +1,33 @@
+"""``sim2pose train PRESET key=value …``: one recipe, one run folder."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..config import dump_yaml, load_config
+from . import split
+
+
+def train(
+    items: Annotated[
+        list[str], typer.Argument(metavar="PRESET key=value …", help="infant_hrnet_w48 data.source=DIR optim.lr=1e-4")
+    ],
+    resume: Annotated[bool, typer.Option("--resume", help="go on with a run of this name from its newest checkpoint")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the resolved config and stop")] = False,
+) -> None:
+    """Train a pose network, adversarially where the preset says so; ends with an evaluation and report.html."""
+    from ..trainers.config import TrainConfig
+
+    (preset,), overrides = split(items, ("PRESET",))
+    config = load_config(TrainConfig, preset, overrides)
+    if dry_run:
+        print(dump_yaml(config), end="")
+        return
+    from ..trainers.report import write_run_report
+    from ..trainers.runtimes import train as run
+
+    result = run(config, resume=resume)
+    report = write_run_report(result.run_dir)
+    print(f"run      {result.run_dir}\nreport   {report}\nnext     sim2pose evaluate {result.run_dir} DATA")

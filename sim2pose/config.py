@@ -1,0 +1,181 @@
+"""Typed configuration: a preset by name or path, then ``key.sub=value`` overrides, checked as one model.
+
+Every recipe is a pydantic model derived from :class:`Config`. Presets are YAML files in ``configs/``; a preset may name
+another one under ``base:`` whose values it refines (one level, no other magic). The resolved config is saved with a run.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+PRESETS = Path(__file__).parent / "configs"
+
+
+class UserError(ValueError):
+    """A mistake of the caller, in one sentence: what is wrong, where, and what to do. The command line exits with 2."""
+
+
+class Config(BaseModel):
+    """Base of all configs: immutable, unknown keys refused, paths and numbers parsed from text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+C = TypeVar("C", bound=Config)
+
+
+class _Loader(yaml.SafeLoader):
+    """``yaml.safe_load`` that reads ``1e-3`` as a number (YAML 1.1 asks for a dot and a sign; users do not)."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+0123456789."),
+)
+
+
+def parse_yaml(text: str) -> Any:
+    """Parse YAML safely (no tags that build objects)."""
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader derives from SafeLoader
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """A hint that names the closest choices: `` (did you mean 'workers'?)``, or all of them where none is close."""
+    known = sorted(choices)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"known: {', '.join(known)}" if known else "none is known"
+
+
+def preset_path(preset: str, root: Path = PRESETS) -> Path:
+    """Find a preset by name in ``configs/`` or by path.
+
+    Raises:
+        UserError: if there is no such preset; names the nearest.
+    """
+    if preset.endswith((".yaml", ".yml")) or "/" in preset:
+        path = Path(preset)
+        if not path.is_file():
+            raise UserError(f"no preset file at {path}")
+        return path
+    path = root / f"{preset}.yaml"
+    if not path.is_file():
+        raise UserError(f"unknown preset '{preset}': {nearest(preset, (p.stem for p in root.glob('*.yaml')))}")
+    return path
+
+
+def read_preset(preset: str, root: Path = PRESETS) -> dict[str, Any]:
+    """Read a preset as a plain dict, its ``base`` merged beneath it.
+
+    Raises:
+        UserError: if the file is not YAML or not a mapping.
+    """
+    path = preset_path(preset, root)
+    try:
+        values = parse_yaml(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} must hold 'key: value' pairs, found a {type(values).__name__}")
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    return merge(read_preset(base, root), values)
+
+
+def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge two nested dicts; values of ``over`` win, mappings are merged key by key."""
+    merged = dict(under)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
+    """Turn ``["optim.lr=1e-4", "frames=200"]`` into a nested dict; values are read as YAML.
+
+    Raises:
+        UserError: for an item without ``=``, or a value that is not YAML.
+    """
+    result: dict[str, Any] = {}
+    for item in items:
+        key, sign, text = item.partition("=")
+        if not sign or not key:
+            raise UserError(f"'{item}' is not of the form key=value")
+        try:
+            value = parse_yaml(text) if text else ""
+        except yaml.YAMLError:
+            value = text  # a plain string with YAML signs in it, such as a URI
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        result = merge(result, value)
+    return result
+
+
+def load_config(cls: type[C], preset: str | None = None, overrides: Sequence[str] | Mapping[str, Any] = ()) -> C:
+    """Resolve a config: preset (name or path, or none), then overrides (``key=value`` items or a nested dict).
+
+    Raises:
+        UserError: for an unknown preset or key (nearest named) or a value of the wrong kind (key, reason).
+    """
+    values = read_preset(preset) if preset else {}
+    over = dict(overrides) if isinstance(overrides, Mapping) else parse_overrides(overrides)
+    return validate(cls, merge(values, over))
+
+
+def validate(cls: type[C], values: Mapping[str, Any]) -> C:
+    """Build the config model, turning pydantic's report into one sentence that names the key."""
+    try:
+        return cls.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = [str(part) for part in first["loc"]]
+        key = ".".join(where)
+        if first["type"] == "extra_forbidden":
+            hint = nearest(where[-1], _fields_at(cls, where[:-1]))
+            raise UserError(f"unknown key '{key}': {hint}") from None
+        if first["type"] == "missing":
+            raise UserError(f"'{key}' must be given: {key}=VALUE") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        given = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
+        raise UserError(f"{key or cls.__name__}: {reason}{given}") from None
+
+
+def _fields_at(cls: type[BaseModel], where: Sequence[str]) -> list[str]:
+    """Field names of the model reached by walking ``where`` from ``cls`` (through Optional and unions)."""
+    model: Any = cls
+    for part in where:
+        field = model.model_fields.get(part)
+        if field is None:
+            continue
+        kinds = [field.annotation]
+        if isinstance(field.annotation, types.UnionType) or typing.get_origin(field.annotation) is typing.Union:
+            kinds = list(typing.get_args(field.annotation))
+        model = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), model)
+    return list(model.model_fields)
+
+
+def config_hash(config: BaseModel | Mapping[str, Any]) -> str:
+    """First 16 hex digits of the SHA-256 of the config as canonical JSON: equal configs, equal hash."""
+    values = config.model_dump(mode="json") if isinstance(config, BaseModel) else dict(config)
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def dump_yaml(config: BaseModel) -> str:
+    """The resolved config as YAML, keys in the order of the model."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
