@@ -7,6 +7,7 @@ version only after a measured comparison on the same data.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -50,10 +51,7 @@ def _client(uri: str) -> Any:
 def register(
     uri: str, model: Path, evaluation: dict[str, dict[str, Any]], name: str = DEFAULT_NAME, run_id: str | None = None
 ) -> Version:
-    """Register a model folder as a new version, with alias ``candidate``.
-
-    The folder is copied beside the tracking database's run folder before it is named in the registry, so that a later
-    training run cannot change what a version holds.
+    """Register a model folder (see :func:`store_model`) as a new version, with alias ``candidate``.
 
     Raises:
         UserError: if the folder is no model folder, or the evaluation is empty.
@@ -77,15 +75,26 @@ def register(
     return get(uri, f"{name}@{created.version}")
 
 
-def store_model(model: Path, store: Path, label: str) -> Path:
-    """Copy a model folder into the registry's store, under a name of its own; whole or not at all."""
+def store_model(model: Path, store: Path) -> Path:
+    """Copy a model folder into the store, under the hash of its content; whole or not at all.
+
+    A later run can thus not change what a version holds, and the same model is stored once.
+    """
+    label = file_hash(model / "model.safetensors", model / "model.json")
     target, aside = store / label, store / f".{label}.partial"
-    if target.exists():
-        raise UserError(f"{target} exists already: registered models are never overwritten")
-    shutil.rmtree(aside, ignore_errors=True)
-    shutil.copytree(model, aside)
-    aside.rename(target)
+    if not target.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.copytree(model, aside)
+        aside.rename(target)
     return target
+
+
+def file_hash(*files: Path) -> str:
+    """First 16 hex digits of the SHA-256 of the files' bytes, one after another."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def get(uri: str, reference: str) -> Version:
@@ -167,7 +176,7 @@ def promote(uri: str, version: Version, on: str | None = None, metric: str = "AP
         if not same:
             raise UserError(
                 f"{version.reference} and the champion {champion.reference} were measured on different '{on}' data: "
-                f"evaluate both on one folder first (sim2pose models evaluate NAME@VERSION DATA name={on})"
+                f"evaluate both on one folder first (sim2pose models evaluate NAME@VERSION DATA data={on})"
             )
         if score <= standing:
             return Decision(

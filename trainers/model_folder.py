@@ -14,13 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .. import __version__
-from ..config import Config, UserError, validate
+from ..config import Config, UserError, config_hash, load_config, validate
+from ..datasets.persons import PersonDataset
+from ..datasets.shards import FramesFolder
 from ..models.bodies.joints import joint_set
+from ..models.keypoints.base import HeatmapNetwork
 from ..models.keypoints.networks import build_network
+from ..models.keypoints.weights import load_weights
+from . import checkpoints
+from .config import TrainConfig
+from .evaluation import mean_pose
+from .keypoints import find_weights
 
 WEIGHTS, SPEC, EXPORT = "model.safetensors", "model.json", "model.pt2"
 
@@ -29,22 +37,23 @@ class ModelSpec(Config):
     """Everything needed to rebuild and use a network.
 
     Attributes:
-        network: name in ``models.keypoints.networks.NETWORKS``; ``options`` are its arguments.
+        network: name in ``models.keypoints.networks.NETWORKS``; ``args`` are its arguments.
         joint_set: names and order of the keypoints that come out.
         input: crop (width, height) in pixels.
         mean_pose: mean training keypoints J×2 in units of the box (0 = left/top edge, 1 = right/bottom), for the baseline
             that stands beside every figure; None if the training data had no labels.
         trained_on: data set name to manifest hash.
-        config_hash: of the training config.
+        config_hash: of the training config; checkpoint: the step folder the weights come from.
     """
 
     network: str
-    options: dict[str, Any] = {}
+    args: dict[str, Any] = {}
     joint_set: str = "coco17"
     input: tuple[int, int]
     mean_pose: list[tuple[float, float]] | None = None
     trained_on: dict[str, str] = {}
     config_hash: str = ""
+    checkpoint: str = ""
     code_version: str = __version__
 
 
@@ -57,8 +66,8 @@ def save_model(folder: Path, network: nn.Module, spec: ModelSpec) -> Path:
     return folder
 
 
-def load_model(path: str | Path, device: str = "cpu") -> tuple[nn.Module, ModelSpec]:
-    """Load a model folder, or the model of a run folder, in eval mode.
+def load_model(path: str | Path, device: str = "cpu") -> tuple[HeatmapNetwork, ModelSpec]:
+    """Load a model folder, or the model of a run folder (made from its best checkpoint), in eval mode.
 
     Raises:
         UserError: if neither is there, or the weights do not fit the spec.
@@ -69,24 +78,62 @@ def load_model(path: str | Path, device: str = "cpu") -> tuple[nn.Module, ModelS
     except json.JSONDecodeError as error:
         raise UserError(f"{folder / SPEC} is not JSON: {error}") from error
     spec = validate(ModelSpec, values)
-    network = build_network(spec.network, joints=joint_set(spec.joint_set).count, **spec.options)
-    missing, unexpected = network.load_state_dict(load_file(folder / WEIGHTS), strict=False)
-    if missing or unexpected:
-        raise UserError(
-            f"{folder / WEIGHTS} does not fit {spec.network}: {len(missing)} tensors missing, {len(unexpected)} unexpected, "
-            f"first {(missing or unexpected)[0]}"
-        )
+    network = build_network(spec.network, joint_set(spec.joint_set).count, **spec.args)
+    load_weights(network, folder / WEIGHTS)
     return network.to(device).eval(), spec
 
 
 def find_model(path: Path) -> Path:
-    """The model folder that ``path`` is or, for a run folder, holds as ``model/``."""
-    for folder in (path, path / "model"):
-        if (folder / SPEC).is_file() and (folder / WEIGHTS).is_file():
-            return folder
+    """The model folder that ``path`` is; of a run folder its ``model/``, made if it is not there or not up to date."""
+    if (path / SPEC).is_file() and (path / WEIGHTS).is_file():
+        return path
     if not path.exists():
         raise UserError(f"no model at {path}: name a run folder, a model folder or a registered NAME@VERSION")
-    raise UserError(f"{path} holds no {SPEC} and {WEIGHTS}: its run may not have finished (sim2pose train … --resume)")
+    if not (path / "config.yaml").is_file():
+        raise UserError(f"{path} is neither a model folder ({SPEC}, {WEIGHTS}) nor a run folder (config.yaml)")
+    return model_of_run(path)
+
+
+def model_of_run(run_dir: Path, which: str = "best") -> Path:
+    """Write ``<run>/model`` from the run's best or last checkpoint, averaged weights where there are any.
+
+    Raises:
+        UserError: if the run has no whole checkpoint yet.
+    """
+    cfg = load_config(TrainConfig, str(run_dir / "config.yaml"))
+    checkpoint = checkpoints.best_checkpoint(run_dir) if which == "best" else newest_folder(run_dir)
+    if checkpoint is None:
+        raise UserError(f"{run_dir} has no checkpoint yet: go on with it (sim2pose train … --resume)")
+    folder = run_dir / "model"
+    label = f"{checkpoint.name}"
+    if (folder / SPEC).is_file() and json.loads((folder / SPEC).read_text(encoding="utf-8"))["checkpoint"] == label:
+        return folder
+    sources = [FramesFolder.open(path) for path in cfg.data.source]
+    people = PersonDataset(sources, domain=1)
+    network = build_network(cfg.model.network, people.joint_set.count, **cfg.model.args)
+    load_weights(network, find_weights(checkpoint))
+    spec = ModelSpec(
+        network=cfg.model.network,
+        args=cfg.model.args,
+        joint_set=people.joint_set.name,
+        input=cfg.data.input,
+        mean_pose=[(float(x), float(y)) for x, y in mean_pose(people.bbox, people.keypoints)],
+        trained_on={folder.path.name: data_hash(folder) for folder in sources},
+        config_hash=config_hash(cfg),
+        checkpoint=label,
+    )
+    return save_model(folder, network, spec)
+
+
+def newest_folder(run_dir: Path) -> Path | None:
+    """Folder of the newest whole checkpoint of a run, or None."""
+    newest = checkpoints.newest(run_dir / "checkpoints")
+    return None if newest is None else newest.path
+
+
+def data_hash(folder: FramesFolder) -> str:
+    """Short hash of a frames folder's content, from the SHA-256 of its shards."""
+    return config_hash({"shards": [shard.sha256 for shard in folder.shards]})
 
 
 class _Heatmaps(nn.Module):

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+from pydantic import Field
 
-from ..config import UserError, load_config, nearest
+from ..config import Config, UserError, load_config, nearest
 from . import split, write_json
+
+class ImportConfig(Config):
+    """What an import may be told."""
+
+    domain: str = Field("real", description="name of the domain column")
+    joint_set: str = Field("coco17", description="joints that the annotations have")
+    on_bad: Literal["refuse", "skip"] = Field("refuse", description="stop at the first defect, or skip, count and name it")
+    need_keypoints: bool = Field(True, description="false also takes annotations that only have a box")
+    licence: str = Field("", description="note on what may be done with the pictures")
+    shard_frames: int = Field(256, ge=1)
+
+
+class ExportConfig(Config):
+    """What an export may be told."""
+
+    images: bool = Field(True, description="write the pictures too")
+
 
 app = typer.Typer(no_args_is_help=True, help="Import, export and inspect data sets.")
 
@@ -18,13 +36,13 @@ def import_data(
     items: Annotated[list[str], typer.Argument(metavar="coco JSON IMAGES OUT key=value …")],
 ) -> None:
     """Import a real data set: writes the frames schema that the farm writes, losing nothing."""
-    from ..datasets.coco import ImportConfig, import_coco
+    from ..datasets.coco import import_coco
 
     (kind, json_file, images, out), overrides = split(items, ("coco", "JSON", "IMAGES", "OUT"))
     _coco_only(kind)
-    report = import_coco(Path(json_file), Path(images), Path(out), load_config(ImportConfig, None, overrides))
-    for line in report.lines():
-        print(line)
+    options = load_config(ImportConfig, None, overrides)
+    print(import_coco(json_file, images, out, **options.model_dump()).summary())
+    print(f"wrote {out}")
 
 
 @app.command("export")
@@ -36,10 +54,9 @@ def export_data(
 
     (kind, folder, out), overrides = split(items, ("coco", "DIR", "OUT"))
     _coco_only(kind)
-    if overrides:
-        raise UserError(f"'{overrides[0]}': export takes no options")
-    path = export_coco(Path(folder), Path(out))
-    print(f"wrote {path}")
+    options = load_config(ExportConfig, None, overrides)
+    coco = export_coco(folder, out, write_images=options.images)
+    print(f"wrote {Path(out) / 'annotations.json'}: {len(coco['images'])} images, {len(coco['annotations'])} annotations")
 
 
 @app.command("inspect")

@@ -1,0 +1,1 @@
+"""Heatmap keypoint networks: networks, heatmap coding, losses, domain classifiers, published weights."""

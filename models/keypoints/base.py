@@ -1,0 +1,41 @@
+"""What all heatmap networks share: their outputs, their input normalisation, and children that stay frozen."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+# ImageNet statistics of RGB in [0, 1], which every published pose network was trained with.
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class HeatmapNetwork(nn.Module):
+    """A network whose forward gives ``(feature (b, c, h', w'), heatmaps (b, joints, h, w))`` from ``(b, 3, H, W)``.
+
+    Attributes:
+        feature_channels: c, of the last map before the head, where a domain classifier attaches.
+        stride: the input's sides must be multiples of it.
+        frozen: names of children that stay in eval mode whatever :meth:`train` says (see ``weights.freeze``).
+    """
+
+    def __init__(self, feature_channels: int, stride: int) -> None:
+        super().__init__()
+        self.feature_channels = feature_channels
+        self.stride = stride
+        self.frozen: tuple[str, ...] = ()
+
+    def train(self, mode: bool = True) -> Self:
+        """As ``nn.Module.train``, but the children named in ``frozen`` keep eval mode and their BN statistics."""
+        super().train(mode)
+        for name in self.frozen:
+            self.get_submodule(name).eval()
+        return self
+
+
+def normalise(images: Tensor) -> Tensor:
+    """RGB uint8 ``(b, 3, h, w)`` → float32 by ImageNet's mean and deviation, on the same device, memory format kept."""
+    mean = torch.tensor(_MEAN, device=images.device).view(1, 3, 1, 1)
+    std = torch.tensor(_STD, device=images.device).view(1, 3, 1, 1)
+    return images.float().div_(255).sub_(mean).div_(std)

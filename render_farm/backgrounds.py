@@ -1,0 +1,269 @@
+"""What lies beneath and behind the body: bedding, floors and rooms drawn from noise, or a folder of pictures.
+
+Surfaces and rooms are pools of a job: entry j is a pure function of (seed, j), so any worker draws the same one. They
+are drawn at first use and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import UserError
+from .config import BackgroundConfig
+from .patterns import Bytes, Singles, creases, draw_colour, draw_palette, finish, noise, slope_shade, tile, weave
+from .poses import choose
+from .scene import Camera
+
+_SURFACE_STREAM, _ROOM_STREAM = 101, 102
+PHOTO_SIDE = 512
+"""Pictures of a folder are kept at this size at most."""
+PHOTO_POOL = 256
+"""Of larger folders a job uses this many pictures, chosen by its seed."""
+_PICTURES = (".jpg", ".jpeg", ".png")
+
+
+@dataclass(frozen=True)
+class SurfaceLook:
+    """One piece of bedding or floor: seamless texture (s, s, 3) uint8 sRGB, and metres one repetition spans."""
+
+    kind: str
+    texture: Bytes
+    tile: float
+
+
+def _cloth_print(rng: np.random.Generator, config: BackgroundConfig, size: int, repeats: int) -> Singles:
+    """Lab picture (size, size, 3): a plain or printed cloth, the print repeated over the texture."""
+    colours = draw_palette(rng, config.lightness, config.chroma)
+    kinds = ("stripes", "dots", "checks", "stars", "hearts", "heather")
+    kind = kinds[int(rng.integers(len(kinds)))] if rng.random() < config.print_share else "plain"
+    colours[1:] = colours[0] + rng.uniform(0.45, 1.0) * (colours[1:] - colours[0])
+    small = tile(rng, kind, colours, max(64, size // repeats))
+    return np.tile(small, (repeats, repeats, 1))[:size, :size]
+
+
+def _sheet(rng: np.random.Generator, config: BackgroundConfig, size: int) -> SurfaceLook:
+    span = rng.uniform(0.7, 1.3)
+    height = creases(rng, size, rng.uniform(1.5, 4.0)) + 0.5 * noise(rng, size, rng.uniform(3, 7))
+    shade = slope_shade(height, 0.30 * rng.uniform(*config.folds), rng.uniform(0, 2 * np.pi))
+    picture = _cloth_print(rng, config, size, int(rng.choice([4, 8, 8])))
+    return SurfaceLook("sheet", finish(picture, shade * weave(rng, size, 0.02)), span)
+
+
+def _quilt(rng: np.random.Generator, config: BackgroundConfig, size: int) -> SurfaceLook:
+    span, cells = rng.uniform(0.7, 1.1), int(rng.integers(4, 9))
+    y, x = np.mgrid[0:size, 0:size] / size * cells
+    if rng.random() < 0.6:
+        x, y = x + y, x - y  # diamonds
+    puff = (np.abs(np.sin(np.pi * x)) * np.abs(np.sin(np.pi * y))).astype(np.float32) ** 0.4
+    shade = slope_shade(puff + 0.05 * noise(rng, size, 12), 0.25, rng.uniform(0, 2 * np.pi)) * (0.80 + 0.22 * puff)
+    if rng.random() < 0.35:  # patchwork
+        index = (np.floor(x).astype(int) * 7 + np.floor(y).astype(int) * 3) % 4
+        colours = np.stack([draw_colour(rng, config.lightness, config.chroma) for _ in range(4)])
+        picture = colours[index]
+    else:
+        picture = _cloth_print(rng, config, size, 8)
+    return SurfaceLook("quilt", finish(picture, shade * weave(rng, size, 0.02)), span)
+
+
+def _muslin(rng: np.random.Generator, config: BackgroundConfig, size: int) -> SurfaceLook:
+    height = noise(rng, size, size / 14) + 0.8 * creases(rng, size, rng.uniform(2, 5)) + 0.7 * noise(rng, size, 9)
+    shade = slope_shade(height, 0.11, rng.uniform(0, 2 * np.pi)) * weave(rng, size, 0.03)
+    return SurfaceLook("muslin", finish(_cloth_print(rng, config, size, 4), shade), rng.uniform(0.6, 1.0))
+
+
+def _towel(rng: np.random.Generator, config: BackgroundConfig, size: int) -> SurfaceLook:
+    colours = draw_palette(rng, config.lightness, config.chroma)
+    kind = "stripes" if rng.random() < 0.3 else "plain"
+    picture = tile(rng, kind, colours, size)
+    shade = 1 + 0.10 * noise(rng, size, size / 5) + 0.05 * creases(rng, size, 3)
+    return SurfaceLook("towel", finish(picture, shade), rng.uniform(0.6, 1.0))
+
+
+def _carpet(rng: np.random.Generator, config: BackgroundConfig, size: int) -> SurfaceLook:
+    colours = draw_palette(rng, config.lightness, config.chroma)
+    if rng.random() < 0.3:
+        picture = tile(rng, "blocks" if rng.random() < 0.5 else "checks", colours, size)
+    else:
+        picture = np.broadcast_to(colours[0], (size, size, 3)) + 2.5 * noise(rng, size, 6)[..., None]
+    shade = 1 + rng.uniform(0.08, 0.2) * noise(rng, size, size / rng.uniform(4, 9)) + 0.05 * noise(rng, size, 5)
+    return SurfaceLook("carpet", finish(picture.astype(np.float32), shade), rng.uniform(0.5, 1.2))
+
+
+def _wood(rng: np.random.Generator, config: BackgroundConfig, size: int) -> SurfaceLook:
+    planks = int(rng.integers(4, 9))
+    base = np.array([rng.uniform(38, 82), rng.uniform(3, 13), rng.uniform(12, 30)], np.float32)
+    picture = np.empty((size, size, 3), np.float32)
+    edges = np.linspace(0, size, planks + 1).astype(int)
+    grain = noise(rng, size, size / 7, aspect=22.0) + 0.7 * noise(rng, size, 12, aspect=10.0)
+    shade = 1 + 0.10 * grain
+    for left, right in zip(edges[:-1], edges[1:], strict=True):
+        joint = int(rng.integers(size))
+        for part in (slice(0, joint), slice(joint, size)):
+            picture[part, left:right] = base + rng.normal(0, (4, 1, 2.0))
+        shade[max(0, joint - 1) : joint + 1, left:right] *= 0.6
+        shade[:, left : left + 2] *= 0.62
+    return SurfaceLook("wood", finish(picture, shade), planks * rng.uniform(0.07, 0.16))
+
+
+def _tiles(rng: np.random.Generator, config: BackgroundConfig, size: int) -> SurfaceLook:
+    """Foam play mat: squares of a few colours with dark joints."""
+    cells = 4
+    pitch = size // cells
+    colours = np.stack([draw_colour(rng, config.lightness, (config.chroma[0], config.chroma[1] * 1.5)) for _ in range(3)])
+    picture = np.empty((size, size, 3), np.float32)
+    order = rng.permutation(np.arange(cells * cells) % int(rng.integers(2, 4))).reshape(cells, cells)
+    if rng.random() < 0.5:
+        order = np.add.outer(np.arange(cells), np.arange(cells)) % 2
+    for row in range(cells):
+        for column in range(cells):
+            area = np.s_[row * pitch : (row + 1) * pitch, column * pitch : (column + 1) * pitch]
+            picture[area] = colours[order[row, column]]
+    shade = 1 + 0.03 * noise(rng, size, size / 6)
+    wobble = np.round(2.5 * np.sign(np.sin(np.arange(size) / size * 2 * np.pi * cells * 4))).astype(int)
+    for line in range(0, size, pitch):
+        shade[np.arange(size), (line + wobble) % size] *= 0.72
+        shade[(line + wobble) % size, np.arange(size)] *= 0.72
+    return SurfaceLook("tiles", finish(picture, shade), rng.uniform(0.9, 1.6))
+
+
+_DRAW: dict[str, Callable[[np.random.Generator, BackgroundConfig, int], SurfaceLook]] = {
+    "sheet": _sheet, "quilt": _quilt, "muslin": _muslin, "towel": _towel, "carpet": _carpet, "wood": _wood,
+    "tiles": _tiles,
+}  # fmt: skip
+
+
+def draw_room(rng: np.random.Generator, size: int = 96) -> Bytes:
+    """A blurred room (size, size, 3) uint8 sRGB: wall above, floor below, furniture, perhaps a window."""
+    wall, floor = draw_colour(rng, (45, 92), (0, 22)), draw_colour(rng, (25, 75), (0, 26))
+    picture = np.empty((size, size, 3), np.float32)
+    horizon = int(size * rng.uniform(0.25, 0.7))
+    picture[:horizon], picture[horizon:] = wall, floor
+    for _ in range(int(rng.integers(2, 7))):
+        width, height = (rng.uniform(0.08, 0.45, 2) * size).astype(int)
+        x, bottom = int(rng.uniform(-0.1, 0.95) * size), horizon + int(rng.uniform(-0.05, 0.25) * size)
+        colour = draw_colour(rng, (12, 88), (0, 40))
+        cv2.rectangle(picture, (x, bottom - height), (x + width, bottom), colour.tolist(), -1)
+    if rng.random() < 0.35:
+        x, y = int(rng.uniform(0, 0.8) * size), int(rng.uniform(0, 0.25) * size)
+        cv2.rectangle(picture, (x, y), (x + size // 4, y + size // 4), (98.0, 0.0, -2.0), -1)
+    picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.8, 3.0))
+    return finish(picture, 1 + 0.12 * noise(rng, size, 2) + 0.02 * noise(rng, size, 30))
+
+
+class Pictures:
+    """A folder of backdrops: photographs, cropped at random, and panoramas, seen through the scene's camera.
+
+    Args:
+        folder: holds .jpg, .jpeg, .png or .hdr files (not searched further down).
+        seed: chooses which pictures a job uses where there are more than :data:`PHOTO_POOL`.
+
+    Raises:
+        UserError: if the folder is missing or holds no such file.
+    """
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        if not folder.is_dir():
+            raise UserError(f"backgrounds: there is no folder {folder}; give one with .jpg, .png or .hdr files")
+        files = sorted(p for p in folder.iterdir() if p.suffix.lower() in (*_PICTURES, ".hdr") and p.is_file())
+        if not files:
+            raise UserError(f"backgrounds: no .jpg, .png or .hdr file lies in {folder}")
+        if len(files) > PHOTO_POOL:
+            kept = np.random.default_rng([seed, _ROOM_STREAM]).permutation(len(files))[:PHOTO_POOL]
+            files = [files[i] for i in np.sort(kept)]
+        self.files = files
+        self._read: dict[int, NDArray] = {}
+
+    def _load(self, index: int) -> NDArray:
+        """The picture, RGB: uint8 for photographs, float32 linear light with median 1 for panoramas.
+
+        Raises:
+            UserError: naming a file that cannot be read.
+        """
+        if index not in self._read:
+            path = self.files[index]
+            panorama = path.suffix.lower() == ".hdr"
+            picture = cv2.imread(str(path), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR if panorama else cv2.IMREAD_COLOR)
+            if picture is None or min(picture.shape[:2]) < 8:
+                raise UserError(f"backgrounds: {path} cannot be read as a picture; mend or remove it")
+            limit = 2048 if panorama else PHOTO_SIDE
+            scale = limit / max(picture.shape[:2])
+            if scale < 1:
+                picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            picture = np.ascontiguousarray(picture[..., ::-1])
+            if panorama:
+                luminance = picture @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+                picture = (picture / max(float(np.median(luminance)), 1e-6)).astype(np.float32)
+            self._read[index] = picture
+        return self._read[index]
+
+    def backdrop(self, rng: np.random.Generator, camera: Camera) -> Bytes:
+        """A backdrop (h, w, 3) uint8 sRGB for this camera."""
+        index, turn, x, y, zoom = int(rng.integers(len(self.files))), *rng.random(4)
+        picture = self._load(index)
+        if picture.dtype == np.float32:
+            return look_into(picture, camera, 2 * np.pi * turn, 0.10 * 2.0 ** (1.5 * zoom))
+        aspect = camera.width / camera.height
+        rows, columns = picture.shape[:2]
+        height = min(rows, columns / aspect) * (0.55 + 0.45 * zoom)
+        width = height * aspect
+        top, left = int(y * (rows - height)), int(x * (columns - width))
+        crop = picture[top : top + max(1, int(height)), left : left + max(1, int(width))]
+        if turn < 0.5:
+            crop = crop[:, ::-1]
+        return cv2.resize(crop, (camera.width, camera.height), interpolation=cv2.INTER_LINEAR)
+
+
+def look_into(panorama: Singles, camera: Camera, yaw: float, exposure: float) -> Bytes:
+    """What a camera sees of an equirectangular panorama, turned by ``yaw`` (radians) about Y, half its resolution.
+
+    Args:
+        panorama: (h, 2h, 3) float32 linear light, top row = zenith, the middle column faces -Z.
+        exposure: factor before the tone curve x / (1 + x) (Reinhard 2002), which 1/(1+x) keeps below white.
+
+    Returns:
+        (height // 2, width // 2, 3) uint8 sRGB.
+    """
+    width, height = max(1, camera.width // 2), max(1, camera.height // 2)
+    x = (2 * np.arange(width) + 0.5 - camera.K[0, 2]) / camera.K[0, 0]
+    y = (2 * np.arange(height) + 0.5 - camera.K[1, 2]) / camera.K[1, 1]
+    turn = camera.R.T
+    rays = [
+        (turn[k, 0] * x[None] + turn[k, 1] * y[:, None] + turn[k, 2]).astype(np.float32) for k in range(3)
+    ]
+    rows, columns = panorama.shape[:2]
+    longitude = np.arctan2(rays[0], -rays[2]) + np.float32(yaw)
+    latitude = np.arctan2(rays[1], np.hypot(rays[0], rays[2]))
+    across = ((longitude / (2 * np.pi) + 0.5) % 1.0 * columns - 0.5).astype(np.float32)
+    down = ((0.5 - latitude / np.pi) * rows - 0.5).astype(np.float32)
+    light = cv2.remap(panorama, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP) * exposure * 2.2
+    return np.round(255 * (light / (1 + light)) ** (1 / 2.2)).astype(np.uint8)
+
+
+class Backgrounds:
+    """Pools of surfaces and rooms of one job, and the folder's pictures where one is given."""
+
+    def __init__(self, config: BackgroundConfig, seed: int) -> None:
+        self.config, self.seed = config, seed
+        self.pictures = Pictures(config.folder, seed) if config.folder is not None else None
+        self._surfaces: dict[int, SurfaceLook] = {}
+        self._rooms: dict[int, Bytes] = {}
+
+    def surface(self, index: int) -> SurfaceLook:
+        """Entry ``index`` of the pool of bedding and floors."""
+        if index not in self._surfaces:
+            rng = np.random.default_rng([self.seed, _SURFACE_STREAM, index])
+            kind = choose(rng, self.config.surfaces)
+            self._surfaces[index] = _DRAW[kind](rng, self.config, self.config.texture)
+        return self._surfaces[index]
+
+    def room(self, index: int) -> Bytes:
+        """Entry ``index`` of the pool of rooms."""
+        if index not in self._rooms:
+            self._rooms[index] = draw_room(np.random.default_rng([self.seed, _ROOM_STREAM, index]))
+        return self._rooms[index]

@@ -1,0 +1,128 @@
+"""The infant job: from a :class:`RenderConfig` to labelled frames of dressed infants.
+
+One frame: scene (sampler) → picture, depth and part ids (renderer) → labels → sensor and JPEG. All of it in one
+process; a block of 32 scenes shares one forward pass of the body model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+from importlib.metadata import version
+
+import numpy as np
+
+from ..config import UserError
+from ..datasets.frames import DatasetInfo, Frame, dataset_info
+from ..datasets.publish import Hooks
+from .config import BLOCK, RenderConfig
+from .job import FarmJob
+from .scene import Rendered, Scene
+
+JOINT_SET = "coco17"
+RUN_FIELDS = ("out", "frames", "workers", "deadline_s", "max_attempts")
+"""Fields of the config that change no frame; all others must agree for a folder to be continued."""
+
+
+class InfantFrames:
+    """Makes the frames of an infant job (a :class:`render_farm.job.FrameMaker`).
+
+    Args:
+        config: the job, its renderer named (not "auto").
+        device: of the renderer: "cuda" where the worker was given a GPU, else "cpu".
+    """
+
+    def __init__(self, config: RenderConfig, device: str = "cpu") -> None:
+        import torch
+
+        from ..models.bodies import load_body
+        from .renderers import make_renderer
+        from .sampling import SceneSampler
+
+        # One core a worker; and sums run in one order in every process, so that labels agree to the last bit.
+        self._threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        self._config = config
+        self._sampler = SceneSampler(config.scene, load_body(config.body), config.seed)
+        self._renderer = make_renderer(config.renderer, device)
+
+    def frames(self, start: int, stop: int) -> Iterator[Frame]:
+        """Frames start..stop-1; start must be a multiple of 32. A frame in which nobody is visible has no persons."""
+        assert start % BLOCK == 0, f"shards start at multiples of {BLOCK}, found {start}"
+        for first in range(start, stop, BLOCK):
+            for index, scene in zip(range(first, min(first + BLOCK, stop)), self._sampler.scenes(first), strict=False):
+                yield self._frame(index, scene, self._renderer.render(scene))
+
+    def _frame(self, index: int, scene: Scene, rendered: Rendered) -> Frame:
+        from .labels import encode_depth, encode_parts, label_person
+        from .sensor import apply_sensor
+
+        people = [label_person(scene, i, rendered) for i in range(len(scene.persons))]
+        return Frame(
+            frame_id=index,
+            image=apply_sensor(rendered.rgb, scene.sensor),
+            height=rendered.rgb.shape[0],
+            width=rendered.rgb.shape[1],
+            domain=self._config.domain,
+            camera=np.asarray(scene.camera.K, np.float32),
+            persons=[person for person in people if person is not None],
+            parts=encode_parts(rendered.parts) if self._config.parts else None,
+            depth=encode_depth(rendered.depth) if self._config.depth else None,
+            source=scene.source,
+        )
+
+    def close(self) -> None:
+        """Release the renderer and give torch its threads back."""
+        import torch
+
+        self._renderer.close()
+        torch.set_num_threads(self._threads)
+
+
+def infant_info(config: RenderConfig) -> DatasetInfo:
+    """The info that lies in every shard: all that determines the frames, as plain JSON values.
+
+    That is the config without the fields of the run, the version that draws, and a digest of the body, whose file may
+    change under its name.
+    """
+    from ..models.bodies import load_body
+
+    body = load_body(config.body)
+    digest = hashlib.sha256(body.template.tobytes() + body.weights.tobytes() + body.faces.tobytes()).hexdigest()[:16]
+    content = config.model_dump(mode="json", exclude=set(RUN_FIELDS))
+    content |= {"version": version("sim2pose"), "body_digest": digest}
+    return dataset_info(JOINT_SET, content, body.licence)
+
+
+def infant_job(config: RenderConfig, device: str = "cpu", hooks: Hooks | None = None) -> FarmJob:
+    """The job of a config; "auto" becomes the renderer that works here, so that all workers and a later run agree.
+
+    Raises:
+        UserError: if the renderer or the joint set cannot be had.
+    """
+    if config.renderer == "auto":
+        config = config.model_copy(update={"renderer": working_renderer()})
+    return FarmJob(
+        folder=config.out.absolute(),
+        frames=config.frames,
+        shard_frames=config.shard_frames,
+        info=infant_info(config),
+        make=partial(InfantFrames, config, device),
+        hooks=hooks,
+    )
+
+
+def working_renderer() -> str:
+    """The renderer that "auto" means on this machine: opengl where an EGL context opens, else raycast.
+
+    Raises:
+        UserError: if none works, with the reasons.
+    """
+    from .renderers import available_renderers
+
+    reasons = available_renderers()
+    for name in ("opengl", "raycast"):
+        if name in reasons and reasons[name] is None:
+            return name
+    raise UserError(f"no renderer works here: {'; '.join(f'{name}: {why}' for name, why in reasons.items())}")

@@ -1,0 +1,157 @@
+"""Labels from what was drawn: boxes of visible pixels, keypoints with visibility by depth test, camera-frame bodies."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from ..config import UserError
+from ..datasets.frames import Person
+from .scene import Camera, PersonInScene, Rendered, Scene
+
+MARGIN = 0.012  # metres: thickness of clothes, and error of interpolated depth
+SLANT = 1.6  # a limb seen aslant has more flesh before its bone than the nearest skin says
+DEEPEST = 0.12  # metres; no keypoint of a person lies deeper beneath the skin it belongs to
+MAX_DEPTH_MM = 65535
+
+
+def label_person(scene: Scene, index: int, rendered: Rendered) -> Person | None:
+    """Label person ``index`` of a scene from what its renderer returned.
+
+    - bbox: x, y, width, height that tightly hold the visible pixels, in pycocotools' convention: the first column and
+      row, and the numbers of columns and rows. area: number of visible pixels.
+    - keypoints: pixel position and v. 0: outside of the picture or behind the camera (x = y = 0). 2: visible, 1: hidden.
+      A keypoint is visible if most of the 3 x 3 pixels around it show nothing, or something that lies no farther before it
+      than the skin it lies beneath: ``depth >= z - (1.6 * distance to the nearest skin + 1.2 cm)``.
+    - pose and transl are turned into the camera frame: ``body(betas, pose, transl)`` gives camera-frame vertices.
+
+    Args:
+        scene: the scene drawn.
+        index: which of ``scene.persons``.
+        rendered: what the renderer returned for it.
+
+    Returns:
+        The labels, or None if no pixel of the person is visible (the caller counts these).
+    """
+    if not 0 <= index < len(scene.persons):
+        raise UserError(f"person {index} asked for, the scene has {len(scene.persons)}")
+    box = visible_box(rendered.instances, index + 1)
+    if box is None:
+        return None
+    person, camera = scene.persons[index], scene.camera
+    bbox, area = box
+    points = np.asarray(person.keypoints_3d, np.float64) @ np.asarray(camera.R).T + np.asarray(camera.t)
+    pose, transl = camera_frame_pose(person, camera)
+    return Person(
+        bbox=bbox,
+        keypoints=label_keypoints(points, skin_distance(person), camera, rendered.depth),
+        area=area,
+        keypoints_3d=points.astype(np.float32),
+        body=person.body,
+        betas=np.asarray(person.betas, np.float32).ravel(),
+        pose=pose,
+        transl=transl,
+    )
+
+
+def visible_box(instances: NDArray[np.uint8], instance: int) -> tuple[NDArray[np.float32], float] | None:
+    """Tight box (4,) xywh and number of the pixels that show ``instance``; None if there is none."""
+    mask = cv2.compare(instances, instance, cv2.CMP_EQ)
+    area = cv2.countNonZero(mask)
+    if area == 0:
+        return None
+    return np.array(cv2.boundingRect(mask), np.float32), float(area)
+
+
+def label_keypoints(
+    points: NDArray[np.float64], beneath: NDArray[np.floating], camera: Camera, depth: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Pixel positions and visibility of keypoints.
+
+    Args:
+        points: (J, 3) camera frame, metres.
+        beneath: (J,) how deep each lies beneath the skin, metres.
+        camera: the pinhole camera.
+        depth: (H, W) rendered depth, inf where nothing was hit.
+
+    Returns:
+        (J, 3) float32: x, y, v.
+    """
+    z = points[:, 2]
+    ahead = np.where(z > 1e-6, z, 1.0)
+    homogeneous = points @ np.asarray(camera.K, np.float64).T
+    u, v = homogeneous[:, 0] / ahead, homogeneous[:, 1] / ahead
+    inside = (z > 1e-6) & (u >= -0.5) & (u < camera.width - 0.5) & (v >= -0.5) & (v < camera.height - 0.5)
+    column, row = (np.floor(np.where(inside, a, 0) + 0.5).astype(np.int64) for a in (u, v))
+    steps = np.arange(-1, 2)
+    rows = np.clip(row[:, None, None] + steps[:, None], 0, camera.height - 1)
+    columns = np.clip(column[:, None, None] + steps, 0, camera.width - 1)
+    tolerance = np.minimum(SLANT * beneath, DEEPEST) + MARGIN
+    seen = (depth[rows, columns] >= (z - tolerance)[:, None, None]).sum((1, 2)) >= 5
+    labels = np.stack([u, v, np.where(seen, 2.0, 1.0)], 1)
+    labels[~inside] = 0
+    return labels.astype(np.float32)
+
+
+def skin_distance(person: PersonInScene) -> NDArray[np.float32]:
+    """How deep each keypoint lies beneath the skin: (J,) metres to the nearest vertex of the person's body."""
+    vertices = np.asarray(person.surface.vertices, np.float32)
+    points = np.asarray(person.keypoints_3d, np.float32)
+    middle = vertices[0]  # distances from nearby, where float32 squares lose nothing that matters
+    vertices, points = vertices - middle, points - middle
+    squares = np.einsum("vc,vc->v", vertices, vertices)
+    nearest = (squares - 2 * (points @ vertices.T)).min(1) + np.einsum("jc,jc->j", points, points)
+    return np.sqrt(np.maximum(nearest, 0))
+
+
+def camera_frame_pose(person: PersonInScene, camera: Camera) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Parameters that place the body in the camera frame: pose (72,) axis-angle, transl (3,) metres, float32.
+
+    SMPL turns the body about its pelvis, which rests at J: ``x -> G (x - J) + J + transl``. With ``X_cam = R X + t`` that
+    is ``R G (x - J) + R (J + transl) + t``, so the orientation becomes ``R G`` and the translation
+    ``R (J + transl) + t - J``, where ``J + transl`` is the posed pelvis and J itself the pelvis less ``transl``.
+    """
+    R, t = np.asarray(camera.R, np.float64), np.asarray(camera.t, np.float64)
+    pelvis, transl = np.asarray(person.joints[0], np.float64), np.asarray(person.transl, np.float64)
+    pose = np.array(person.pose, np.float64).reshape(-1, 3)
+    pose[0] = Rotation.from_matrix(R @ Rotation.from_rotvec(pose[0]).as_matrix()).as_rotvec()
+    return pose.ravel().astype(np.float32), (R @ pelvis + t - (pelvis - transl)).astype(np.float32)
+
+
+def encode_parts(parts: NDArray[np.uint8]) -> bytes:
+    """Part ids (H, W) uint8 as a greyscale PNG, the values unchanged."""
+    # Runs of equal ids: run-length coding of unfiltered rows is both the fastest and the smallest.
+    return _png(parts, cv2.IMWRITE_PNG_STRATEGY_RLE, cv2.IMWRITE_PNG_FILTER_NONE)
+
+
+def encode_depth(depth: NDArray[np.float32]) -> bytes:
+    """Depth (H, W) metres as a 16-bit PNG in whole millimetres: 0 where nothing was hit, or beyond 65.535 m."""
+    scaled = depth * np.float32(1000) + np.float32(0.5)
+    millimetres = np.where(scaled < MAX_DEPTH_MM, scaled, 0).astype(np.uint16)
+    return _png(millimetres, cv2.IMWRITE_PNG_STRATEGY_FILTERED, cv2.IMWRITE_PNG_FILTER_UP)
+
+
+def decode_png(png: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Part ids or millimetres (H, W) from :func:`encode_parts` or :func:`encode_depth`.
+
+    Raises:
+        UserError: if the bytes are no picture.
+    """
+    image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise UserError("these bytes are not a PNG picture")
+    return image
+
+
+def _png(image: NDArray[np.uint8] | NDArray[np.uint16], strategy: int, row_filter: int) -> bytes:
+    options = [
+        *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+        *(cv2.IMWRITE_PNG_STRATEGY, strategy),
+        *(cv2.IMWRITE_PNG_FILTER, row_filter),  # one filter; the default tries all of them on every row
+    ]
+    ok, buffer = cv2.imencode(".png", image, options)
+    if not ok:
+        raise UserError(f"cannot encode an array of shape {image.shape} and type {image.dtype} as PNG")
+    return buffer.tobytes()

@@ -1,0 +1,198 @@
+"""Static preparation of meshes, kept for each topology, and the per-frame numbers every renderer needs."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from ...config import UserError
+from ..scene import Surface, Topology
+
+T = TypeVar("T")
+SAMPLED_BELOW = 1500  # meshes with fewer faces than this (boxes, sheets) get extra points for the shadows
+SAMPLES = 6000
+
+
+class IdentityCache(Generic[T]):
+    """Values made from objects, found again by the object's identity; the oldest are dropped beyond ``size``.
+
+    Holds the object itself, so its id cannot be reused while the entry lives.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._entries: OrderedDict[tuple[int, Any], tuple[object, T]] = OrderedDict()
+
+    def get(self, owner: object, extra: Any = None) -> T | None:
+        """The value kept for ``owner`` (and ``extra``), or None."""
+        key = (id(owner), extra)
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        self._entries.move_to_end(key)
+        return entry[1]
+
+    def put(self, owner: object, value: T, extra: Any = None) -> list[T]:
+        """Keep ``value``; returns the values dropped to make room, which the caller releases."""
+        self._entries[(id(owner), extra)] = (owner, value)
+        dropped = []
+        while len(self._entries) > self.size:
+            dropped.append(self._entries.popitem(last=False)[1][1])
+        return dropped
+
+    def values(self) -> list[T]:
+        """All values kept."""
+        return [value for _, value in self._entries.values()]
+
+
+@dataclass(frozen=True)
+class StaticMesh:
+    """What can be said about a topology once and for all.
+
+    Attributes:
+        topology: whose mesh this is.
+        source: (N,) vertex index of each drawn vertex. Vertices are split where texture coordinates or part ids differ.
+        uv: (N, 2) float32 and part: (N,) uint8 of the drawn vertices.
+        faces: (F, 3) int32 indices of drawn vertices.
+        incidence: (V, F) sparse matrix of ones that sums the normals of faces at their vertices.
+        samples: (K, 3) barycentric weights of extra points on each face, empty for dense meshes.
+    """
+
+    topology: Topology
+    source: NDArray[np.intp]
+    uv: NDArray[np.float32]
+    part: NDArray[np.uint8]
+    faces: NDArray[np.int32]
+    incidence: scipy.sparse.csr_matrix
+    corners: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+    samples: NDArray[np.float32]
+
+
+_STATIC: dict[str, StaticMesh] = {}
+
+
+def static_mesh(topology: Topology) -> StaticMesh:
+    """The prepared mesh of a topology, built at first use and kept under its name for the life of the process.
+
+    Raises:
+        UserError: if two different topologies carry one name.
+    """
+    known = _STATIC.get(topology.name)
+    if known is not None:
+        same = known.topology is topology or (
+            np.array_equal(known.topology.faces, topology.faces)
+            and np.array_equal(known.topology.uv, topology.uv)
+            and np.array_equal(known.topology.uv_faces, topology.uv_faces)
+            and np.array_equal(known.topology.part_ids, topology.part_ids)
+        )
+        if not same:
+            raise UserError(f"two different meshes are called '{topology.name}'; give each topology its own name")
+        return known
+    _STATIC[topology.name] = mesh = _build(topology)
+    return mesh
+
+
+def _build(topology: Topology) -> StaticMesh:
+    faces = topology.faces.astype(np.int64)
+    count = len(faces)
+    rows = np.stack(
+        [faces.ravel(), topology.uv_faces.astype(np.int64).ravel(), np.repeat(topology.part_ids.astype(np.int64), 3)], 1
+    )
+    unique, index = np.unique(rows, axis=0, return_inverse=True)
+    incidence = scipy.sparse.csr_matrix(
+        (np.ones(3 * count, np.float32), (faces.ravel(), np.repeat(np.arange(count), 3))),
+        shape=(topology.vertex_count, count),
+    )
+    return StaticMesh(
+        topology=topology,
+        source=unique[:, 0].astype(np.intp),
+        uv=np.ascontiguousarray(topology.uv[unique[:, 1]], np.float32),
+        part=unique[:, 2].astype(np.uint8),
+        faces=np.ascontiguousarray(index.reshape(-1, 3), np.int32),
+        incidence=incidence,
+        corners=tuple(np.ascontiguousarray(faces[:, i], np.intp) for i in range(3)),  # type: ignore[arg-type]
+        samples=_barycentric_grid(count),
+    )
+
+
+def _barycentric_grid(faces: int) -> NDArray[np.float32]:
+    """Barycentric weights (K, 3) of a triangular grid inside a face, so that ``faces * K`` is about ``SAMPLES``."""
+    if not 0 < faces < SAMPLED_BELOW:
+        return np.empty((0, 3), np.float32)
+    steps = max(2, int(np.sqrt(2 * SAMPLES / faces)))
+    i, j = np.nonzero(np.tri(steps, dtype=bool)[::-1])
+    weights = np.stack([(i + 1 / 3) / steps, (j + 1 / 3) / steps], 1)
+    return np.column_stack([weights, 1 - weights.sum(1)]).astype(np.float32)
+
+
+def check_surface(surface: Surface) -> None:
+    """Refuse a surface that cannot be drawn.
+
+    Raises:
+        UserError: if vertices are too few, of the wrong shape or not finite, or the texture is not (h, w, 3) uint8.
+    """
+    name, vertices, texture = surface.topology.name, surface.vertices, surface.texture
+    if vertices.ndim != 2 or vertices.shape[1] != 3 or len(vertices) < surface.topology.vertex_count:
+        raise UserError(
+            f"surface '{name}': vertices have shape {vertices.shape}, the topology needs ({surface.topology.vertex_count}, 3)"
+        )
+    if not np.isfinite(vertices.sum()):
+        raise UserError(f"surface '{name}': some vertices are not finite; check pose, betas and transl")
+    if texture.dtype != np.uint8 or texture.ndim != 3 or texture.shape[2] != 3 or texture.size == 0:
+        raise UserError(f"surface '{name}': the texture is {texture.dtype} {texture.shape}, needed uint8 (h, w, 3)")
+
+
+def vertex_normals(topology: Topology, vertices: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Smooth unit normals at the vertices: face normals weighted by area, summed and normalised.
+
+    Args:
+        topology: the mesh.
+        vertices: (V, 3) or (B, V, 3) float32, metres.
+
+    Returns:
+        Array of the shape of ``vertices``; zero for vertices in no face.
+    """
+    if vertices.ndim == 3:
+        return np.stack([vertex_normals(topology, each) for each in vertices])
+    mesh = static_mesh(topology)
+    used = np.asarray(vertices[: mesh.incidence.shape[0]], np.float32)
+    origin = used.take(mesh.corners[0], 0)
+    crossed = np.cross(used.take(mesh.corners[1], 0) - origin, used.take(mesh.corners[2], 0) - origin)
+    summed = mesh.incidence @ crossed
+    length = np.sqrt(np.einsum("ij,ij->i", summed, summed))
+    normals = np.zeros(vertices.shape, np.float32)
+    np.multiply(summed, (1 / np.maximum(length, 1e-20))[:, None], out=normals[: len(summed)])
+    return normals
+
+
+def surface_points(surface: Surface) -> NDArray[np.float32]:
+    """Points (P, 3) that cover a surface for the shadows: first its vertices, then points on the faces of coarse meshes."""
+    mesh = static_mesh(surface.topology)
+    vertices = np.asarray(surface.vertices, np.float32)
+    if not len(mesh.samples):
+        return vertices
+    inside = np.einsum("ks,fsc->fkc", mesh.samples, vertices[surface.topology.faces])
+    return np.concatenate([vertices, inside.reshape(-1, 3)])
+
+
+def texel_level(surface: Surface, pixel_metres: float) -> int:
+    """How often a texture may be halved before its texels grow wider than the picture's pixels.
+
+    Args:
+        surface: the surface; its texels are compared with its size in metres on every 16th face.
+        pixel_metres: width in metres of a pixel at the distance of the surface.
+    """
+    faces, coords = surface.topology.faces[::16], surface.topology.uv[surface.topology.uv_faces[::16]]
+    corner = surface.vertices[faces]
+    area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1).sum()
+    edge1, edge2 = coords[:, 1] - coords[:, 0], coords[:, 2] - coords[:, 0]
+    covered = np.abs(edge1[:, 0] * edge2[:, 1] - edge1[:, 1] * edge2[:, 0]).sum()
+    height, width = surface.texture.shape[:2]
+    texels_per_metre = np.sqrt(max(covered, 1e-12) * height * width / max(float(area), 1e-12))
+    limit = int(np.log2(max(1, min(height, width) // 8)))
+    return int(np.clip(np.floor(np.log2(max(texels_per_metre * pixel_metres, 1e-6)) + 0.5), 0, limit))

@@ -1,0 +1,293 @@
+"""From (seed, frame index) to a scene.
+
+Frames are sampled in aligned blocks of 32 with one forward pass of the body. Everything about frame i is drawn from
+``np.random.default_rng([seed, i, stream])``, one stream for each subsystem, so a frame is the same in whatever shard, order or
+process it is drawn, and a change to, say, the cameras moves no pose. Pools (outfits, skins, bedding, toys) hang on (seed, entry).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..models.bodies.body import Body
+from ..models.bodies.skinning import SkinnedMesh, skin
+from ..models.geometry import matrix_to_axis_angle
+from . import occluders as things
+from .backgrounds import Backgrounds
+from .bodymap import BodyMap, build_body_map
+from .cameras import sample_camera
+from .config import BLOCK, SceneConfig
+from .lights import sample_lights
+from .patterns import Bytes
+from .poses import COLUMN, HIGH, LOW, Plan, angles_to_pose, draw_angles, draw_plan, nominal_orientation
+from .resting import Proxy, build_proxy, lay_down, pick_candidates, settle, stand
+from .scene import Camera, Ground, PersonInScene, Scene, Surface, Topology
+from .sensor import sample_sensor
+from .skin import Skins
+from .wardrobe import Wardrobe, dress
+
+CANDIDATES = 6
+"""Draws of the limbs among which the first that stays out of trunk and head is taken."""
+
+
+class Stream(IntEnum):
+    """Child streams of a frame's randomness. Numbers are part of the data's definition: never renumber."""
+
+    SHAPE = 0
+    POSE = 1
+    LOOK = 2
+    BACKGROUND = 3
+    CAMERA = 4
+    LIGHTS = 5
+    OCCLUDERS = 6
+    SENSOR = 7
+
+
+@dataclass(frozen=True)
+class PosedBlock:
+    """A block of bodies at rest in the world.
+
+    Attributes:
+        plans: what each infant does.
+        betas: (B, N), pose: (B, 24, 3) axis-angle with global orientation, transl: (B, 3); float32.
+        vertices: (B, V, 3) dressed (raised by cloth and hair). joints: (B, 24, 3), keypoints: (B, 17, 3) of the bare body.
+    """
+
+    plans: list[Plan]
+    betas: NDArray[np.float32]
+    pose: NDArray[np.float32]
+    transl: NDArray[np.float32]
+    vertices: NDArray[np.float32]
+    joints: NDArray[np.float32]
+    keypoints: NDArray[np.float32]
+
+
+class SceneSampler:
+    """Samples scenes of dressed infants.
+
+    Args:
+        config: the ranges.
+        body: any SMPL-family body with 24 joints and texture coordinates.
+        seed: of the job.
+        width, height: of the pictures, pixels.
+
+    Raises:
+        UserError: for a body without texture coordinates, an age range it does not have, or an unusable picture folder.
+    """
+
+    def __init__(self, config: SceneConfig, body: Body, seed: int, width: int = 256, height: int = 256) -> None:
+        self.config, self.body, self.seed = config, body, seed
+        self.width, self.height = width, height
+        self.map: BodyMap = build_body_map(body, config.wardrobe.texture)
+        self.proxy: Proxy = build_proxy(body)
+        self.topology = Topology(body.name, body.faces, body.uv, body.uv_faces, body.part_ids)
+        self.wardrobe = Wardrobe(config.wardrobe, self.map, seed)
+        self.skins = Skins(config.skin, self.map, seed)
+        self.backgrounds = Backgrounds(config.backgrounds, seed)
+        self.toys = things.Toys(seed)
+        self._normals = torch.from_numpy(np.ascontiguousarray(self.map.vertices.normal.T)).reshape(-1)
+        self._keypoint_mesh, self._keypoint_weights = _keypoint_mesh(body)
+
+    def rng(self, index: int, stream: Stream) -> np.random.Generator:
+        """The generator of one subsystem of one frame."""
+        return np.random.default_rng([self.seed, index, int(stream)])
+
+    def scenes(self, start: int) -> list[Scene]:
+        """The 32 scenes of the block that begins at ``start``, a multiple of 32."""
+        assert start % BLOCK == 0, f"blocks start at multiples of {BLOCK}, found {start}"
+        indices = range(start, start + BLOCK)
+        looks = [self._look(index) for index in indices]
+        with torch.no_grad():
+            block = self.pose_block(start, np.stack([look[1] for look in looks]))
+        return [self._scene(index, k, block, looks[k]) for k, index in enumerate(indices)]
+
+    def _look(self, index: int) -> tuple[Bytes, NDArray[np.float32], float]:
+        """Texture of the dressed body, how far cloth and hair raise each vertex, and the skin's highlight."""
+        rng = self.rng(index, Stream.LOOK)
+        outfit = self.wardrobe.outfit(int(rng.integers(self.config.wardrobe.pool)))
+        skin_ = self.skins.skin(int(rng.integers(self.config.skin.pool)))
+        return dress(skin_.texture, outfit), outfit.bulge + skin_.bulge, skin_.specular
+
+    def _betas(self, index: int, plan: Plan) -> NDArray[np.float32]:
+        shape = self.config.shape
+        months = (shape.upright_months if plan.table.upright else shape.months) if self.body.population is not None else None
+        betas = self.body.sample_betas(self.rng(index, Stream.SHAPE), 1, months)[0]
+        betas[: len(shape.offset)] += np.array(shape.offset, np.float32)[: len(betas)]
+        return np.clip(betas, -shape.limit, shape.limit)
+
+    def pose_block(self, start: int, bulges: NDArray[np.float32]) -> PosedBlock:
+        """Pose, settle and skin a block.
+
+        Args:
+            bulges: (B, V) metres by which cloth and hair raise the vertices.
+        """
+        poses = self.config.poses
+        plans, candidates, sinks = [], [], []
+        for index in range(start, start + len(bulges)):
+            rng = self.rng(index, Stream.POSE)
+            plans.append(draw_plan(rng, poses))
+            candidates.append(draw_angles(rng, plans[-1], CANDIDATES))
+            sinks.append(rng.uniform(*poses.sink))
+        betas = torch.from_numpy(np.stack([self._betas(start + k, plan) for k, plan in enumerate(plans)]))
+        angles = pick_candidates(self.proxy, betas, np.stack(candidates))
+        nominal = np.stack([nominal_orientation(plan) for plan in plans])
+        angles = lay_down(self.proxy, betas, angles, plans, nominal)
+        angles = _flatten_feet(angles, plans)
+        pose = angles_to_pose(angles)
+        rough = skin(self.proxy.mesh, betas, pose)[0].transpose(1, 2).double().numpy()
+        turns = []
+        for k, plan in enumerate(plans):
+            points = rough[k] @ nominal[k].T
+            last = stand(points, self.proxy.owner) if plan.table.flat_feet else np.eye(3)
+            if plan.table.settle > 0:
+                last = settle(points, self.proxy.mass, plan.table.settle)
+            turns.append(last @ nominal[k])
+        pose[:, 0] = matrix_to_axis_angle(torch.from_numpy(np.stack(turns)).float())
+        return self._skin(plans, betas, pose, torch.from_numpy(bulges), np.array(sinks, np.float32))
+
+    def _skin(
+        self, plans: list[Plan], betas: torch.Tensor, pose: torch.Tensor, bulges: torch.Tensor, sinks: NDArray[np.float32]
+    ) -> PosedBlock:
+        """One forward pass of the dressed bodies; each frame's bulge enters as a shape direction of its own."""
+        mesh, count = self.body.mesh, len(bulges)
+        raised = (bulges.repeat(1, 3)) * self._normals
+        dressed = replace(
+            mesh,
+            shapedirs=torch.cat([mesh.shapedirs, raised]),
+            joint_shapedirs=torch.cat([mesh.joint_shapedirs, torch.zeros(count, mesh.joint_shapedirs.shape[1])]),
+        )
+        planes, joints = skin(dressed, torch.cat([betas, torch.eye(count)], 1), pose)
+        transl = torch.zeros(count, 3)
+        transl[:, 1] = -planes[:, 1].amin(1) - torch.from_numpy(sinks)
+        transl[:, 0] = -0.5 * (planes[:, 0].amin(1) + planes[:, 0].amax(1))
+        transl[:, 2] = -0.5 * (planes[:, 2].amin(1) + planes[:, 2].amax(1))
+        vertices = (planes + transl[..., None]).transpose(1, 2).contiguous()
+        bare, _ = skin(self._keypoint_mesh, betas, pose)
+        keypoints = (bare @ self._keypoint_weights).transpose(1, 2) + transl[:, None]
+        return PosedBlock(
+            plans=plans,
+            betas=betas.numpy(),
+            pose=pose.numpy(),
+            transl=transl.numpy(),
+            vertices=vertices.numpy(),
+            joints=(joints + transl[:, None]).numpy(),
+            keypoints=keypoints.contiguous().numpy(),
+        )
+
+    def _scene(self, index: int, k: int, block: PosedBlock, look: tuple[Bytes, NDArray[np.float32], float]) -> Scene:
+        vertices, joints = block.vertices[k], block.joints[k]
+        surface = Surface(self.topology, vertices, look[0], specular=0.5 * look[2], wrap=0.3)
+        person = PersonInScene(
+            surface, block.keypoints[k], joints, block.betas[k], block.pose[k], block.transl[k], self.body.name
+        )
+        camera, view = sample_camera(
+            self.rng(index, Stream.CAMERA), self.config.camera, vertices[::17], joints[15] - joints[0], self.width, self.height
+        )
+        ground, backdrop = self._background(self.rng(index, Stream.BACKGROUND), camera, view, block.plans[k], vertices, joints)
+        rng = self.rng(index, Stream.OCCLUDERS)
+        return Scene(
+            camera=camera,
+            persons=[person],
+            backdrop=backdrop,
+            lights=sample_lights(self.rng(index, Stream.LIGHTS), self.config.lights),
+            occluders=self._occluders(rng, camera, view, block.plans[k], vertices, joints),
+            ground=ground,
+            source=f"seed={self.seed} frame={index} posture={block.plans[k].posture} view={view}",
+            sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor),
+        )
+
+    def _background(
+        self, rng: np.random.Generator, camera: Camera, view: str, plan: Plan, vertices: NDArray, joints: NDArray
+    ) -> tuple[Ground | None, Bytes]:
+        config = self.config.backgrounds
+        below, behind, room = (int(rng.integers(config.pool)) for _ in range(3))
+        from_folder, with_ground = rng.random() < config.folder_share, rng.random() < config.folder_ground
+        bounded, yaw, free = rng.random() < config.bounded, rng.normal(0, 14), rng.uniform(-180, 180)
+        margin, shift, aligned = rng.uniform(0.08, 0.40, 2), rng.uniform(-1, 1, 2), rng.random() < 0.7
+        zoom, flip = rng.uniform(0.3, 0.8), rng.random() < 0.5
+        folder = from_folder and self.backgrounds.pictures is not None
+        if folder:
+            assert self.backgrounds.pictures is not None
+            backdrop = self.backgrounds.pictures.backdrop(rng, camera)
+        elif view == "above":
+            texture = self.backgrounds.surface(behind).texture
+            side = int(zoom * len(texture))
+            crop = texture[:side, :side][:, :: -1 if flip else 1]
+            backdrop = cv2.convertScaleAbs(cv2.resize(crop, (self.width, self.height)), alpha=0.72)
+        else:
+            small = self.backgrounds.room(room)[:, :: -1 if flip else 1]
+            backdrop = cv2.resize(small, (self.width, self.height), interpolation=cv2.INTER_CUBIC)
+        if folder and not with_ground:
+            return None, backdrop
+        cloth = self.backgrounds.surface(below)
+        long = joints[15] - joints[[7, 8]].mean(0)
+        turn = np.degrees(np.arctan2(long[0], long[2])) + yaw if aligned else free
+        half = None
+        if bounded or folder:
+            c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+            across, along = vertices[:, 0] * c - vertices[:, 2] * s, vertices[:, 0] * s + vertices[:, 2] * c
+            half = (float(np.abs(across).max() + margin[0]), float(np.abs(along).max() + margin[1]))
+            move = 0.6 * margin * shift
+            centre = (float(move[0] * c + move[1] * s), float(-move[0] * s + move[1] * c))
+        else:
+            centre = (float(shift[0]), float(shift[1]))
+        ground = Ground(cloth.texture, cloth.tile, half, 0.0, centre, float(np.radians(turn)))
+        return ground, backdrop
+
+    def _occluders(
+        self, rng: np.random.Generator, camera: Camera, view: str, plan: Plan, vertices: NDArray, joints: NDArray
+    ) -> list[Surface]:
+        config = self.config.occluders
+        lying = plan.posture in ("supine", "prone", "side")
+        blanket = rng.random() < config.blanket and lying
+        toy, rail = rng.random() < config.toy, rng.random() < config.rail and view != "above"
+        table = rng.random() < config.support and plan.table.flat_feet
+        cloth, look = int(rng.integers(self.config.backgrounds.pool)), int(rng.integers(config.pool))
+        surfaces: list[Surface] = []
+        if table:
+            surfaces.append(things.table(rng, joints, self.toys.texture(look)))
+        if blanket or toy:
+            bumps = things.height_map(vertices)
+            if blanket:
+                feet = joints[[7, 8]].mean(0)
+                texture = self.backgrounds.surface(cloth).texture
+                surfaces.append(things.drape_blanket(rng, config, bumps, feet, joints[15], texture))
+            else:
+                surfaces.append(things.place_toy(rng, config, bumps, joints, self.toys.texture(look)))
+        if rail:
+            surfaces += things.cot_rail(rng, camera, joints[0], self.toys.texture(look))
+        return surfaces
+
+
+def _flatten_feet(angles: NDArray[np.float64], plans: list[Plan]) -> NDArray[np.float64]:
+    """Bring the soles of standing infants parallel to the floor: the ankle undoes pelvis, hip and knee."""
+    result = angles.copy()
+    for k, plan in enumerate(plans):
+        if plan.table.flat_feet:
+            for side in ("l_", "r_"):
+                hip, knee, ankle = (COLUMN[side + name] for name in ("hip_flex", "knee", "ankle"))
+                wanted = plan.pitch - angles[k, hip] + angles[k, knee]
+                result[k, ankle] = np.clip(wanted, LOW[ankle], HIGH[ankle])
+    return result
+
+
+def _keypoint_mesh(body: Body) -> tuple[SkinnedMesh, torch.Tensor]:
+    """The vertices that the keypoint regressor reads, as a mesh of their own, and its weights (P, 17)."""
+    regressor = body.keypoint_regressor
+    used = torch.nonzero(regressor.abs().amax(0) > 0)[:, 0]
+    mesh, count = body.mesh, regressor.shape[1]
+    planes = torch.cat([used, used + count, used + 2 * count])
+    thin = replace(
+        mesh,
+        template=mesh.template[planes],
+        shapedirs=mesh.shapedirs[:, planes].contiguous(),
+        posedirs=mesh.posedirs[:, planes].contiguous(),
+        weights=mesh.weights[:, used].contiguous(),
+    )
+    return thin, regressor[:, used].T.contiguous()

@@ -1,0 +1,74 @@
+"""Training configs: presets resolve, mistakes are named by key, resumable keys are told from the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sim2pose.config import UserError, load_config, merge, read_preset, validate
+from sim2pose.trainers.config import TrainConfig, changes_result, differing_keys, require_source
+from sim2pose.trainers.context import pick_device
+from sim2pose.trainers.recipes import RECIPES, build_task
+
+ROOT = Path(__file__).parents[2]
+PRESETS = sorted(p.stem for p in (ROOT / "configs").glob("*.yaml") if "recipe" in read_preset(p.stem))
+
+
+def test_there_are_presets() -> None:
+    assert {"infant_hrnet_w48", "infant_hrnet_w32", "infant_demo_source", "infant_demo_adapt"} <= set(PRESETS)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_resolve(name: str) -> None:
+    target = {"target": ["a"]} if load_config(TrainConfig, name, {"data": {"target": ["a"]}}).data.target else {}
+    cfg = load_config(TrainConfig, name, {"data": {"source": "x", **target}})
+    assert cfg.data.source == ("x",)
+    assert cfg.recipe in RECIPES
+    with pytest.raises(UserError, match="data.source=DIR"):
+        require_source(load_config(TrainConfig, name, {"data": {"target": ["a"]}}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": None}, "steps or epochs"),
+        ({"epochs": 3}, "steps or epochs"),
+        ({"workers": 2}, "runtime=ray"),
+        ({"workers": 3, "runtime": "ray"}, "batch=8 is not divisible by workers=3"),
+        ({"optim": {"accumulate": 3}}, "optim.accumulate=3"),
+        ({"optim": {"milestones": [0.8, 0.5]}}, "optim.milestones"),
+        ({"optim": {"learning": 1}}, "unknown key 'optim.learning'"),
+        ({"adversarial": {"method": "fidip"}, "data": {"target": []}}, "needs data.target"),
+        ({"init_from": "a", "model": {"weights": "b"}}, "init_from or model.weights"),
+        ({"name": "a/b"}, "name"),
+        ({"batchs": 3}, "did you mean 'batch'"),
+    ],
+)
+def test_mistakes_name_their_key(values: dict[str, Any], change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        validate(TrainConfig, merge(values, change))
+
+
+def test_an_unknown_recipe_names_the_nearest(values: dict[str, Any]) -> None:
+    from sim2pose.trainers.context import Context
+
+    with pytest.raises(UserError, match="did you mean 'fidip'"):
+        build_task(validate(TrainConfig, merge(values, {"recipe": "fidib"})), Context())
+
+
+def test_cuda_that_is_absent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto").type == "cpu"
+    with pytest.raises(UserError, match="device=cuda"):
+        pick_device("cuda")
+
+
+def test_differing_keys_are_dotted_and_sorted_by_what_they_change(values: dict[str, Any]) -> None:
+    old = validate(TrainConfig, values).model_dump(mode="json")
+    new = validate(TrainConfig, merge(values, {"optim": {"lr": 0.5}, "log_every": 9, "data": {"loader_workers": 1}}))
+    keys = differing_keys(old, new.model_dump(mode="json"))
+    assert keys == ["data.loader_workers", "log_every", "optim.lr"]
+    assert [key for key in keys if changes_result(key)] == ["optim.lr"]

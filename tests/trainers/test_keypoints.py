@@ -1,0 +1,308 @@
+"""The keypoint task: FiDIP's order and each fault of its reference, exact resume, controls that are what they say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from sim2pose.config import UserError, merge, validate
+from sim2pose.models.keypoints.losses import domain_bce, joints_mse
+from sim2pose.trainers import checkpoints
+from sim2pose.trainers.adversarial import Weight, confusion, held, held_statistics
+from sim2pose.trainers.config import AdversarialConfig, TrainConfig
+from sim2pose.trainers.context import Context, seed_everything
+from sim2pose.trainers.keypoints import KeypointTask
+from sim2pose.trainers.runtimes import train
+from sim2pose.trainers.validation import collapsed, probe_accuracy
+
+Make = Callable[..., KeypointTask]
+
+
+@pytest.fixture
+def make(values: dict[str, Any]) -> Make:
+    """Builds the small task with some values changed, as ``runtimes.work`` does."""
+
+    def build(**changes: Any) -> KeypointTask:
+        cfg = validate(TrainConfig, merge(values, changes))
+        seed_everything(cfg.seed, 0)
+        return KeypointTask(cfg, Context())
+
+    return build
+
+
+def state_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {key: value.clone() for key, value in module.state_dict().items()}
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def apply(task: KeypointTask, name: str, loss: torch.Tensor) -> None:
+    task.optimisers[name].zero_grad()
+    loss.backward()
+    task.optimisers[name].step()
+
+
+def test_each_step_moves_one_network(make: Make) -> None:
+    task = make()
+    batch = next(task.batches(2))
+    before = state_of(task.network), state_of(task.classifier)
+    steps = task.train_step(batch, 2, measure=False)
+    first = next(steps)
+    running = state_of(task.network)  # the forward moved BatchNorm statistics; no parameter moved
+    assert first.optimiser == "domain"
+    apply(task, "domain", first.loss)
+    assert equal(state_of(task.network), running), "step I must not touch the pose network"
+    assert all(torch.equal(before[0][k], v.detach()) for k, v in task.network.named_parameters())
+    after_first = state_of(task.classifier)
+    assert not equal(after_first, before[1])
+    assert all(p.grad is None for p in task.network.parameters())
+    gradients = [p.grad.clone() for p in task.classifier.parameters() if p.grad is not None]
+    second = next(steps)
+    assert second.optimiser == "pose"
+    apply(task, "pose", second.loss)
+    assert equal(state_of(task.classifier), after_first), "step II must not touch the classifier or its statistics"
+    assert all(torch.equal(g, p.grad) for g, p in zip(gradients, task.classifier.parameters(), strict=True)), (
+        "step II must leave no gradient in the classifier"
+    )
+    assert not equal(state_of(task.network), running)
+    assert next(steps, None) is None
+
+
+def test_step_two_goes_through_the_updated_classifier_by_fidips_formula(make: Make) -> None:
+    task = make(adversarial={"weight": 0.3, "clip": None})
+    batch = next(task.batches(2))
+    steps = task.train_step(batch, 2, measure=False)
+    apply(task, "domain", next(steps).loss)
+    loss = next(steps).loss
+    from sim2pose.models.keypoints.base import normalise
+    from sim2pose.models.keypoints.heatmaps import encode
+
+    with torch.no_grad():
+        feature, heatmaps = task.network(normalise(batch["image"]))
+        target = encode(batch["keypoints"], batch["weight"], (64, 64), (16, 16), 1.5)
+        expected = joints_mse(heatmaps, target, batch["weight"]) - 0.3 * domain_bce(task.classifier(feature), batch["domain"])
+    torch.testing.assert_close(loss.detach(), expected)
+
+
+def test_only_the_classifier_learns_in_the_pre_phase(make: Make) -> None:
+    task = make()
+    before = state_of(task.network), state_of(task.classifier)
+    updates = list(task.train_step(next(task.batches(0)), 0, measure=False))
+    assert [u.optimiser for u in updates] == ["domain"]
+    apply(task, "domain", updates[0].loss)
+    assert equal(state_of(task.network), before[0]), "statistics of the pose network included"
+    assert not equal(state_of(task.classifier), before[1])
+
+
+def test_weight_zero_is_the_joint_control_bitwise(values: dict[str, Any]) -> None:
+    """λ = 0 with the identical batches: only then does a difference between fidip and joint mean anything."""
+    joint = {"name": "joint", "adversarial": {"method": "joint", "pre_steps": None}}
+    runs = [train(validate(TrainConfig, merge(values, c))) for c in (joint, {"adversarial": {"weight": 0.0}})]
+    states = [checkpoints.newest(run.run_dir / "checkpoints") for run in runs]
+    assert states[0] is not None
+    assert states[1] is not None
+    assert (states[0].step, states[1].step) == (6, 8)
+    assert equal(states[0].modules["pose"], states[1].modules["pose"])
+
+
+@pytest.mark.parametrize("stop", [1, 5])
+@pytest.mark.parametrize("mode", ["constant", "ratio"])
+def test_resumed_equals_never_stopped_bitwise(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, stop: int, mode: str
+) -> None:
+    more = {"adversarial": {"mode": mode, "ramp": 0.5}, "optim": {"ema": 0.5}, "data": {"augment": "strong"}}
+    more["checkpoint"] = {"every": stop}
+    whole = train(validate(TrainConfig, merge(values, {"name": "whole", **more})))
+    cfg = validate(TrainConfig, merge(values, {"name": "parts", **more}))
+    steps = KeypointTask.finish_step
+
+    def killed(self: KeypointTask, step: int) -> None:
+        if step == stop:  # after the update, before it is saved
+            raise KeyboardInterrupt
+        steps(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KeypointTask, "finish_step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(cfg)
+    parts = train(cfg, resume=True)
+    a, b = (checkpoints.load(r.run_dir / "checkpoints" / "step_00000008") for r in (whole, parts))
+    assert set(a.modules) == {"pose", "domain", "average"}
+    for name in a.modules:
+        assert equal(a.modules[name], b.modules[name]), name
+    for name in ("pose", "domain"):
+        assert a.state["schedulers"][name] == b.state["schedulers"][name]
+        for key, slots in a.state["optimisers"][name]["state"].items():
+            assert equal(slots, b.state["optimisers"][name]["state"][key])
+    assert torch.equal(a.state["random"][0]["torch"], b.state["random"][0]["torch"])
+    assert a.state["task"]["averaged"] == b.state["task"]["averaged"] == 6
+
+
+def test_the_classifiers_schedule_steps_and_starts_with_the_pose_networks(make: Make) -> None:
+    task = make(optim={"milestones": [0.5], "lr": 0.1}, adversarial={"lr": 0.1})
+    rates = []
+    for step in range(task.total_steps):
+        for name in ["domain"] if step < 2 else ["domain", "pose"]:
+            task.optimisers[name].step()
+            task.schedulers[name].step()
+        rates.append([task.schedulers[n].get_last_lr()[0] for n in ("domain", "pose")])
+    assert rates[3] == pytest.approx([0.1, 0.1])
+    assert rates[5] == pytest.approx([0.01, 0.01])
+
+
+def test_freezing_holds_parameters_and_statistics(make: Make, tmp_path: Path) -> None:
+    start = make()
+    save_file({k: v.contiguous() for k, v in start.network.state_dict().items()}, tmp_path / "w.safetensors")
+    weights = str(tmp_path / "w.safetensors")
+    task = make(model={"weights": weights, "freeze": ["stem", "layer1"]}, adversarial={"method": "none"})
+    before = state_of(task.network)
+    for step in range(2):
+        for update in task.train_step(next(task.batches(step)), step, measure=False):
+            apply(task, update.optimiser, update.loss)
+    task.network.eval()
+    task.network.train()  # a validation in between must not thaw the statistics
+    list(task.train_step(next(task.batches(0)), 0, measure=False))
+    after = state_of(task.network)
+    frozen = [k for k in before if k.startswith(("conv1", "bn1", "layer1"))]
+    assert frozen
+    assert all(torch.equal(before[k], after[k]) for k in frozen)
+    assert not torch.equal(before["final_layer.weight"], after["final_layer.weight"])
+
+
+def test_freezing_random_layers_is_refused(make: Make) -> None:
+    with pytest.raises(UserError, match="random"):
+        make(model={"freeze": ["stem"]})
+
+
+def test_batches_are_balanced_and_shuffled(make: Make) -> None:
+    task = make()
+    batches = [next(task.batches(step)) for step in range(2, 8)]
+    assert all(batch["domain"].sum() == 4 for batch in batches)
+    seen = torch.cat([b["frame_id"][b["domain"] == 1] for b in batches]).tolist()
+    assert seen != sorted(seen)
+    again = torch.cat([b["frame_id"][b["domain"] == 1] for b in [next(make(seed=6).batches(s)) for s in range(2, 8)]])
+    assert seen != again.tolist()
+
+
+def test_unlabelled_targets_add_nothing_to_the_pose_loss(make: Make) -> None:
+    task = make(data={"target_labels": 0}, adversarial={"method": "joint"})
+    batch = next(task.batches(0))
+    assert batch["weight"][batch["domain"] == 0].sum() == 0
+    assert batch["weight"][batch["domain"] == 1].sum() > 0
+    assert not batch["labelled"][batch["domain"] == 0].any()
+    few = make(data={"target_labels": 7}, adversarial={"method": "joint"})
+    assert few.datasets[1].labelled.sum() == 7
+
+
+def test_source_only_never_sees_the_target(make: Make) -> None:
+    task = make(adversarial={"method": "none"})
+    assert len(task.datasets) == 1
+    assert (next(task.batches(0))["domain"] == 1).all()
+    assert set(task.modules) == {"pose"}
+
+
+def test_epochs_and_pre_epochs_count_passes_over_the_source(make: Make) -> None:
+    task = make(steps=None, epochs=3, adversarial={"pre_steps": None, "pre_epochs": 1})
+    assert (task.pre_steps, task.steps) == (10, 30)  # 40 source persons, 4 a batch
+
+
+def test_init_from_takes_runs_checkpoints_and_files(make: Make, values: dict[str, Any], tmp_path: Path) -> None:
+    result = train(validate(TrainConfig, merge(values, {"steps": 1, "adversarial": {"pre_steps": 0}})))
+    assert result.best_checkpoint is not None
+    trained = checkpoints.load(result.best_checkpoint).modules["pose"]
+    for start in (result.run_dir, result.best_checkpoint, result.best_checkpoint / "pose.safetensors"):
+        assert equal(state_of(make(init_from=str(start)).network), trained)
+    with pytest.raises(UserError, match="init_from"):
+        make(init_from=str(tmp_path))
+
+
+def test_ratio_mode_pulls_as_hard_as_it_is_told_whatever_the_loss_scale() -> None:
+    for scale in (1.0, 1e-3):
+        weight = Weight(AdversarialConfig(mode="ratio", ratio=0.1, ramp=0.5), steps=10)
+        weight.observe(torch.tensor([2.0 * scale, 5.0]))
+        assert float(weight(10)) * 5.0 / (2.0 * scale) == pytest.approx(0.1)
+        assert float(weight(0)) == 0
+        assert 0 < float(weight(2)) < float(weight(5))
+
+
+def test_gradient_ratio_is_logged_and_warned_of(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    task = make(adversarial={"weight": 10.0})
+    update = list(task.train_step(next(task.batches(2)), 2, measure=True))[1]
+    ratio = float(update.metrics["gradient_ratio"])
+    assert ratio > 1
+    assert "lower adversarial.weight" in caplog.text
+    calm = make(adversarial={"weight": 5.0})
+    half = list(calm.train_step(next(calm.batches(2)), 2, measure=True))[1]
+    assert float(half.metrics["gradient_ratio"]) == pytest.approx(ratio / 2, rel=1e-3)
+
+
+def test_confusion_is_bounded_sample_by_sample() -> None:
+    logits = torch.tensor([-50.0, 0.5], requires_grad=True)
+    loss = confusion(logits, torch.tensor([1, 1]), clip=4.0)
+    assert loss.item() < 4.0
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad[0] == 0
+    assert logits.grad[1] != 0
+
+
+def test_held_modules_pass_gradients_and_keep_still() -> None:
+    module = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 1), torch.nn.BatchNorm2d(3))
+    before = state_of(module)
+    x = torch.randn(4, 2, 5, 5, requires_grad=True)
+    with held(module):
+        (module(x) ** 2).sum().backward()
+    assert x.grad is not None
+    assert x.grad.abs().sum() > 0
+    assert all(p.grad is None and p.requires_grad for p in module.parameters())
+    assert equal(state_of(module), before)
+    with held_statistics(module):
+        free = module(x)
+    torch.testing.assert_close(free, module(x))  # the same output as in ordinary training mode
+    assert not equal(state_of(module), before), "and outside of it statistics move again"
+
+
+def test_collapse_needs_time_and_every_folder() -> None:
+    dead = {"source/output_variance_ratio": 0.001, "target/output_variance_ratio": 0.002}
+    assert collapsed(dead, 0.1) is None
+    reason = collapsed(dead, 0.5)
+    assert reason is not None
+    assert "target 0.002" in reason
+    assert collapsed({**dead, "source/output_variance_ratio": 0.8}, 0.9) is None
+    assert collapsed({}, 0.9) is None
+
+
+def test_probe_tells_shifted_features_and_is_lost_on_equal_ones() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(200, 8)), rng.normal(size=(160, 8))
+    assert abs(probe_accuracy(a, b) - 0.5) < 0.15
+    assert probe_accuracy(a, b + 2) > 0.95
+
+
+def test_a_run_ends_with_figures_for_each_domain_and_its_baselines(values: dict[str, Any], frames: dict[str, str]) -> None:
+    val = {"source": frames["source_val"], "target": frames["target_val"]}
+    result = train(validate(TrainConfig, merge(values, {"data": {"val": val}, "validate_every": 4})))
+    for name in ("source/AP", "target/AP", "target_adabn/AP", "target_zero/oks", "target_mean_pose/oks"):
+        assert 0 <= result.metrics[name] <= 1, name
+    assert 0 <= result.metrics["domain_probe_accuracy"] <= 1
+    assert (result.run_dir / "predictions" / "target.json").is_file()
+    assert result.best_checkpoint is not None
+    done = json.loads((result.run_dir / "done.json").read_text())
+    assert done["best"]["metrics"]["target/AP"] == done["best"]["score"]
+    assert done["best"]["score"] >= result.metrics["target/AP"]
+
+
+@pytest.mark.parametrize("change", [{"bf16": True}, {"accumulate": 2}, {"channels_last": False}, {"clip": 0.1}])
+def test_variants_of_the_arithmetic_train(values: dict[str, Any], change: dict[str, Any]) -> None:
+    result = train(validate(TrainConfig, merge(values, {"optim": change})))
+    found = checkpoints.newest(result.run_dir / "checkpoints")
+    assert found is not None
+    assert all(torch.isfinite(v).all() for m in found.modules.values() for v in m.values())

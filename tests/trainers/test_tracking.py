@@ -1,0 +1,120 @@
+"""Tracking: the file is always there, MLflow gets each event once, and an outage stops nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sim2pose.config import merge, validate
+from sim2pose.trainers import tracking
+from sim2pose.trainers.config import TrainConfig
+from sim2pose.trainers.runtimes import train
+from sim2pose.trainers.tracking import EventLog, MlflowSender, default_uri, drop_after, flat, read_events
+
+DEAD = "http://127.0.0.1:9"  # the discard port: nothing answers there
+
+
+def sender(run_dir: Path, uri: str) -> MlflowSender:
+    return MlflowSender(run_dir, uri, "experiment", "run", {"optim.lr": 0.1})
+
+
+def history(uri: str, run_dir: Path, key: str) -> list[tuple[int, float]]:
+    from mlflow.tracking import MlflowClient
+
+    run_id = json.loads((run_dir / "tracking.json").read_text())["run_id"]
+    return [(m.step, m.value) for m in MlflowClient(tracking_uri=uri).get_metric_history(run_id, key)]
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One database for all tests: creating its tables takes seconds."""
+    return default_uri(tmp_path_factory.mktemp("mlflow"))
+
+
+def test_events_are_whole_lines_and_drop_back_on_resume(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, 0)
+    for step in (1, 2, 3):
+        log.write(step, {"loss": step / 2})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "ti')  # killed while writing
+    assert [e["step"] for e in read_events(tmp_path)] == [1, 2, 3]
+    EventLog(tmp_path, 2).write(3, {"loss": 9.0})
+    assert [(e["step"], e["metrics"]["loss"]) for e in read_events(tmp_path)] == [(1, 0.5), (2, 1.0), (3, 9.0)]
+    EventLog(tmp_path, 3, enabled=False).write(4, {"loss": 1.0})
+    assert len(read_events(tmp_path)) == 3
+    drop_after(tmp_path / "absent.jsonl", 0)
+
+
+def test_everything_arrives_once_in_one_run(tmp_path: Path, uri: str) -> None:
+    log = EventLog(tmp_path, 0)
+    first = sender(tmp_path, uri)
+    log.write(1, {"a": 1.0, "b": 2.0})
+    assert first.flush()
+    log.write(1, {"c": 3.0})  # a validation at the same step
+    log.write(2, {"a": 4.0})
+    assert first.flush()
+    assert first.flush()
+    second = sender(tmp_path, uri)  # a resume: another process
+    log.write(3, {"a": 5.0})
+    assert second.flush()
+    assert history(uri, tmp_path, "a") == [(1, 1.0), (2, 4.0), (3, 5.0)]
+    assert history(uri, tmp_path, "c") == [(1, 3.0)]
+
+
+def test_long_histories_go_in_batches_that_are_each_remembered(
+    tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "BATCH", 4)
+    log = EventLog(tmp_path, 0)
+    for step in range(10):
+        log.write(step, {"a": float(step), "b": 0.0})
+    one = sender(tmp_path, uri)
+    ship, calls = one._ship, []
+
+    def failing(pending: list[Any], done: dict[str, Any]) -> None:
+        calls.append(len(pending))
+        if len(calls) == 3:
+            raise ConnectionError("gone in the middle")
+        ship(pending, done)
+
+    monkeypatch.setattr(one, "_ship", failing)
+    assert not one.flush()
+    assert one.flush()
+    assert max(calls) <= 4
+    assert history(uri, tmp_path, "a") == [(s, float(s)) for s in range(10)]
+
+
+def test_an_outage_never_stops_a_training_and_is_replayed_once(
+    values: dict[str, Any], uri: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    small = {"steps": 4, "adversarial": {"method": "none"}, "tracking": {"enabled": True, "uri": DEAD}}
+    with caplog.at_level(logging.WARNING):
+        result = train(validate(TrainConfig, merge(values, small)))
+    assert DEAD in caplog.text
+    assert "metrics.jsonl" in caplog.text
+    events = read_events(result.run_dir)
+    assert [e["step"] for e in events] == [2, 4]
+    back = validate(TrainConfig, merge(values, {**small, "tracking": {"enabled": True, "uri": uri}}))
+    for _ in range(2):  # the second time there is nothing left to send
+        train(back, resume=True)
+    expected = [(e["step"], pytest.approx(e["metrics"]["train/loss_pose"])) for e in events]
+    assert history(uri, result.run_dir, "train/loss_pose") == expected
+
+
+def test_the_run_is_named_and_closed(values: dict[str, Any], uri: str) -> None:
+    from mlflow.tracking import MlflowClient
+
+    small = {"name": "closed", "steps": 2, "adversarial": {"method": "none"}, "tracking": {"enabled": True, "uri": uri}}
+    result = train(validate(TrainConfig, merge(values, small)))
+    run = MlflowClient(tracking_uri=uri).get_run(json.loads((result.run_dir / "tracking.json").read_text())["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "closed"
+    assert run.data.params["optim.lr"] == "0.001"
+
+
+def test_flat() -> None:
+    assert flat({"a": {"b": 1, "c": {}}, "d": [1]}) == {"a.b": 1, "a.c": {}, "d": [1]}

@@ -1,0 +1,114 @@
+"""Ray Train as an adapter: it starts the ranks, restarts them after a loss, and relays metrics. Checkpoints are ours.
+
+Every rank runs ``runtimes.work``, which goes on from the newest whole checkpoint in the run folder; a restarted group
+therefore loses at most one checkpoint interval. The run folder must be visible to all nodes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+from ..config import UserError, validate
+from . import runfolder
+from .config import TrainConfig
+from .context import Context, pick_device
+from .tracking import MlflowSender
+from .updates import NonFiniteLoss
+
+log = logging.getLogger(__name__)
+
+# Without it each report() blocks for 1-2 s (Ray 2.50 to 2.60); also how soon a lost worker is noticed.
+HEALTH_CHECK = ("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+
+
+def train_on_ray(cfg: TrainConfig, run_dir: Path, sender: MlflowSender | None = None) -> None:
+    """Run ``cfg.workers`` ranks (one CPU each, or one GPU) under Ray Train; joins a Ray that is already there.
+
+    Raises:
+        UserError: what a rank refused.
+        NonFiniteLoss: what the ranks agreed on.
+        RuntimeError: after ``max_failures`` restarts, with the first cause.
+    """
+    from ..render_farm.ray_session import ray_session
+
+    os.environ.setdefault(*HEALTH_CHECK)
+    with ray_session(num_cpus=cfg.workers, dashboard=True, log_to_driver=True):
+        if sender is not None:
+            sender.ready.wait(30)
+        _fit(cfg, run_dir)
+    _raise_noted(run_dir)
+
+
+def _fit(cfg: TrainConfig, run_dir: Path) -> None:
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.v2.api.exceptions import TrainingFailedError
+
+    from .runtimes import COLLECTIVE_TIMEOUT
+
+    gpu = pick_device(cfg.device).type == "cuda"
+    scratch = run_dir / ".ray"
+    trainer = TorchTrainer(
+        _rank,
+        train_loop_config={"config": cfg.model_dump(mode="json"), "run_dir": str(run_dir)},
+        scaling_config=ScalingConfig(num_workers=cfg.workers, use_gpu=gpu, resources_per_worker={"CPU": 1, "GPU": 1} if gpu else {"CPU": 1}),
+        torch_config=TorchConfig(backend="nccl" if gpu else "gloo", timeout_s=int(COLLECTIVE_TIMEOUT.total_seconds())),
+        # Ray resumes silently from a run of the same name and folder, by its own bookkeeping: never let it find one
+        run_config=RunConfig(
+            name=f"{cfg.name}-{uuid.uuid4().hex[:8]}",
+            storage_path=str(scratch),
+            failure_config=FailureConfig(max_failures=cfg.max_failures),
+        ),
+    )
+    try:
+        trainer.fit()
+    except TrainingFailedError as error:
+        _raise_noted(run_dir)
+        cause = str(error).strip().splitlines()
+        raise RuntimeError(f"training ended after {cfg.max_failures} restarts: {cause[-1] if cause else error!r}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _raise_noted(run_dir: Path) -> None:
+    """Raise the first failure that a rank noted, as what it was."""
+    noted = runfolder.first_failure(run_dir)
+    if noted is None:
+        return
+    kinds: dict[str, type[Exception]] = {"UserError": UserError, "NonFiniteLoss": NonFiniteLoss}
+    if noted["kind"] in kinds:
+        raise kinds[noted["kind"]](noted["message"])
+    if not (run_dir / "done.json").is_file():
+        raise RuntimeError(f"first failure, on rank {noted['rank']}: {noted['kind']}: {noted['message']}")
+
+
+def _rank(values: dict[str, Any]) -> None:
+    """One rank in a Ray worker. What all ranks agree on (a non-finite loss) ends the run without useless restarts."""
+    import ray.train
+    from ray.train import get_context
+
+    from .runtimes import work
+
+    logging.basicConfig(level=logging.INFO)
+    run_dir = Path(values["run_dir"])
+    here = get_context()
+    rank, world = here.get_world_rank(), here.get_world_size()
+
+    def report(metrics: dict[str, float]) -> None:
+        ray.train.report(dict(metrics))
+
+    try:
+        cfg = validate(TrainConfig, values["config"])
+        device = pick_device(cfg.device, here.get_local_rank())
+        work(cfg, run_dir, Context(rank, world, device, report))
+    except NonFiniteLoss as error:
+        if rank == 0:
+            runfolder.note_failure(run_dir, rank, error)
+    except Exception as error:
+        runfolder.note_failure(run_dir, rank, error)
+        raise

@@ -1,0 +1,105 @@
+"""The run folder: ``<out>/<name>/{config.yaml, checkpoints/, best.json, metrics.jsonl, tracking.json, done.json}``."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..config import UserError, dump_yaml, parse_yaml
+from . import checkpoints
+from .config import TrainConfig, changes_result, differing_keys
+
+log = logging.getLogger(__name__)
+
+FAILURES = "failures.jsonl"
+
+
+@dataclass
+class RunResult:
+    """What a run left behind.
+
+    Attributes:
+        run_dir: its folder.
+        metrics: of the last validation, ``<val name>/<metric>``.
+        best_checkpoint: folder of the best checkpoint (the newest where no score was measured), or None.
+        stopped: why it ended early, or None.
+        images_per_second: over the whole training, all ranks together, without validation and saving.
+    """
+
+    run_dir: Path
+    metrics: dict[str, float] = field(default_factory=dict)
+    best_checkpoint: Path | None = None
+    stopped: str | None = None
+    images_per_second: float = 0.0
+
+
+def prepare(cfg: TrainConfig, resume: bool) -> Path:
+    """Create the run folder, or check that the one that is there may be used.
+
+    Raises:
+        UserError: if the name is taken by a run that is not to be resumed, or that had another config (keys named).
+    """
+    run_dir = Path(cfg.out).resolve() / cfg.name
+    saved = run_dir / "config.yaml"
+    if not saved.is_file():
+        if resume:
+            raise UserError(f"nothing to resume: there is no run in {run_dir}; start it without --resume")
+        if run_dir.is_dir() and any(run_dir.iterdir()):
+            raise UserError(f"{run_dir} exists and is no run folder: choose another name=")
+        run_dir.mkdir(parents=True, exist_ok=True)
+        write_config(cfg, run_dir)
+        return run_dir
+    old, new = parse_yaml(saved.read_text(encoding="utf-8")), cfg.model_dump(mode="json")
+    keys = [key for key in differing_keys(old, new) if changes_result(key)]
+    if keys:
+        raise UserError(
+            f"run '{cfg.name}' exists with another config, it differs in {', '.join(keys)}: "
+            "choose a new name=, or give the same config and --resume"
+        )
+    if not resume:
+        steps = [p.name for p in checkpoints.folders(run_dir / "checkpoints")]
+        state = "is finished" if (run_dir / "done.json").is_file() else f"has {steps[-1] if steps else 'no checkpoint'}"
+        raise UserError(f"run '{cfg.name}' exists in {run_dir} and {state}: --resume it, or choose a new name=")
+    checkpoints.sweep(run_dir / "checkpoints")
+    (run_dir / FAILURES).unlink(missing_ok=True)
+    write_config(cfg, run_dir)
+    return run_dir
+
+
+def write_config(cfg: TrainConfig, run_dir: Path) -> None:
+    """Save the resolved config; its presence makes the folder a run folder, so it appears whole or not at all."""
+    aside = run_dir / ".config.tmp"
+    aside.write_text(dump_yaml(cfg), encoding="utf-8")
+    aside.replace(run_dir / "config.yaml")
+
+
+def finish(run_dir: Path, name: str, values: dict[str, Any]) -> None:
+    """Write ``done.json``: step, metrics, best checkpoint, reason of an early stop, speed."""
+    checkpoints.write_json(run_dir / "done.json", {"name": name, **values})
+
+
+def result(run_dir: Path) -> RunResult | None:
+    """The result of a finished run, from ``done.json``; None if it has not finished."""
+    path = run_dir / "done.json"
+    if not path.is_file():
+        return None
+    done = json.loads(path.read_text(encoding="utf-8"))
+    best = checkpoints.best_checkpoint(run_dir)
+    return RunResult(run_dir, done["metrics"], best, done["stopped"], done["images_per_second"])
+
+
+def note_failure(run_dir: Path, rank: int, error: BaseException) -> None:
+    """Append why a rank failed; after several restarts the first line is the cause that matters."""
+    line = {"rank": rank, "kind": type(error).__name__, "message": str(error)}
+    with (run_dir / FAILURES).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def first_failure(run_dir: Path) -> dict[str, Any] | None:
+    """The first noted failure, or None."""
+    path = run_dir / FAILURES
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return json.loads(lines[0]) if lines else None

@@ -1,0 +1,165 @@
+"""``train``: the one entry. The same function trains in this process, under ``torchrun``, and under Ray Train."""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from ..config import UserError
+from . import loop, runfolder
+from .config import TrainConfig, require_source
+from .context import Context, pick_device, seed_everything
+from .recipes import build_task
+from .runfolder import RunResult
+from .tracking import MlflowSender, default_uri, flat
+from .updates import NonFiniteLoss
+
+log = logging.getLogger(__name__)
+
+COLLECTIVE_TIMEOUT = timedelta(hours=2)  # ranks wait for rank 0 while it evaluates
+
+
+def train(cfg: TrainConfig, resume: bool = False) -> RunResult:
+    """Train, evaluate and leave a run folder. Started by ``torchrun``, every rank calls this.
+
+    Args:
+        cfg: resolved config.
+        resume: go on with the run of this name; without it, a name that is taken is refused.
+
+    Returns:
+        the result; of a run that had already finished, what it left.
+
+    Raises:
+        UserError: for a taken name, missing data, an impossible combination of settings.
+        NonFiniteLoss: if a loss or gradient was not finite (checkpoints before it stay usable).
+    """
+    require_source(cfg)
+    if dist.is_torchelastic_launched():
+        return _train_torchrun(cfg, resume)
+    pick_device(cfg.device)
+    run_dir = runfolder.prepare(cfg, resume)
+    sender = start_tracking(cfg, run_dir)
+    status = "FAILED"
+    try:
+        done = runfolder.result(run_dir)
+        if done is not None:
+            log.warning("run '%s' is already finished; nothing to resume", cfg.name)
+        elif cfg.runtime == "ray":
+            from .ray_runtime import train_on_ray
+
+            train_on_ray(cfg, run_dir, sender)
+        else:
+            if sender is not None and cfg.data.loader_workers:
+                sender.ready.wait(30)  # loader processes are forked: no import may be half done in another thread
+            work(cfg, run_dir, Context(device=pick_device(cfg.device)))
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        if sender is not None:
+            sender.close(status)
+    return _result(run_dir)
+
+
+def work(cfg: TrainConfig, run_dir: Path, context: Context) -> None:
+    """What every rank does, whatever started it: build, train from the newest checkpoint, note the end."""
+    if cfg.threads is not None:
+        torch.set_num_threads(cfg.threads)
+    seed_everything(cfg.seed, 0)  # equal initial weights on all ranks
+    task = build_task(cfg, context)
+    seed_everything(cfg.seed, 1 + context.rank)
+    settings = loop.LoopSettings(
+        name=cfg.name,
+        run_dir=run_dir,
+        config=cfg.model_dump(mode="json"),
+        validate_every=cfg.validate_every,
+        log_every=cfg.log_every,
+        save_every=cfg.checkpoint.every,
+        keep=cfg.checkpoint.keep,
+        accumulate=cfg.optim.accumulate,
+        clip=cfg.optim.clip,
+    )
+    state = loop.run(task, settings, context)
+    if context.first:
+        best: dict[str, Any] = {"step": state.best_step, "metric": task.score, "score": state.best_score}
+        best["metrics"] = state.best_metrics
+        values = {
+            "step": state.step,
+            "metrics": state.metrics,
+            "best": best,
+            "stopped": state.stopped,
+            "images": state.images,
+            "seconds": state.seconds,
+            "images_per_second": state.images / max(state.seconds, 1e-9),
+            "world": context.world,
+        }
+        runfolder.finish(run_dir, cfg.name, values)
+
+
+def start_tracking(cfg: TrainConfig, run_dir: Path) -> MlflowSender | None:
+    """The thread that feeds MLflow, or None where tracking is switched off."""
+    if not cfg.tracking.enabled:
+        return None
+    uri = cfg.tracking.uri or default_uri(Path(cfg.out))
+    return MlflowSender(run_dir, uri, cfg.tracking.experiment, cfg.name, flat(cfg.model_dump(mode="json"))).start()
+
+
+def _result(run_dir: Path) -> RunResult:
+    result = runfolder.result(run_dir)
+    assert result is not None, "a run that returns has written done.json"
+    return result
+
+
+def _train_torchrun(cfg: TrainConfig, resume: bool) -> RunResult:
+    """One rank under ``torchrun``: its environment names rank, world and meeting point."""
+    local_rank = int(os.environ["LOCAL_RANK"])
+    device = pick_device(cfg.device, local_rank)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=COLLECTIVE_TIMEOUT)
+    context = Context(dist.get_rank(), dist.get_world_size(), device)
+    sender, status = None, "FAILED"
+    try:
+        if cfg.batch % (context.world * cfg.optim.accumulate):
+            raise UserError(f"batch={cfg.batch} is not divisible by the {context.world} ranks of torchrun × accumulate")
+        # torchrun starts all ranks again after a failure; that is a resume whatever the command line said
+        again = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+        run_dir = _agreed_folder(cfg, resume or again, context)
+        sender = start_tracking(cfg, run_dir) if context.first else None
+        if sender is not None:
+            sender.ready.wait(30)
+        if context.broadcast((run_dir / "done.json").is_file()):
+            log.warning("run '%s' is already finished; nothing to resume", cfg.name)
+        else:
+            work(cfg, run_dir, context)
+        dist.barrier()  # done.json is there before any rank reads it
+        status = "FINISHED"
+    finally:
+        if sender is not None:
+            sender.close(status)
+        dist.destroy_process_group()
+    return _result(run_dir)
+
+
+def _agreed_folder(cfg: TrainConfig, resume: bool, context: Context) -> Path:
+    """Rank 0 prepares the run folder; all ranks get it, or the same refusal."""
+    answer: Path | str = ""
+    if context.first:
+        try:
+            answer = runfolder.prepare(cfg, resume)
+        except UserError as error:
+            answer = str(error)
+    answer = context.broadcast(answer)
+    if isinstance(answer, str):
+        raise UserError(answer)
+    return answer
+
+
+__all__ = ["NonFiniteLoss", "RunResult", "train", "work"]
