@@ -138,7 +138,7 @@ def _frames(config: DemoConfig, out: Path) -> dict[str, Path]:
 
 def _import_real(spec: str, out: Path, seed: int) -> dict[str, Path]:
     """Import one's own photographs, two thirds for training, one third held out, parted by image."""
-    from ..datasets.coco import ImportConfig, import_coco
+    from ..datasets.coco import import_coco
 
     _, json_file, images = spec.split(":", 2)
     path = Path(json_file)
@@ -156,7 +156,7 @@ def _import_real(spec: str, out: Path, seed: int) -> dict[str, Path]:
         piece.parent.mkdir(parents=True, exist_ok=True)
         piece.write_text(json.dumps({**coco, "images": kept, "annotations": annotations}), encoding="utf-8")
         folders[name] = out / name
-        import_coco(piece, Path(images), folders[name], ImportConfig(domain="real"))
+        import_coco(piece, images, folders[name], domain="real")
     return folders
 
 

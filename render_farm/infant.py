@@ -13,7 +13,6 @@ from importlib.metadata import version
 
 import numpy as np
 
-from ..config import UserError
 from ..datasets.frames import DatasetInfo, Frame, dataset_info
 from ..datasets.publish import Hooks
 from .config import BLOCK, RenderConfig
@@ -44,7 +43,8 @@ class InfantFrames:
         self._threads = torch.get_num_threads()
         torch.set_num_threads(1)
         self._config = config
-        self._sampler = SceneSampler(config.scene, load_body(config.body), config.seed)
+        body = load_body(config.body)
+        self._sampler = SceneSampler(config.scene, body, config.seed, config.width, config.height)
         self._renderer = make_renderer(config.renderer, device)
 
     def frames(self, start: int, stop: int) -> Iterator[Frame]:
@@ -102,7 +102,7 @@ def infant_job(config: RenderConfig, device: str = "cpu", hooks: Hooks | None = 
         UserError: if the renderer or the joint set cannot be had.
     """
     if config.renderer == "auto":
-        config = config.model_copy(update={"renderer": working_renderer()})
+        config = config.model_copy(update={"renderer": working_renderer(device)})
     return FarmJob(
         folder=config.out.absolute(),
         frames=config.frames,
@@ -113,16 +113,14 @@ def infant_job(config: RenderConfig, device: str = "cpu", hooks: Hooks | None = 
     )
 
 
-def working_renderer() -> str:
-    """The renderer that "auto" means on this machine: opengl where an EGL context opens, else raycast.
+def working_renderer(device: str = "cpu") -> str:
+    """Name of the renderer that "auto" means on this machine: opengl where an EGL context opens, else raycast.
 
     Raises:
         UserError: if none works, with the reasons.
     """
-    from .renderers import available_renderers
+    from .renderers import make_renderer
 
-    reasons = available_renderers()
-    for name in ("opengl", "raycast"):
-        if name in reasons and reasons[name] is None:
-            return name
-    raise UserError(f"no renderer works here: {'; '.join(f'{name}: {why}' for name, why in reasons.items())}")
+    renderer = make_renderer("auto", device)
+    renderer.close()
+    return renderer.name

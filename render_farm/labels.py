@@ -12,8 +12,15 @@ from ..datasets.frames import Person
 from .scene import Camera, PersonInScene, Rendered, Scene
 
 MARGIN = 0.012  # metres: thickness of clothes, and error of interpolated depth
-SLANT = 1.6  # a limb seen aslant has more flesh before its bone than the nearest skin says
-DEEPEST = 0.12  # metres; no keypoint of a person lies deeper beneath the skin it belongs to
+# How far before a keypoint a surface may lie without hiding it, in distances of the keypoint to the nearest skin: flesh of
+# its own limb may be thicker along the line of sight (a hip seen past the belly), anything else may only be the skin itself.
+OWN, OTHER = 2.4, 1.3
+# SMPL joints whose flesh surrounds each COCO-17 keypoint; part ids are 1 + joint.
+_LEFT = {5: (9, 13, 16), 7: (16, 18), 9: (18, 20, 22), 11: (0, 1, 3), 13: (1, 4), 15: (4, 7, 10)}
+_RIGHT = {6: (9, 14, 17), 8: (17, 19), 10: (19, 21, 23), 12: (0, 2, 3), 14: (2, 5), 16: (5, 8, 11)}
+OWN_PARTS = np.zeros((17, 256), bool)
+for _keypoint, _joints in (_LEFT | _RIGHT | dict.fromkeys(range(5), (12, 15))).items():
+    OWN_PARTS[_keypoint, [joint + 1 for joint in _joints]] = True
 MAX_DEPTH_MM = 65535
 
 
@@ -23,8 +30,8 @@ def label_person(scene: Scene, index: int, rendered: Rendered) -> Person | None:
     - bbox: x, y, width, height that tightly hold the visible pixels, in pycocotools' convention: the first column and
       row, and the numbers of columns and rows. area: number of visible pixels.
     - keypoints: pixel position and v. 0: outside of the picture or behind the camera (x = y = 0). 2: visible, 1: hidden.
-      A keypoint is visible if most of the 3 x 3 pixels around it show nothing, or something that lies no farther before it
-      than the skin it lies beneath: ``depth >= z - (1.6 * distance to the nearest skin + 1.2 cm)``.
+      A keypoint is visible if most of the 3 x 3 pixels around it show nothing before it but the flesh it lies in, see
+      :func:`label_keypoints`.
     - pose and transl are turned into the camera frame: ``body(betas, pose, transl)`` gives camera-frame vertices.
 
     Args:
@@ -46,7 +53,7 @@ def label_person(scene: Scene, index: int, rendered: Rendered) -> Person | None:
     pose, transl = camera_frame_pose(person, camera)
     return Person(
         bbox=bbox,
-        keypoints=label_keypoints(points, skin_distance(person), camera, rendered.depth),
+        keypoints=label_keypoints(points, skin_distance(person), camera, rendered, index + 1),
         area=area,
         keypoints_3d=points.astype(np.float32),
         body=person.body,
@@ -66,15 +73,19 @@ def visible_box(instances: NDArray[np.uint8], instance: int) -> tuple[NDArray[np
 
 
 def label_keypoints(
-    points: NDArray[np.float64], beneath: NDArray[np.floating], camera: Camera, depth: NDArray[np.float32]
+    points: NDArray[np.float64], beneath: NDArray[np.floating], camera: Camera, rendered: Rendered, instance: int
 ) -> NDArray[np.float32]:
     """Pixel positions and visibility of keypoints.
+
+    A pixel hides a keypoint at depth z if its depth is less than ``z - (a * beneath + 1.2 cm)``, where a = 2.4 for the
+    parts of the same person that surround the keypoint (COCO-17 only), 1.3 for everything else.
 
     Args:
         points: (J, 3) camera frame, metres.
         beneath: (J,) how deep each lies beneath the skin, metres.
         camera: the pinhole camera.
-        depth: (H, W) rendered depth, inf where nothing was hit.
+        rendered: what was drawn.
+        instance: number of the person in ``rendered.instances``.
 
     Returns:
         (J, 3) float32: x, y, v.
@@ -88,16 +99,20 @@ def label_keypoints(
     steps = np.arange(-1, 2)
     rows = np.clip(row[:, None, None] + steps[:, None], 0, camera.height - 1)
     columns = np.clip(column[:, None, None] + steps, 0, camera.width - 1)
-    tolerance = np.minimum(SLANT * beneath, DEEPEST) + MARGIN
-    seen = (depth[rows, columns] >= (z - tolerance)[:, None, None]).sum((1, 2)) >= 5
+    share: NDArray[np.floating] | float = OTHER
+    if len(points) == len(OWN_PARTS):
+        own = OWN_PARTS[np.arange(len(points))[:, None, None], rendered.parts[rows, columns]]
+        share = np.where(own & (rendered.instances[rows, columns] == instance), OWN, OTHER)
+    limit = z[:, None, None] - (share * beneath[:, None, None] + MARGIN)
+    seen = (rendered.depth[rows, columns] >= limit).sum((1, 2)) >= 5
     labels = np.stack([u, v, np.where(seen, 2.0, 1.0)], 1)
     labels[~inside] = 0
     return labels.astype(np.float32)
 
 
 def skin_distance(person: PersonInScene) -> NDArray[np.float32]:
-    """How deep each keypoint lies beneath the skin: (J,) metres to the nearest vertex of the person's body."""
-    vertices = np.asarray(person.surface.vertices, np.float32)
+    """How deep each keypoint lies beneath the skin: (J,) metres to the nearest of every second vertex of the body."""
+    vertices = np.asarray(person.surface.vertices[::2], np.float32)
     points = np.asarray(person.keypoints_3d, np.float32)
     middle = vertices[0]  # distances from nearby, where float32 squares lose nothing that matters
     vertices, points = vertices - middle, points - middle

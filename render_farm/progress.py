@@ -25,6 +25,7 @@ class Progress:
         self.stream = stream or sys.stderr
         self.started = self._last = time.monotonic()
         self.show = show
+        self._said = -1
         self._bar = None
         if show and self.stream.isatty():
             self._bar = tqdm(total=total, initial=done, unit="frame", desc="render", smoothing=0.1, file=self.stream)
@@ -53,10 +54,11 @@ class Progress:
         """End the bar, or print the last line."""
         if self._bar is not None:
             self._bar.close()
-        elif self.show:
+        elif self.show and self._said != self.done:
             self._line()
 
     def _line(self) -> None:
+        self._said = self.done
         rate = self.rate()
         left = f", {(self.total - self.done) / rate:.0f} s left" if rate and self.done < self.total else ""
         print(f"render: {self.done}/{self.total} frames, {rate:.1f} frames/s{left}", file=self.stream, flush=True)

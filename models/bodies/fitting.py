@@ -1,4 +1,7 @@
-"""Fit SMPL's arrays to samples of a source body. Least squares in float64: single precision was seen to err by 87 mm."""
+"""Fit SMPL's arrays to samples of a source body.
+
+Least squares run in float64: in single precision they were seen to err by 87 mm.
+"""
 
 from __future__ import annotations
 
@@ -114,8 +117,8 @@ def chain(rotations: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def relevant_joints(support: tuple[int, ...]) -> tuple[int, ...]:
-    """Joints whose relative rotation can change a vertex skinned to ``support``: those between its joints in the tree."""
-    paths = []
+    """Joints whose rotation can bend a vertex skinned to ``support``: those between the joints of the support."""
+    paths: list[set[int]] = []
     for joint in support:
         path = [joint]
         while SMPL24_PARENTS[path[-1]] >= 0:

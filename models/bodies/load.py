@@ -26,7 +26,7 @@ SMPL_KEYS = ("v_template", "shapedirs", "posedirs", "J_regressor", "kintree_tabl
 
 MAX_BETAS = 20
 
-# COCO keypoints that are SMPL joints, and face vertices of SMPL's own mesh (smplx.vertex_ids), for files without a regressor.
+# Face vertices of SMPL's own mesh (smplx.vertex_ids), for files that bring no keypoint regressor.
 _SMPL_FACE = {"nose": 332, "left_eye": 2800, "right_eye": 6260, "left_ear": 583, "right_ear": 4071}
 _SMPL_VERTICES = 6890
 
@@ -176,8 +176,8 @@ def _coco(name: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
     vertices = arrays["v_template"].shape[0]
     if vertices != _SMPL_VERTICES:
         raise UserError(
-            f"body '{name}' has {vertices} vertices and no keypoint_regressor: only SMPL's mesh ({_SMPL_VERTICES}) is known; "
-            f"add a (17, {vertices}) array keypoint_regressor in COCO order"
+            f"body '{name}' has {vertices} vertices and no keypoint_regressor: only SMPL's mesh ({_SMPL_VERTICES}) is "
+            f"known; add a (17, {vertices}) array keypoint_regressor in COCO order"
         )
     smpl, regressor = JOINT_SETS["smpl24"], np.zeros((17, vertices), np.float32)
     for row, joint in enumerate(JOINT_SETS["coco17"].joints):

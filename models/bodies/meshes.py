@@ -27,7 +27,7 @@ def distance_to_mesh(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray
 
 
 def _squared_distances(point: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Squared distance (F,) of a point to triangles (F, 3, 3): to the plane where it projects inside, else to the edges."""
+    """Squared distance (F,) of a point to triangles (F, 3, 3): to the plane if it projects inside, else to an edge."""
     best = np.full(len(corners), np.inf)
     for k in range(3):
         start, side = corners[:, k], corners[:, (k + 1) % 3] - corners[:, k]

@@ -26,8 +26,8 @@ _ANNY_AGE = (-1 / 3, 0.0, 0.04, 0.092)  # Anny's age whose own length is the med
 _FAT = (0.0, 1.1, 0.9, 0.55)  # how far limbs and trunk are padded, by age: babies are roundest at six months
 _HEAD = (0.03, 0.72, 0.86, 0.84)  # how far the head grows beyond Anny's
 
-# Local changes of the body: region, then weights on fat and on head size, and the change's own standard deviation. A name
-# with a leading "*" is a pair of left and right changes that take the same value.
+# Local changes of the body: region, weights on fat and on head size, and standard deviation of what the region adds. A
+# name with a leading "*" is a pair of left and right changes that take the same value.
 CHANGES: dict[str, tuple[str, float, float, float]] = {
     "head-scale-vert-incr": ("head", 0.0, 0.6, 0.05),
     "head-scale-depth-incr": ("head", 0.0, 1.0, 0.08),
@@ -96,7 +96,7 @@ def draw(rng: np.random.Generator, months: np.ndarray, spread: float = 1.0) -> d
         "proportions": uniform(0, 1),
     }
     regions = {region: normal(1.0) for region in dict.fromkeys(change[0] for change in CHANGES.values())}
-    changes = {}
+    changes: dict[str, np.ndarray] = {}
     for name, (region, on_fat, on_head, deviation) in CHANGES.items():
         value = np.clip(on_fat * fat + on_head * head + deviation * regions[region], -1, 1)
         changes |= dict.fromkeys(_sides(name), value)
@@ -125,7 +125,7 @@ def calibrate(source: AnnySource, shapes: dict[str, Any], lengths: np.ndarray) -
 
 
 def sample(source: AnnySource, rng: np.random.Generator, count: int) -> tuple[dict[str, Any], np.ndarray]:
-    """Shape parameters of ``count`` infants with ages uniform over newborn to 24 months, and the ages (count,) months."""
+    """Shape parameters of ``count`` infants and their ages (count,), uniform from newborn to 24 months."""
     months = rng.uniform(0, 24, count)
     shapes = draw(rng, months)
     spread = 1 + LENGTH_SPREAD * np.clip(rng.standard_normal(count), -2.5, 2.5)

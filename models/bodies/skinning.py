@@ -48,7 +48,7 @@ def prepare(
     """Rearrange a body's arrays from SMPL's layout.
 
     Args:
-        v_template: (V, 3). shapedirs: (V, 3, N). posedirs: (9 (J - 1), 3V) as smplx holds them (x, y, z of each vertex).
+        v_template: (V, 3). shapedirs: (V, 3, N). posedirs: (9 (J - 1), 3V) as smplx holds them, x y z by vertex.
         joint_regressor: (J, V). parents: J entries. weights: (V, J).
     """
     count, betas = v_template.shape[0], shapedirs.shape[-1]

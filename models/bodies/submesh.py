@@ -41,7 +41,7 @@ def select(source: AnnySource, points: np.ndarray, target: int) -> Submesh:
 
 
 def face_importance(source: AnnySource, points: np.ndarray) -> np.ndarray:
-    """How much an error on each face (F,) of the source counts: most on the face, then fingers and toes, little within mouth and eye sockets."""
+    """How much an error on each triangle (F,) counts: most on the face, little within mouth and eye sockets."""
     nose, left_eye, right_eye = source.coco_regressor()[:3] @ points
     centre = (nose + left_eye + right_eye) / 3
     distance = np.linalg.norm(points[source.faces].mean(1) - centre, axis=1)

@@ -54,7 +54,10 @@ class RaycastRenderer:
 
         if shadow not in SHADOWS:
             raise UserError(f"renderer raycast: unknown shadow '{shadow}'; known: {', '.join(SHADOWS)}")
-        wp.config.log_level = wp.LOG_WARNING
+        if hasattr(wp.config, "log_level"):  # Warp greets on stdout and names each module it loads
+            wp.config.log_level = wp.LOG_WARNING
+        else:
+            wp.config.quiet = True
         wp.init()
         if device == "cuda" and not wp.is_cuda_available():
             raise UserError("renderer raycast: no CUDA device is available here; use device=cpu")

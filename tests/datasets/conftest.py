@@ -57,7 +57,9 @@ def make_folder(tmp_path: Path) -> MakeFolder:
             if edit is not None:
                 edit(i, rows[-1])
         info = dataset_info("coco17", {"seed": seed})
-        entries = [publish_shard(folder, s, rows[s * shard : (s + 1) * shard], info) for s in range(-(-frames // shard))]
+        entries = [
+            publish_shard(folder, s, rows[s * shard : (s + 1) * shard], info) for s in range(-(-frames // shard))
+        ]
         write_manifest(folder, entries, info)
         return FramesFolder.open(folder)
 

@@ -265,9 +265,7 @@ def test_unlabelled_crops_do_not_depend_on_hidden_keypoints(make_folder: MakeFol
     assert torch.equal(*crops)
 
 
-def test_cache_is_bounded_and_groups_are_read_once(
-    make_folder: MakeFolder, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_cache_is_bounded_and_groups_are_read_once(make_folder: MakeFolder, caplog: pytest.LogCaptureFixture) -> None:
     dataset = PersonDataset(make_folder(frames=640, shard=320), domain=1)
     plan = BatchPlan.make([dataset], 32, 0)
     batches = StepBatches([dataset], plan, LEVELS["none"], WH)

@@ -16,7 +16,7 @@ PRESETS = sorted(p.stem for p in (ROOT / "configs").glob("*.yaml") if "recipe" i
 
 
 def test_there_are_presets() -> None:
-    assert {"infant_hrnet_w48", "infant_hrnet_w32", "infant_demo_source", "infant_demo_adapt"} <= set(PRESETS)
+    assert {"infant_hrnet_w48", "infant_hrnet_w32", "infant_source", "infant_adapt"} <= set(PRESETS)
 
 
 @pytest.mark.parametrize("name", PRESETS)

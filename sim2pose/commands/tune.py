@@ -1,0 +1,47 @@
+"""``sim2pose tune SWEEP key=value …``: many runs, ranked by their mean over seeds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..config import dump_yaml
+from . import split, table
+
+
+def tune(
+    items: Annotated[
+        list[str],
+        typer.Argument(metavar="SWEEP key=value …", help="lambda fixed.data.source=DIR seeds=[0,1,2] concurrent=2"),
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="print the resolved sweep and its trials, and stop")
+    ] = False,
+) -> None:
+    """Train every point of a sweep with every seed and rank the points.
+
+    The same command again goes on with what is missing; further seeds, samples or another metric may be asked for.
+    Exits with 1 if a trial failed; the others are ranked all the same.
+    """
+    from ..tune.config import load_sweep, make_trials
+
+    (preset,), overrides = split(items, ("SWEEP",))
+    config = load_sweep(preset, overrides)
+    if dry_run:
+        print(dump_yaml(config), end="")
+        for trial in make_trials(config):
+            print(f"# {trial.name}")
+        return
+    from ..tune.ranking import rows
+    from ..tune.sweep import run_sweep
+
+    result = run_sweep(config)
+    against = "to control" if any(s.to_control for s in result.standings) else "to best"
+    print(f"\n{table(rows(result.standings, len(config.seeds)), ('rank', 'point', config.metric, 'seeds', against))}")
+    print(f"mean ± sample deviation over seeds; * not told from the best\n\n{result.verdict}")
+    print(f"table    {result.folder / 'sweep.json'}")
+    for outcome in result.failed:
+        print(f"failed   {outcome.trial.name}: {outcome.note}")
+    if result.failed:
+        raise typer.Exit(1)

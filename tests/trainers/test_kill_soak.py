@@ -1,0 +1,142 @@
+"""Kill -9 of a Ray worker and of the driver: the run ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from sim2pose.config import dump_yaml, merge, validate
+from sim2pose.trainers import checkpoints
+from sim2pose.trainers.config import TrainConfig
+from sim2pose.trainers.runtimes import train
+from sim2pose.trainers.tracking import read_events
+
+pytestmark = pytest.mark.soak
+
+SCRIPT = (
+    "import sys\nfrom sim2pose.config import load_config\nfrom sim2pose.trainers.config import TrainConfig\n"
+    "from sim2pose.trainers.runtimes import train\n"
+    "train(load_config(TrainConfig, sys.argv[1]), resume='--resume' in sys.argv)\n"
+)
+
+
+def final(run_dir: Path) -> dict[str, torch.Tensor]:
+    found = checkpoints.newest(run_dir / "checkpoints")
+    assert found is not None
+    return {f"{n}.{k}": v for n, m in found.modules.items() for k, v in m.items()}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def launch(cfg: TrainConfig, tmp_path: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a training in a process of its own."""
+    preset = tmp_path / f"{cfg.name}.yaml"
+    preset.write_text(dump_yaml(cfg))
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(preset), *arguments], env=env)
+
+
+def wait_for(run_dir: Path, count: int, process: subprocess.Popen[bytes] | None = None, timeout: float = 240) -> None:
+    """Wait until the run has its ``count``-th checkpoint."""
+    deadline = time.monotonic() + timeout
+    while len(checkpoints.folders(run_dir / "checkpoints")) < count:
+        assert time.monotonic() < deadline, "no checkpoint came"
+        assert process is None or process.poll() is None, "the training ended before it was killed"
+        time.sleep(0.02)
+
+
+def long_run(values: dict[str, Any], **changes: Any) -> TrainConfig:
+    base = {"steps": 60, "threads": 1, "checkpoint": {"every": 5, "keep": 100}, "log_every": 5}
+    return validate(TrainConfig, merge(merge(values, base), changes))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_drivers_resume_bitwise(values: dict[str, Any], tmp_path: Path, seed: int) -> None:
+    """Killed again and again at odd moments, also while a checkpoint is written."""
+    whole = long_run(values, name="whole", seed=seed)
+    train(whole)
+    parts = long_run(values, name="parts", seed=seed)
+    run_dir = Path(parts.out) / "parts"
+    process = launch(parts, tmp_path)
+    for count in (2, 5, 9):
+        wait_for(run_dir, count, process)
+        time.sleep(0.05 * seed)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process = launch(parts, tmp_path, "--resume")
+    assert process.wait(timeout=240) == 0
+    assert same(final(Path(whole.out) / "whole"), final(run_dir))
+    steps = [e["step"] for e in read_events(run_dir) if "train/loss_pose" in e["metrics"]]
+    assert steps == sorted(set(steps)), "events of lost steps are dropped and written again"
+
+
+def ray_worker(name: str) -> psutil.Process | None:
+    """A Ray Train worker process among the descendants of this process."""
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if "RayTrainWorker" in " ".join(process.cmdline()):
+                return process
+        except psutil.Error:
+            continue
+    return None
+
+
+def test_a_killed_ray_worker_costs_one_interval(values: dict[str, Any], record_property: Any) -> None:
+    undisturbed = long_run(values, name="undisturbed", runtime="ray", workers=2, steps=200)
+    train(undisturbed)
+    cfg = long_run(values, name="disturbed", runtime="ray", workers=2, steps=200)
+    run_dir = Path(cfg.out) / "disturbed"
+    seen: dict[str, float] = {}
+
+    def kill() -> None:
+        wait_for(run_dir, 3)
+        victim = ray_worker("disturbed")
+        assert victim is not None
+        victim.kill()
+        seen["killed"] = time.monotonic()
+        before = len(checkpoints.folders(run_dir / "checkpoints"))
+        wait_for(run_dir, before + 2)  # one may have been in flight
+        seen["back"] = time.monotonic()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    result = train(cfg)
+    killer.join()
+    record_property("seconds_to_training", seen["back"] - seen["killed"])
+    print(f"killed to the second checkpoint after: {seen['back'] - seen['killed']:.1f} s")
+    assert result.stopped is None
+    assert same(final(Path(undisturbed.out) / "undisturbed"), final(run_dir))
+
+
+def test_after_max_failures_the_first_cause_is_told(values: dict[str, Any], frames: dict[str, str], tmp_path: Path) -> None:
+    """A picture that turns unreadable: the rank that met it is restarted, fails again, and its reason ends the run."""
+    import shutil
+
+    source = tmp_path / "damaged"
+    shutil.copytree(frames["source"], source)
+    cfg = long_run(values, name="poisoned", runtime="ray", workers=2, max_failures=1)
+    cfg = validate(TrainConfig, merge(cfg.model_dump(), {"data": {"source": [str(source)]}}))
+
+    def damage() -> None:
+        wait_for(Path(cfg.out) / "poisoned", 1)
+        shard = next(source.glob("*.parquet"))
+        data = bytearray(shard.read_bytes())
+        data[4 : len(data) // 2] = bytes(len(data) // 2 - 4)
+        shard.write_bytes(data)
+
+    thread = threading.Thread(target=damage)
+    thread.start()
+    with pytest.raises((RuntimeError, ValueError), match=r"damaged"):
+        train(cfg)
+    thread.join()
