@@ -82,7 +82,9 @@ class CocoFolder(Dataset[dict[str, torch.Tensor]]):
 
     def __getitem__(self, i: int) -> dict[str, torch.Tensor]:
         entry = self.annotations[i]
-        image = cv2.cvtColor(cv2.imread(self.files[entry["image_id"]]), cv2.COLOR_BGR2RGB)
+        read = cv2.imread(self.files[entry["image_id"]])
+        assert read is not None, "the benchmark wrote this file itself"
+        image = cv2.cvtColor(read, cv2.COLOR_BGR2RGB)
         keypoints = np.array(entry["keypoints"], np.float32).reshape(-1, 3)
         visible = keypoints[:, 2] > 0
         bbox = np.array(entry["bbox"])

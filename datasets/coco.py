@@ -8,6 +8,7 @@ import appears whole or not at all.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -24,7 +25,7 @@ from ..models.bodies.joints import joint_set as find_joint_set
 from .coco_export import export_coco, frames_to_coco, person_id
 from .coco_fields import Bad, Entry, degenerate_area, image_extra, image_path, is_id, person, picture_size
 from .frames import DatasetInfo, Frame, Person, dataset_info
-from .manifest import Manifest
+from .manifest import Manifest, ShardEntry
 from .publish import publish_shard, write_manifest
 
 __all__ = ["ImportReport", "degenerate_area", "export_coco", "frames_to_coco", "import_coco", "person_id"]
@@ -262,8 +263,8 @@ def _write(frames: Iterator[Frame], info: DatasetInfo, target: Path, shard_frame
     aside = target.parent / f".{target.name}.{os.getpid()}.tmp"
     aside.mkdir()
     try:
-        entries = []
-        while chunk := [frame for _, frame in zip(range(shard_frames), frames, strict=False)]:
+        entries: list[ShardEntry] = []
+        while chunk := list(itertools.islice(frames, shard_frames)):
             entries.append(publish_shard(aside, len(entries), chunk, info))
         manifest = write_manifest(aside, entries, info)
         os.rename(aside, target)

@@ -112,8 +112,9 @@ class StepBatches(Dataset[Batch]):
     ) -> None:
         """See :func:`make_loader`."""
         self.datasets = list(datasets)
-        same = isinstance(augmentations, Augmentation)
-        self.augmentations = [augmentations] * len(self.datasets) if same else list(augmentations)
+        if isinstance(augmentations, Augmentation):
+            augmentations = [augmentations] * len(self.datasets)
+        self.augmentations = list(augmentations)
         if len(self.augmentations) != len(self.datasets):
             raise UserError(f"{len(self.augmentations)} augmentations for {len(self.datasets)} data sets")
         names = {dataset.joint_set.name for dataset in self.datasets}

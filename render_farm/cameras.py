@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..models.geometry import camera_matrix, focal_from_fov, look_at
 from .config import CameraConfig
 from .poses import choose
+from .resting import turn_about
 from .scene import Camera
 
 Floats = NDArray[np.float64]
@@ -23,9 +24,11 @@ def _roll(rotation: Floats, degrees: float) -> Floats:
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ rotation
 
 
-def _view(eye: Floats, forward: Floats, roll: float) -> Floats:
-    up = np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.98 * np.linalg.norm(forward) else np.array([0.0, 0.0, -1.0])
-    rotation, _ = look_at(eye, eye + forward, up)
+def _view(forward: Floats, roll: float) -> Floats:
+    """World-to-camera rotation that looks along ``forward``, world up (or -Z, looking straight down) turned by ``roll``."""
+    if forward[0] ** 2 + forward[2] ** 2 < 1e-6 * float(forward @ forward):
+        forward = forward + np.array([0.0, 0.0, -2e-3]) * np.linalg.norm(forward)
+    rotation, _ = look_at(np.zeros(3), forward)
     return _roll(rotation, roll)
 
 
@@ -71,7 +74,7 @@ def sample_camera(
     )
     roll = config.roll * tilt
     if view == "above":
-        flat = _view(centre + outward, -outward, 0.0) @ head
+        flat = _view(-outward, 0.0) @ head
         turn = float(np.degrees(np.arctan2(flat[0], -flat[1])))  # clockwise lean of the head from up
         roll = config.head_up_spread * lean - turn if upright else any_roll
 
@@ -80,7 +83,7 @@ def sample_camera(
     for _ in range(3):
         eye = centre + distance * outward
         eye[1] = max(eye[1], 0.06)
-        rotation = _view(eye, centre - eye, roll)
+        rotation = _view(centre - eye, roll)
         low, high = _bounds(points, rotation, eye)
         wanted = fill * float(np.min(np.array([width, height]) / (high - low)))
         focal = float(np.clip(wanted, shortest, longest))
@@ -101,10 +104,8 @@ def sample_camera(
 def _aimed(rotation: Floats, ray: Floats) -> Floats:
     """Turn a world-to-camera rotation by the smallest turn that brings a camera-frame ray (3,) onto the optical axis."""
     ray = ray / np.linalg.norm(ray)
-    axis = np.cross(ray, (0.0, 0.0, 1.0))
-    sine = np.linalg.norm(axis)
+    sine = float(np.hypot(ray[0], ray[1]))
     if sine < 1e-12:
         return rotation
-    x, y, z = axis / sine
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return (np.eye(3) + sine * cross + (1 - ray[2]) * cross @ cross) @ rotation
+    axis = np.array([ray[1], -ray[0], 0.0]) / sine  # ray x (0, 0, 1)
+    return turn_about(axis, float(np.arctan2(sine, ray[2]))) @ rotation

@@ -96,7 +96,7 @@ class WardrobeConfig(Config):
     chroma: Range = Field((3.0, 48.0), description="CIE chroma of fabrics")
     folds: Range = Field((0.4, 1.2), description="strength of creases (1: about 2 mm deep)")
     pool: int = Field(96, ge=1, le=1024, description="outfits a job draws; frame and light vary them further")
-    texture: Literal[256, 512, 1024] = Field(512, description="side of the body texture in texels")
+    texture: Literal[256, 512, 1024] = Field(256, description="side of the body texture in texels; 512 from 400 pixels on")
 
     @model_validator(mode="after")
     def _known(self) -> WardrobeConfig:
@@ -127,16 +127,16 @@ class BackgroundConfig(Config):
         "muslin": 0.12,
         "towel": 0.06,
         "carpet": 0.12,
-        "wood": 0.10,
-        "tiles": 0.12,
+        "wood": 0.12,
+        "tiles": 0.08,
     }
-    lightness: Range = Field((28.0, 95.0), description="CIE L* of bedding")
-    chroma: Range = Field((0.0, 36.0), description="CIE chroma of bedding")
+    lightness: Range = Field((40.0, 97.0), description="CIE L* of bedding")
+    chroma: Range = Field((0.0, 26.0), description="CIE chroma of bedding")
     print_share: Share = Field(0.5, description="share of printed (patterned) among sheets, quilts and muslins")
     folds: Range = Field((0.15, 1.0), description="strength of folds in bedding")
     bounded: Share = Field(0.45, description="share of surfaces that end (a cot, a mat), with the room behind")
     pool: int = Field(64, ge=1, le=1024, description="surfaces, and rooms, a job draws")
-    texture: Literal[256, 512, 1024] = Field(512, description="side of the surface's texture in texels")
+    texture: Literal[256, 512, 1024] = Field(256, description="side of the surface's texture in texels")
 
     @model_validator(mode="after")
     def _known(self) -> BackgroundConfig:
@@ -153,7 +153,7 @@ class CameraConfig(Config):
     side: Range = Field((6.0, 28.0), description="elevation, view 'side'")
     distance: Range = Field((0.5, 1.6), description="from the body's centre")
     fov: Range = Field((18.0, 72.0), description="admissible field of view of the picture's longer side")
-    fill: Range = Field((0.42, 0.90), description="share of the frame the body spans, in its longer direction")
+    fill: Range = Field((0.50, 0.92), description="share of the frame the body spans, in its longer direction")
     head_up: Share = Field(0.65, description="share of pictures from above in which the head is near the upper border")
     head_up_spread: float = Field(28.0, ge=0.0, description="standard deviation about that, degrees")
     roll: float = Field(9.0, ge=0.0, description="standard deviation of the roll of pictures from the side, degrees")

@@ -159,11 +159,13 @@ class Drive:
         try:
             entry: ShardEntry = ray.get(ref)
         except ray.exceptions.RayTaskError as error:
-            self.crew.idle.append(task.actor)
+            # A fresh process: this one's graphics may be broken, and a sick node that fails at once would otherwise
+            # take shard after shard and use up their attempts.
+            self.crew.replace(task.actor)
             self._failed(task.shard_id, _cause(error), error)
         except ray.exceptions.RayError as error:
             self.crew.park(task.actor)
-            self._failed(task.shard_id, f"its worker died ({_first_line(error)})", error)
+            self._failed(task.shard_id, f"its worker died ({_gist(error)})", error)
         else:
             self.last_ready = time.monotonic()
             self.crew.idle.append(task.actor)
@@ -180,10 +182,10 @@ class Drive:
             self._failed_start(_cause(error), error)
             self.crew.park(actor, PING_AGAIN_S)
         except ray.exceptions.ActorDiedError as error:
-            self._failed_start(_first_line(error), error)
+            self._failed_start(_gist(error), error)
             self.crew.replace(actor)
         except ray.exceptions.RayError as error:
-            self.last_cause = _first_line(error)
+            self.last_cause = _gist(error)
             self.crew.park(actor, PING_AGAIN_S)
         else:
             self.failed_starts = 0
@@ -248,10 +250,10 @@ def _cause(error: Any) -> BaseException | str:
     return error.cause if isinstance(getattr(error, "cause", None), BaseException) else str(error)
 
 
-def _first_line(error: BaseException) -> str:
-    """The telling part of Ray's long messages."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+def _gist(error: BaseException) -> str:
+    """The first and the last line of Ray's long messages: what happened, and why."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[0][:300] if len(lines) == 1 else f"{lines[0][:300]} {lines[-1][:300]}"
 
 
 def _sentence(cause: BaseException | str) -> str:

@@ -14,7 +14,7 @@ from .scene import Camera, PersonInScene, Rendered, Scene
 MARGIN = 0.012  # metres: thickness of clothes, and error of interpolated depth
 # How far before a keypoint a surface may lie without hiding it, in distances of the keypoint to the nearest skin: flesh of
 # its own limb may be thicker along the line of sight (a hip seen past the belly), anything else may only be the skin itself.
-OWN, OTHER = 2.4, 1.3
+OWN, OTHER = 2.8, 1.3
 # SMPL joints whose flesh surrounds each COCO-17 keypoint; part ids are 1 + joint.
 _LEFT = {5: (9, 13, 16), 7: (16, 18), 9: (18, 20, 22), 11: (0, 1, 3), 13: (1, 4), 15: (4, 7, 10)}
 _RIGHT = {6: (9, 14, 17), 8: (17, 19), 10: (19, 21, 23), 12: (0, 2, 3), 14: (2, 5), 16: (5, 8, 11)}
@@ -77,7 +77,7 @@ def label_keypoints(
 ) -> NDArray[np.float32]:
     """Pixel positions and visibility of keypoints.
 
-    A pixel hides a keypoint at depth z if its depth is less than ``z - (a * beneath + 1.2 cm)``, where a = 2.4 for the
+    A pixel hides a keypoint at depth z if its depth is less than ``z - (a * beneath + 1.2 cm)``, where a = 2.8 for the
     parts of the same person that surround the keypoint (COCO-17 only), 1.3 for everything else.
 
     Args:

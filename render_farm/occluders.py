@@ -107,7 +107,7 @@ def _toy_topology(kind: str) -> Topology:
 def _blanket_topology() -> Topology:
     axis = np.linspace(0, 1, _GRID)
     uv = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
-    return _topology("blanket", _grid_faces(_GRID, _GRID), uv)
+    return _topology("blanket", _grid_faces(_GRID, _GRID)[:, ::-1], uv)
 
 
 @dataclass(frozen=True)
@@ -179,17 +179,22 @@ def _turned(points: Floats, yaw: float) -> Floats:
 
 
 def place_toy(
-    rng: np.random.Generator, config: OccluderConfig, bumps: HeightMap, joints: Floats, texture: Bytes
+    rng: np.random.Generator, config: OccluderConfig, bumps: HeightMap, joints: Floats, texture: Bytes, lying: bool
 ) -> Surface:
-    """A toy beside a hand, foot or the head, or on the body; it rests on whatever lies beneath it."""
+    """A toy beside a hand, foot or the head, or on a body that lies; it rests on what is beneath it."""
     kind, radius, yaw = choose(rng, config.toys), rng.uniform(*config.toy_size) / 2, rng.uniform(0, 2 * np.pi)
     on_body, direction, apart = rng.random() < config.on_body, rng.uniform(0, 2 * np.pi), rng.uniform(0.6, 2.2)
+    on_body = on_body and lying
     anchors = (0, 3, 9, 4, 5) if on_body else (20, 21, 7, 8, 15, 4, 5)
     anchor = joints[anchors[int(rng.integers(len(anchors)))]]
     offset = 0.4 * radius if on_body else radius * apart + 0.03
-    x, z = anchor[0] + offset * np.cos(direction), anchor[2] + offset * np.sin(direction)
-    ring = np.linspace(0, 2 * np.pi, 8, endpoint=False)
-    beneath = bumps.at(x + 0.6 * radius * np.cos(ring), z + 0.6 * radius * np.sin(ring))
+    ring = 0.8 * radius * np.exp(1j * np.linspace(0, 2 * np.pi, 8, endpoint=False))
+    for _ in range(8):  # beside the body: outwards until nothing lies beneath
+        x, z = anchor[0] + offset * np.cos(direction), anchor[2] + offset * np.sin(direction)
+        beneath = bumps.at(x + ring.real, z + ring.imag)
+        if on_body or beneath.max() < 0.01:
+            break
+        offset += 0.04
     floor = float(np.median(beneath) if on_body else beneath.max())
     points = _turned(_SHAPES[kind]()[0], yaw) * (radius * (0.8 if kind == "block" else 1.0))
     lift = -points[:, 1].min() - (0.004 if floor > 0.01 else 0.001)
@@ -200,7 +205,7 @@ def place_toy(
 def cot_rail(rng: np.random.Generator, camera: Camera, target: Floats, texture: Bytes) -> list[Surface]:
     """One to three upright bars between the camera and the body."""
     eye = camera.position
-    share, spacing, half = rng.uniform(0.35, 0.7), rng.uniform(0.06, 0.09), rng.uniform(0.006, 0.011)
+    share, spacing, half = rng.uniform(0.5, 0.8), rng.uniform(0.06, 0.09), rng.uniform(0.004, 0.009)
     middle = eye + share * (target - eye)
     away = np.array([target[0] - eye[0], 0, target[2] - eye[2]])
     across = np.cross((0, 1, 0), away / max(float(np.linalg.norm(away)), 1e-6))

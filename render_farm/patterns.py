@@ -24,9 +24,11 @@ def rgb_to_lab(rgb: NDArray[np.floating]) -> Singles:
 
 
 def draw_colour(rng: np.random.Generator, lightness: tuple[float, float], chroma: tuple[float, float]) -> Singles:
-    """A Lab colour (3,): lightness and chroma uniform in their ranges, any hue."""
-    hue, saturation = rng.uniform(0, 2 * np.pi), rng.uniform(*chroma)
-    return np.array([rng.uniform(*lightness), saturation * np.cos(hue), saturation * np.sin(hue)], np.float32)
+    """A Lab colour (3,) of dyed things: any hue; pale more often than dark, and dull more often than bright."""
+    hue = rng.uniform(0, 2 * np.pi)
+    saturation = chroma[0] + (chroma[1] - chroma[0]) * rng.random() ** 1.4
+    depth = lightness[0] + (lightness[1] - lightness[0]) * rng.random() ** 0.7
+    return np.array([depth, saturation * np.cos(hue), saturation * np.sin(hue)], np.float32)
 
 
 def draw_palette(rng: np.random.Generator, lightness: tuple[float, float], chroma: tuple[float, float]) -> Singles:

@@ -91,7 +91,7 @@ def draw_plan(rng: np.random.Generator, config: PoseConfig) -> Plan:
         sd=sd * config.spread,
         pitch=float(pitch),
         roll=float(roll),
-        relaxed=(rng.random(4) < config.relax) & table.lying,
+        relaxed=(rng.random(4) < config.relax) & table.lying | (np.arange(4) >= 2) & table.seated,
         tilt=table.tilt * rng.standard_normal(2),
         yaw=float(rng.uniform(-np.pi, np.pi)),
     )

@@ -23,7 +23,7 @@ and bend to 70 deg (Ohman and Beckung, Pediatr Phys Ther 20:53, 2008; the outerm
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 Angles = dict[str, tuple[float, float]]
 """Angle name -> (mean, standard deviation), degrees."""
@@ -41,7 +41,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "collar_up": (-8, 25), "collar_fwd": (-15, 20),
     "shoulder_plane": (-40, 130), "shoulder_elev": (0, 172), "shoulder_rot": (-70, 95),
     "elbow": (2, 148), "forearm": (-80, 80), "wrist_flex": (-65, 75), "wrist_dev": (-20, 30), "fist": (-8, 75),
-    "hip_flex": (-8, 132), "hip_abd": (-15, 82), "hip_rot": (-40, 75), "knee": (2, 148),
+    "hip_flex": (-8, 132), "hip_abd": (-15, 82), "hip_rot": (-40, 85), "knee": (2, 148),
     "ankle": (-45, 55), "ankle_in": (-18, 30), "toes": (-35, 45),
 }  # fmt: skip
 
@@ -67,7 +67,7 @@ ARMS: dict[str, Angles] = {
                "forearm": (40, 15)},
     "push_up": {"shoulder_plane": (80, 9), "shoulder_elev": (74, 9), "shoulder_rot": (0, 14), "elbow": (18, 12),
                 "forearm": (45, 15), "wrist_flex": (-56, 8), "fist": (8, 10)},
-    "all_fours": {"shoulder_plane": (84, 7), "shoulder_elev": (86, 11), "shoulder_rot": (0, 12), "elbow": (14, 9),
+    "all_fours": {"shoulder_plane": (84, 7), "shoulder_elev": (94, 10), "shoulder_rot": (0, 12), "elbow": (14, 9),
                   "forearm": (45, 15), "wrist_flex": (-60, 6), "fist": (6, 8)},
     "prop": {"shoulder_plane": (58, 22), "shoulder_elev": (34, 12), "shoulder_rot": (0, 22), "elbow": (20, 13),
              "forearm": (30, 20), "wrist_flex": (-40, 16), "fist": (12, 12)},
@@ -92,14 +92,15 @@ LEGS: dict[str, Angles] = {
     "prone_long": {"hip_flex": (6, 7), "hip_abd": (16, 9), "hip_rot": (12, 16), "knee": (20, 16), "ankle": (-30, 10)},
     "prone_kick": {"hip_flex": (8, 7), "hip_abd": (18, 10), "hip_rot": (6, 14), "knee": (68, 24), "ankle": (-20, 14)},
     "tucked": {"hip_flex": (118, 8), "hip_abd": (26, 9), "hip_rot": (4, 9), "knee": (132, 8), "ankle": (-30, 10)},
-    "all_fours": {"hip_flex": (84, 14), "hip_abd": (13, 7), "hip_rot": (2, 8), "knee": (90, 9), "ankle": (-36, 7),
+    "all_fours": {"hip_flex": (90, 9), "hip_abd": (13, 7), "hip_rot": (2, 8), "knee": (90, 9), "ankle": (-36, 7),
                   "toes": (0, 8)},
-    "ring": {"hip_flex": (86, 9), "hip_abd": (52, 9), "hip_rot": (34, 11), "knee": (92, 15), "ankle": (-5, 12)},
-    "sit_long": {"hip_flex": (82, 8), "hip_abd": (27, 9), "hip_rot": (12, 10), "knee": (20, 12), "ankle": (0, 12)},
-    "side_sit": {"hip_flex": (84, 9), "hip_abd": (30, 10), "hip_rot": (-22, 10), "knee": (100, 14)},
-    "stand": {"hip_flex": (16, 9), "hip_abd": (13, 6), "hip_rot": (12, 9), "knee": (16, 10), "ankle_in": (0, 4),
+    "side_bent": {"hip_flex": (48, 18), "hip_abd": (0, 6), "hip_rot": (4, 9), "knee": (62, 22)},
+    "ring": {"hip_flex": (94, 8), "hip_abd": (48, 8), "hip_rot": (68, 7), "knee": (86, 16), "ankle": (-5, 12)},
+    "sit_long": {"hip_flex": (88, 6), "hip_abd": (27, 9), "hip_rot": (16, 10), "knee": (15, 10), "ankle": (0, 12)},
+    "sit_bent": {"hip_flex": (90, 6), "hip_abd": (38, 8), "hip_rot": (60, 8), "knee": (46, 16), "ankle": (-2, 12)},
+    "stand": {"hip_flex": (14, 8), "hip_abd": (10, 5), "hip_rot": (12, 8), "knee": (15, 9), "ankle_in": (0, 4),
               "toes": (0, 4)},
-    "squat": {"hip_flex": (66, 16), "hip_abd": (26, 8), "hip_rot": (16, 9), "knee": (74, 16), "ankle_in": (0, 4),
+    "squat": {"hip_flex": (66, 14), "hip_abd": (22, 6), "hip_rot": (14, 8), "knee": (76, 14), "ankle_in": (0, 4),
               "toes": (0, 4)},
 }  # fmt: skip
 
@@ -132,6 +133,8 @@ class Posture:
         lying: limbs may be laid down by gravity.
         settle: largest tilt by which the body may settle, degrees; beyond, it is held where it is.
         upright: needs an infant old enough to hold itself.
+        flat_feet: stands: both legs do nearly the same, soles on the floor.
+        seated: the legs are laid onto the floor on which the trunk sits.
     """
 
     arms: dict[str, float]
@@ -143,7 +146,8 @@ class Posture:
     lying: bool = True
     settle: float = 50.0
     upright: bool = False
-    flat_feet: bool = field(default=False)
+    flat_feet: bool = False
+    seated: bool = False
 
 
 POSTURE_TABLE: dict[str, Posture] = {
@@ -167,22 +171,22 @@ POSTURE_TABLE: dict[str, Posture] = {
     ),
     "side": Posture(
         arms={"reach": 2, "chest": 3, "mouth": 2, "feet": 1},
-        legs={"fetal": 4, "curled": 1, "crossed": 1.5},
-        trunks={"easy": 2, "curled": 3, "bent": 0.6},
-        pitch=(0, 4), rolled=True, tilt=10, lying=False,
+        legs={"fetal": 3, "side_bent": 3},
+        trunks={"easy": 2, "curled": 2.5},
+        pitch=(0, 4), rolled=True, tilt=8, lying=False, settle=32,
     ),
     "sitting": Posture(
         arms={"play": 3, "prop": 2, "mouth": 1, "wave": 1, "reach": 1, "side": 1, "chest": 1},
-        legs={"ring": 3, "sit_long": 2, "side_sit": 0.6},
+        legs={"ring": 3, "sit_long": 2, "sit_bent": 2},
         trunks={"sit": 3, "slump": 1},
-        pitch=(-6, 6), lying=False, settle=22, upright=True,
+        pitch=(-6, 6), lying=False, seated=True, settle=22, upright=True,
     ),
     "crawling": Posture(
         arms={"all_fours": 1}, legs={"all_fours": 1}, trunks={"crawl": 1},
-        pitch=(84, 7), lying=False, settle=35, upright=True,
+        pitch=(84, 6), lying=False, settle=20, upright=True,
     ),
     "standing": Posture(
-        arms={"hold": 3, "led": 1.2, "wave": 1, "play": 1}, legs={"stand": 4, "squat": 1}, trunks={"stand": 1},
+        arms={"hold": 3, "led": 1.2, "wave": 1, "play": 1}, legs={"stand": 6, "squat": 1}, trunks={"stand": 1},
         pitch=(7, 5), lying=False, settle=0, upright=True, flat_feet=True,
     ),
 }  # fmt: skip

@@ -18,6 +18,7 @@ from ..models.bodies.body import Body
 from ..models.bodies.skinning import SkinnedMesh, joint_transforms, skin
 from ..models.geometry import axis_angle_to_matrix
 from .poses import COLUMN, HIGH, LOW, Plan, angles_to_pose
+from .postures import ARM, LEG
 
 Floats = NDArray[np.float64]
 
@@ -146,8 +147,6 @@ def pick_candidates(proxy: Proxy, betas: torch.Tensor, angles: Floats) -> Floats
         columns = [COLUMN[prefix + name] for name in names]
         chosen[:, columns] = angles[frames, best][:, columns]
 
-    from .postures import ARM, LEG
-
     for prefix, (elbow, wrist, hand) in (("l_", (18, 20, 22)), ("r_", (19, 21, 23))):
         tip = joints[:, hand] + 0.7 * (joints[:, hand] - joints[:, wrist])
         line = [0.5 * (joints[:, elbow] + joints[:, wrist]), joints[:, wrist], joints[:, hand], tip]
@@ -171,7 +170,7 @@ def lay_down(proxy: Proxy, betas: torch.Tensor, angles: Floats, plans: list[Plan
     """Let gravity turn limbs until they meet the bed, within the joint limits.
 
     Arms turn in the plane of elevation, then about themselves; legs in flexion. Limbs that are not relaxed move only
-    if they would reach through the bed. Only postures that lie do anything here.
+    if they would reach through the bed. Only postures that lie or sit do anything here.
 
     Args:
         angles: (B, 40) degrees. upright: (B, 3, 3) nominal orientations, body to world.
@@ -179,7 +178,7 @@ def lay_down(proxy: Proxy, betas: torch.Tensor, angles: Floats, plans: list[Plan
     Returns:
         (B, 40) degrees.
     """
-    lying = np.array([plan.table.lying for plan in plans])
+    lying = np.array([plan.table.lying or plan.table.seated for plan in plans])
     if not lying.any():
         return angles
     relaxed = np.stack([plan.relaxed for plan in plans])
@@ -226,18 +225,12 @@ def settle(points: Floats, mass: Floats, limit: float) -> Floats:
     hull = ConvexHull(points)
     normals = hull.equations[:, :3]
     centre = mass @ points
-    facet = first = int(np.argmin(normals[:, 1]))
+    facet = first = int(normals[:, 1].argmin())
     for _ in range(60):
-        corners = points[hull.simplices[facet]]
-        normal = normals[facet]
-        foot = centre - ((centre - corners[0]) @ normal) * normal
-        edges = np.roll(corners, -1, axis=0) - np.roll(corners, -2, axis=0)  # edge opposite to each corner
-        outside = np.cross(edges, foot - np.roll(corners, -2, axis=0)) @ normal
-        signs = np.sign(np.cross(edges, corners - np.roll(corners, -2, axis=0)) @ normal)
-        outside = outside * signs / np.maximum(np.linalg.norm(edges, axis=1), 1e-9)
-        if outside.min() >= -1e-9:
+        shares = np.linalg.solve(_frame(points[hull.simplices[facet]], normals[facet]), np.append(centre, 1.0))
+        if shares[:3].min() >= -1e-9:  # barycentric coordinates of the centre of mass, seen along the normal
             break
-        facet = int(hull.neighbors[facet][np.argmin(outside)])
+        facet = int(hull.neighbors[facet][shares[:3].argmin()])
     for candidate in (facet, first):
         rotation, angle = _to_down(normals[candidate])
         if angle <= limit:
@@ -245,17 +238,28 @@ def settle(points: Floats, mass: Floats, limit: float) -> Floats:
     return np.eye(3)
 
 
+def _frame(corners: Floats, normal: Floats) -> Floats:
+    """(4, 4) matrix that makes a point of three barycentric coordinates (sum 1) and a distance along the normal."""
+    frame = np.zeros((4, 4))
+    frame[:3, :3], frame[:3, 3], frame[3, :3] = corners.T, normal, 1.0
+    return frame
+
+
+def turn_about(axis: Floats, angle: float) -> Floats:
+    """Rotation matrix (3, 3) about a unit axis (Rodrigues), radians."""
+    x, y, z = axis
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
 def _to_down(normal: Floats) -> tuple[Floats, float]:
     """Smallest rotation that takes a unit vector to (0, -1, 0), and its angle in degrees."""
-    down = np.array([0.0, -1.0, 0.0])
-    axis = np.cross(normal, down)
-    sine, cosine = float(np.linalg.norm(axis)), float(normal @ down)
-    angle = np.arctan2(sine, cosine)
+    axis = np.array([normal[2], 0.0, -normal[0]])  # normal x down
+    sine, cosine = float(np.hypot(normal[0], normal[2])), float(-normal[1])
     if sine < 1e-9:
-        return np.eye(3) if cosine > 0 else np.diag([1.0, -1.0, -1.0]), float(np.degrees(angle))
-    x, y, z = axis / sine
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross, float(np.degrees(angle))
+        return np.eye(3) if cosine > 0 else np.diag([1.0, -1.0, -1.0]), 0.0 if cosine > 0 else 180.0
+    angle = float(np.arctan2(sine, cosine))
+    return turn_about(axis / sine, angle), float(np.degrees(angle))
 
 
 def stand(points: Floats, owner: NDArray[np.int64]) -> Floats:
@@ -266,11 +270,6 @@ def stand(points: Floats, owner: NDArray[np.int64]) -> Floats:
     level = across * (1, 0, 1)
     if np.linalg.norm(level) < 0.02:
         return np.eye(3)
-    axis = np.cross(across, level)
-    if np.linalg.norm(axis) < 1e-9:
-        return np.eye(3)
-    axis /= np.linalg.norm(axis)
-    angle = min(np.arctan2(abs(across[1]), np.linalg.norm(level)), np.radians(20))
-    x, y, z = axis
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    axis = np.array([-across[2], 0.0, across[0]]) * np.sign(across[1] + 1e-12)  # across x level
+    axis = axis / np.linalg.norm(axis)
+    return turn_about(axis, min(np.arctan2(abs(across[1]), np.linalg.norm(level)), np.radians(20)))

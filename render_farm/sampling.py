@@ -247,7 +247,8 @@ class SceneSampler:
         lying = plan.posture in ("supine", "prone", "side")
         blanket = rng.random() < config.blanket and lying
         toy, rail = rng.random() < config.toy, rng.random() < config.rail and view != "above"
-        table = rng.random() < config.support and plan.table.flat_feet
+        low = float(joints[20:24, 1].min()) < 0.8 * float(joints[9, 1])  # hands below the chest: nothing hides behind
+        table = rng.random() < config.support and plan.table.flat_feet and low
         cloth, look = int(rng.integers(self.config.backgrounds.pool)), int(rng.integers(config.pool))
         surfaces: list[Surface] = []
         if table:
@@ -259,20 +260,23 @@ class SceneSampler:
                 texture = self.backgrounds.surface(cloth).texture
                 surfaces.append(things.drape_blanket(rng, config, bumps, feet, joints[15], texture))
             else:
-                surfaces.append(things.place_toy(rng, config, bumps, joints, self.toys.texture(look)))
+                surfaces.append(things.place_toy(rng, config, bumps, joints, self.toys.texture(look), lying))
         if rail:
             surfaces += things.cot_rail(rng, camera, joints[0], self.toys.texture(look))
         return surfaces
 
 
 def _flatten_feet(angles: NDArray[np.float64], plans: list[Plan]) -> NDArray[np.float64]:
-    """Bring the soles of standing infants parallel to the floor: the ankle undoes pelvis, hip and knee."""
+    """Stand infants on both soles: the right leg follows the left, the ankle undoes pelvis, hip and knee."""
     result = angles.copy()
     for k, plan in enumerate(plans):
         if plan.table.flat_feet:
+            for name in ("hip_flex", "hip_abd", "knee"):
+                left, right = COLUMN["l_" + name], COLUMN["r_" + name]
+                result[k, right] += 0.8 * (result[k, left] - result[k, right])
             for side in ("l_", "r_"):
                 hip, knee, ankle = (COLUMN[side + name] for name in ("hip_flex", "knee", "ankle"))
-                wanted = plan.pitch - angles[k, hip] + angles[k, knee]
+                wanted = plan.pitch - result[k, hip] + result[k, knee]
                 result[k, ankle] = np.clip(wanted, LOW[ankle], HIGH[ankle])
     return result
 

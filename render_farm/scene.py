@@ -35,8 +35,8 @@ class Topology:
         uv: (T, 2) float32 texture coordinates, (0, 0) = top-left corner of the texture array.
         uv_faces: (F, 3) int32 indices into ``uv``.
         part_ids: (F,) uint8: 1..24 body parts (1 + SMPL joint index), 255 an occluder.
-        two_sided: True for open sheets (a blanket, a skirt), which are seen from both sides. Faces of all other meshes
-            are seen from outside only, which halves the cost of drawing closed bodies.
+        two_sided: False to draw faces from outside only, which halves the cost of closed bodies; True for open sheets
+            (a blanket, a skirt). None finds out: one-sided if every edge joins two faces, else two-sided.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Topology:
     uv: NDArray[np.float32]
     uv_faces: NDArray[np.int32]
     part_ids: NDArray[np.uint8]
-    two_sided: bool = False
+    two_sided: bool | None = None
 
     def __post_init__(self) -> None:
         count = len(self.faces)

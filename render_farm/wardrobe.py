@@ -161,7 +161,7 @@ def _pieces(rng: np.random.Generator, config: WardrobeConfig, cut: str, cutter: 
     light = np.array([[rng.uniform(86, 97), *rng.normal(0, 2, 2)], [70, *rng.normal(0, 22, 2)], [60, *rng.normal(0, 25, 2)]])
     rise, drop = rng.uniform(0, 0.012) * s, rng.uniform(0, 0.006) * s
     printed = "plain" if rng.random() < 0.5 else choose(rng, {"dots": 1, "stars": 1, "hearts": 1, "stripes": 0.5})
-    diaper = Piece(lambda p: diaper_field(c, p, rise, drop), printed, light.astype(np.float32), 0.06, 0.010 * s, 0.008 * s)
+    diaper = Piece(lambda p: diaper_field(c, p, rise, drop), printed, light.astype(np.float32), 0.06, 0.006 * s, 0.008 * s)
     front, back, width = rng.uniform(0.008, 0.030) * s, rng.uniform(-0.008, 0.004) * s, rng.uniform(0.042, 0.062) * s
     short = float(choose(rng, {"-0.18": 0.25, "0.3": 0.45, "0.95": 0.3}))
     sleeve = short + rng.uniform(-0.04, 0.08) if short > 0 else short
@@ -266,7 +266,7 @@ def draw_outfit(rng: np.random.Generator, config: WardrobeConfig, cutter: Cutter
         covered = _smooth(piece.field(vertices), (0.005 if visible else 0.035) * scale)
         bulge += covered * (piece.thickness + 0.0009 * scale * strength * vertex_folds)
     puff = _smooth(diaper_field(cutter, vertices), 0.035 * scale)
-    bulge += (0.004 + 0.004 * rng.random()) * scale * puff
+    bulge += (0.002 + 0.004 * rng.random()) * scale * puff
     cover[diaper_field(cutter, texels) > 0] = 1.0
     keep = np.round(255 * (1 - cover) * shade).astype(np.uint8)
     cloth = np.round(lab_to_rgb(colour) * (cover * shade)[:, None]).astype(np.uint8)

@@ -68,9 +68,9 @@ def gradient_norms(losses: tuple[Tensor, ...], feature: Tensor, context: Context
 
 
 class Weight:
-    """λ of ``pose loss − λ · BCE``: constant, or such that its gradient at the feature is a set part of the pose loss's.
+    """λ of ``pose loss − λ · BCE``: constant, or so that its gradient at the feature is a set part of the pose loss's.
 
-    In mode ``ratio`` λ follows smoothed norms, ``ratio · ramp · |∇ pose| / |∇ BCE|``; rescaling the loss does not matter.
+    In mode ``ratio`` λ follows smoothed norms, ``ratio · ramp · |∇ pose| / |∇ BCE|``: the loss's scale does not matter.
     """
 
     def __init__(self, config: AdversarialConfig, steps: int) -> None:

@@ -103,7 +103,10 @@ def save(
     aside.mkdir()
     for name, tensors in modules.items():
         # safetensors refuses tensors that share storage and those that are not contiguous (channels_last)
-        save_file({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}, aside / f"{name}.safetensors")
+        save_file(
+            {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()},
+            aside / f"{name}.safetensors",
+        )
     torch.save(dict(state), aside / "state.pt")
     files = sorted(aside.iterdir())
     meta = {"format": FORMAT, "step": step, "config": dict(config), **(extra or {})}
@@ -155,9 +158,7 @@ def load(path: Path) -> Checkpoint:
     """
     meta = verify(path)
     try:
-        modules = {
-            Path(name).stem: load_file(path / name) for name in meta["sha256"] if name.endswith(".safetensors")
-        }
+        modules = {Path(name).stem: load_file(path / name) for name in meta["sha256"] if name.endswith(".safetensors")}
         state = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
     except (SafetensorError, UnpicklingError, RuntimeError, OSError) as error:  # hashes agree, the content is foreign
         raise DamagedCheckpoint(f"{path} cannot be read ({str(error).splitlines()[0]})") from error

@@ -9,21 +9,38 @@ from pydantic import Field, field_validator, model_validator
 from ..config import Config, UserError
 
 # Keys that may differ when a run is resumed: they change how it runs or what it writes, not what it computes.
-RESUMABLE = ("runtime", "workers", "device", "max_failures", "log_every", "tracking", "checkpoint", "data.loader_workers")
+RESUMABLE = (
+    "runtime",
+    "workers",
+    "device",
+    "max_failures",
+    "log_every",
+    "tracking",
+    "checkpoint",
+    "data.loader_workers",
+)
 
 
 class DataConfig(Config):
     """Where samples come from and how a batch is put together."""
 
-    source: tuple[str, ...] = Field((), description="frame folders of the source domain (synthetic, labelled)")
-    target: tuple[str, ...] = Field((), description="frame folders of the target domain (real)")
-    target_labels: int | None = Field(None, ge=0, description="labels of the target to use: all (null), none (0), or N")
-    val: dict[str, str] = Field({}, description="frame folder to validate on, by name: {source: DIR, target: DIR}")
-    input: tuple[int, int] = Field((288, 384), description="width and height of the crop in pixels")
-    sigma: float = Field(3.0, gt=0, description="standard deviation of the target Gaussians, heatmap pixels")
+    source: tuple[str, ...] = Field(default=(), description="frame folders of the source domain (synthetic, labelled)")
+    target: tuple[str, ...] = Field(default=(), description="frame folders of the target domain (real)")
+    target_labels: int | None = Field(
+        default=None, ge=0, description="labels of the target to use: all (null), none (0), or N"
+    )
+    val: dict[str, str] = Field(
+        default={}, description="frame folder to validate on, by name: {source: DIR, target: DIR}"
+    )
+    input: tuple[int, int] = Field(default=(288, 384), description="width and height of the crop in pixels")
+    sigma: float = Field(default=3.0, gt=0, description="standard deviation of the target Gaussians, heatmap pixels")
     augment: Literal["none", "plain", "strong"] = "plain"
-    target_share: float = Field(0.5, gt=0, lt=1, description="share of target samples in a batch of both domains")
-    loader_workers: int = Field(0, ge=0, description="loader processes a rank; 0 decodes in the training process")
+    target_share: float = Field(
+        default=0.5, gt=0, lt=1, description="share of target samples in a batch of both domains"
+    )
+    loader_workers: int = Field(
+        default=0, ge=0, description="loader processes a rank; 0 decodes in the training process"
+    )
 
     @field_validator("source", "target", mode="before")
     @classmethod
@@ -35,26 +52,34 @@ class ModelConfig(Config):
     """The pose network, what it starts from and what of it learns."""
 
     network: str = "hrnet_w48"
-    args: dict[str, Any] = Field({}, description="further arguments of the network")
-    weights: str | None = Field(None, description="published or own weights (.pth, .safetensors) to load first")
-    allow: tuple[str, ...] = Field((), description="patterns of weights that may be missing or not fit: final_layer.*")
-    freeze: tuple[str, ...] = Field((), description="stages to freeze, BatchNorm statistics included: stem, layer1, …")
+    args: dict[str, Any] = Field(default={}, description="further arguments of the network")
+    weights: str | None = Field(default=None, description="published or own weights (.pth, .safetensors) to load first")
+    allow: tuple[str, ...] = Field(
+        default=(), description="patterns of weights that may be missing or not fit: final_layer.*"
+    )
+    freeze: tuple[str, ...] = Field(
+        default=(), description="stages to freeze, BatchNorm statistics included: stem, layer1, …"
+    )
 
 
 class OptimConfig(Config):
     """AdamW (decoupled weight decay), its schedule and the arithmetic."""
 
-    lr: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
+    lr: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
     schedule: Literal["constant", "multistep", "cosine"] = "multistep"
-    milestones: tuple[float, ...] = Field((0.5, 0.8), description="fractions of the run at which lr falls (multistep)")
-    gamma: float = Field(0.1, gt=0, le=1)
-    warmup: float = Field(0.0, ge=0, lt=1, description="fraction of the run in which lr rises linearly")
-    clip: float | None = Field(None, gt=0, description="largest gradient norm")
-    bf16: bool = Field(False, description="autocast to bfloat16 (no loss scaling needed)")
+    milestones: tuple[float, ...] = Field(
+        default=(0.5, 0.8), description="fractions of the run at which lr falls (multistep)"
+    )
+    gamma: float = Field(default=0.1, gt=0, le=1)
+    warmup: float = Field(default=0.0, ge=0, lt=1, description="fraction of the run in which lr rises linearly")
+    clip: float | None = Field(default=None, gt=0, description="largest gradient norm")
+    bf16: bool = Field(default=False, description="autocast to bfloat16 (no loss scaling needed)")
     channels_last: bool = True
-    accumulate: int = Field(1, ge=1, description="micro-batches a step; one update of each network a step")
-    ema: float | None = Field(None, gt=0, lt=1, description="decay of averaged weights that validation then uses")
+    accumulate: int = Field(default=1, ge=1, description="micro-batches a step; one update of each network a step")
+    ema: float | None = Field(
+        default=None, gt=0, lt=1, description="decay of averaged weights that validation then uses"
+    )
 
     @field_validator("milestones")
     @classmethod
@@ -72,29 +97,37 @@ class AdversarialConfig(Config):
     """
 
     method: Literal["none", "joint", "fidip"] = "none"
-    weight: float = Field(5e-4, ge=0, description="λ of pose loss − λ·BCE (mode constant)")
+    weight: float = Field(default=5e-4, ge=0, description="λ of pose loss − λ·BCE (mode constant)")
     mode: Literal["constant", "ratio"] = "constant"
-    ratio: float = Field(0.1, gt=0, description="adversarial over pose gradient norm at the feature (mode ratio)")
-    ramp: float = Field(0.1, ge=0, le=1, description="fraction of the run in which λ rises from 0 (mode ratio)")
-    clip: float | None = Field(4.0, gt=0, description="a sample's BCE above this no longer drives the pose network")
-    pre_epochs: float = Field(1.0, ge=0, description="passes over the source in which only the classifier learns")
-    pre_steps: int | None = Field(None, ge=0, description="the same in steps; overrides pre_epochs")
+    ratio: float = Field(
+        default=0.1, gt=0, description="adversarial over pose gradient norm at the feature (mode ratio)"
+    )
+    ramp: float = Field(default=0.1, ge=0, le=1, description="fraction of the run in which λ rises from 0 (mode ratio)")
+    clip: float | None = Field(
+        default=4.0, gt=0, description="a sample's BCE above this no longer drives the pose network"
+    )
+    pre_epochs: float = Field(
+        default=1.0, ge=0, description="passes over the source in which only the classifier learns"
+    )
+    pre_steps: int | None = Field(default=None, ge=0, description="the same in steps; overrides pre_epochs")
     classifier: str = "pooled"
-    lr: float = Field(1e-3, gt=0, description="learning rate of the classifier, same schedule as the pose network")
+    lr: float = Field(
+        default=1e-3, gt=0, description="learning rate of the classifier, same schedule as the pose network"
+    )
 
 
 class CheckpointConfig(Config):
     """When checkpoints are written and how many stay (the best one always does)."""
 
-    every: int = Field(1000, ge=1, description="steps between checkpoints")
-    keep: int = Field(3, ge=1)
+    every: int = Field(default=1000, ge=1, description="steps between checkpoints")
+    keep: int = Field(default=3, ge=1)
 
 
 class TrackingConfig(Config):
     """MLflow; ``metrics.jsonl`` in the run folder is written in any case and is what an outage is replayed from."""
 
     enabled: bool = True
-    uri: str | None = Field(None, description="tracking URI; sqlite database <out>/mlflow.db if null")
+    uri: str | None = Field(default=None, description="tracking URI; sqlite database <out>/mlflow.db if null")
     experiment: str = "sim2pose"
 
 
@@ -104,21 +137,27 @@ class TrainConfig(Config):
     recipe: str = "fidip"
     name: str = Field(min_length=1, pattern=r"^[\w.\-]+$", description="run folder under out")
     out: str = "runs"
-    seed: int = Field(0, ge=0)
-    steps: int | None = Field(None, ge=1)
-    epochs: float | None = Field(None, gt=0, description="passes over the source, instead of steps")
-    batch: int = Field(64, ge=1, description="samples a step over all ranks")
+    seed: int = Field(default=0, ge=0)
+    steps: int | None = Field(default=None, ge=1)
+    epochs: float | None = Field(default=None, gt=0, description="passes over the source, instead of steps")
+    batch: int = Field(default=64, ge=1, description="samples a step over all ranks")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int | None = Field(None, ge=1, description="CPU threads a rank (null: as torch decides)")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads a rank (null: as torch decides)")
     runtime: Literal["local", "ray"] = "local"
-    workers: int = Field(1, ge=1, description="ranks (runtime ray; torchrun counts its own)")
-    max_failures: int = Field(3, ge=0, description="restarts after lost workers (runtime ray)")
-    validate_every: int = Field(1000, ge=1)
-    log_every: int = Field(50, ge=1)
-    stop_on_collapse: bool = Field(True, description="end a run whose outputs no longer vary")
-    flip_test: bool = Field(False, description="average with the mirrored picture in validation (twice the work)")
-    adabn: bool = Field(True, description="at the end, also report BatchNorm re-estimated on unlabelled target images")
-    init_from: str | None = Field(None, description="run folder, checkpoint or weights whose pose network to start from")
+    workers: int = Field(default=1, ge=1, description="ranks (runtime ray; torchrun counts its own)")
+    max_failures: int = Field(default=3, ge=0, description="restarts after lost workers (runtime ray)")
+    validate_every: int = Field(default=1000, ge=1)
+    log_every: int = Field(default=50, ge=1)
+    stop_on_collapse: bool = Field(default=True, description="end a run whose outputs no longer vary")
+    flip_test: bool = Field(
+        default=False, description="average with the mirrored picture in validation (twice the work)"
+    )
+    adabn: bool = Field(
+        default=True, description="at the end, also report BatchNorm re-estimated on unlabelled target images"
+    )
+    init_from: str | None = Field(
+        default=None, description="run folder, checkpoint or weights whose pose network to start from"
+    )
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     optim: OptimConfig = OptimConfig()
@@ -134,7 +173,8 @@ class TrainConfig(Config):
             raise ValueError(f"workers={self.workers} needs runtime=ray (or start it with torchrun)")
         if self.batch % (self.workers * self.optim.accumulate):
             raise ValueError(
-                f"batch={self.batch} is not divisible by workers={self.workers} × optim.accumulate={self.optim.accumulate}"
+                f"batch={self.batch} is not divisible by workers={self.workers} × "
+                f"optim.accumulate={self.optim.accumulate}"
             )
         if self.adversarial.method != "none" and not self.data.target:
             raise ValueError(f"adversarial.method={self.adversarial.method} needs data.target")

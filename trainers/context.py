@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ..config import UserError
 
 T = TypeVar("T")
+CPU = torch.device("cpu")
 
 
 def pick_device(name: str, local_rank: int = 0) -> torch.device:
@@ -39,12 +40,14 @@ class Context:
     Attributes:
         rank, world: this process and how many there are; a process group exists if ``world > 1``.
         device: where its tensors live.
+        shows: whether its progress reaches a terminal or a log of its own (under Ray the driver shows it).
         report: called on every rank with the metrics of each validation (Ray's ``report`` is a barrier), or None.
     """
 
     rank: int = 0
     world: int = 1
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
+    shows: bool = True
     report: Callable[[dict[str, float]], None] | None = None
 
     @property

@@ -1,9 +1,9 @@
 """Task: 2D keypoints by heatmaps, on the source domain alone or adversarially with a target domain (FiDIP).
 
-FiDIP (Huang et al., "Invariant Representation Learning for Infant Pose Estimation with Small Data", FG 2021): first only
-the domain classifier D learns, on detached features. Then, in each batch, from one forward of the pose network:
-step I descends BCE(D(feature), y) in D alone, step II descends JointsMSE − λ·BCE(D(feature), y) in the pose network alone,
-through the D just updated. y is 1 for source. There is no gradient reversal layer.
+FiDIP (Huang et al., "Invariant Representation Learning for Infant Pose Estimation with Small Data", FG 2021): first
+only the domain classifier D learns, on detached features. Then, in each batch, from one forward of the pose network:
+step I descends BCE(D(feature), y) in D alone, step II descends JointsMSE − λ·BCE(D(feature), y) in the pose network
+alone, through the D just updated. y is 1 for source. There is no gradient reversal layer.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class KeypointTask:
         self.schedulers[name] = LambdaLR(optimiser, schedule)
 
     def batches(self, start: int) -> Iterator[Batch]:
-        """Batches from ``start`` on: those of the pre-phase, then those that a run without one would see from its step 0."""
+        """Batches from ``start`` on: of the pre-phase, then those that a run without one sees from step 0."""
         before = self._loader(self._plan(self.cfg.seed + 1_000_003, self.cfg.data.target_share), start, self.pre_steps)
         after = self._loader(self.plan, max(0, start - self.pre_steps), self.steps)
         return chain(before, after)
@@ -183,7 +183,7 @@ class KeypointTask:
         return Update(POSE, pose - lam * bce, metrics)
 
     def _watch(self, ratio: float, step: int) -> None:
-        """Warn once when the adversarial gradient outweighs the pose gradient: harm begins there, collapse near four."""
+        """Warn once when the adversarial gradient outweighs the pose gradient: harm begins there."""
         if ratio > 1 and not self._warned_ratio and self.context.first:
             self._warned_ratio = True
             log.warning(
@@ -202,7 +202,7 @@ class KeypointTask:
     def evaluate(self, step: int) -> dict[str, float]:
         """Validate on every folder of ``data.val``; the averaged network where there is one."""
         assert self.validation is not None, "rank 0 evaluates"
-        network = self.network if self.ema is None else self.ema.module
+        network: Any = self.network if self.ema is None else self.ema.module
         network.eval()
         try:
             return self.validation(network, final=step == self.total_steps)
@@ -285,4 +285,6 @@ def find_weights(path: Path) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    raise UserError(f"init_from={path}: no run folder with a checkpoint, no checkpoint, no model folder, no weights file")
+    raise UserError(
+        f"init_from={path}: no run folder with a checkpoint, no checkpoint, no model folder, no weights file"
+    )

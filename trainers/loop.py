@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -113,15 +114,15 @@ def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         name: Updater(name, optimiser, task.schedulers[name], guard, settings.clip)
         for name, optimiser in task.optimisers.items()
     }
-    events = EventLog(settings.run_dir, state.step, enabled=context.first)
+    events = EventLog(settings.run_dir, state.step, task.total_steps, enabled=context.first)
     meter = Meter(context, state)
-    progress = Progress(settings.name, task.total_steps, state.step, context.first)
+    progress = Progress(settings.name, task.total_steps, state.step, shown=context.first and context.shows)
     batches = task.batches(state.step)
     clock = time.perf_counter()
     while state.step < task.total_steps and state.stopped is None:
         batch = next(batches)
         measure = (state.step + 1) % settings.log_every == 0
-        guard.begin(state.step, lambda batch=batch: describe_batch(batch))
+        guard.begin(state.step, partial(describe_batch, batch))
         for micro, last in micro_batches(batch, settings.accumulate, task.parallel):
             for update in task.train_step(micro, state.step, measure):  # forward and losses are in the task
                 norm = updaters[update.optimiser].apply(update.loss, settings.accumulate, last)

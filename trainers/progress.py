@@ -20,11 +20,11 @@ class Progress:
         self._note = ""
         self._bar = tqdm(total=total, initial=done, desc=name, unit="step") if shown and sys.stderr.isatty() else None
 
-    def advance(self) -> None:
-        """One step is done."""
-        self.done += 1
+    def advance(self, steps: int = 1) -> None:
+        """Steps are done; fewer than none where a resume went back."""
+        self.done += steps
         if self._bar is not None:
-            self._bar.update(1)
+            self._bar.update(steps)
         elif self.shown and time.monotonic() - self._last_line >= LINE_EVERY:
             self.line()
 

@@ -17,13 +17,19 @@ from ..config import UserError, validate
 from . import runfolder
 from .config import TrainConfig
 from .context import Context, pick_device
+from .follow import following
 from .tracking import MlflowSender
 from .updates import NonFiniteLoss
 
 log = logging.getLogger(__name__)
 
-# Without it each report() blocks for 1-2 s (Ray 2.50 to 2.60); also how soon a lost worker is noticed.
-HEALTH_CHECK = ("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+ENVIRONMENT = {
+    # Otherwise each report() blocks for 1-2 s (Ray 2.50 to 2.60); also how soon a lost worker is noticed.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    # Helpers that only cloud clusters need; each is one more process to start.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_ENABLE_STATE_ACTOR_RECONCILIATION": "0",
+}
 
 
 def train_on_ray(cfg: TrainConfig, run_dir: Path, sender: MlflowSender | None = None) -> None:
@@ -36,11 +42,13 @@ def train_on_ray(cfg: TrainConfig, run_dir: Path, sender: MlflowSender | None = 
     """
     from ..render_farm.ray_session import ray_session
 
-    os.environ.setdefault(*HEALTH_CHECK)
-    with ray_session(num_cpus=cfg.workers, dashboard=True, log_to_driver=True):
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    with ray_session(num_cpus=cfg.workers):
         if sender is not None:
             sender.ready.wait(30)
-        _fit(cfg, run_dir)
+        with following(run_dir, cfg.name):
+            _fit(cfg, run_dir)
     _raise_noted(run_dir)
 
 
@@ -56,7 +64,9 @@ def _fit(cfg: TrainConfig, run_dir: Path) -> None:
     trainer = TorchTrainer(
         _rank,
         train_loop_config={"config": cfg.model_dump(mode="json"), "run_dir": str(run_dir)},
-        scaling_config=ScalingConfig(num_workers=cfg.workers, use_gpu=gpu, resources_per_worker={"CPU": 1, "GPU": 1} if gpu else {"CPU": 1}),
+        scaling_config=ScalingConfig(
+            num_workers=cfg.workers, use_gpu=gpu, resources_per_worker={"CPU": 1, "GPU": 1} if gpu else {"CPU": 1}
+        ),
         torch_config=TorchConfig(backend="nccl" if gpu else "gloo", timeout_s=int(COLLECTIVE_TIMEOUT.total_seconds())),
         # Ray resumes silently from a run of the same name and folder, by its own bookkeeping: never let it find one
         run_config=RunConfig(
@@ -70,7 +80,9 @@ def _fit(cfg: TrainConfig, run_dir: Path) -> None:
     except TrainingFailedError as error:
         _raise_noted(run_dir)
         cause = str(error).strip().splitlines()
-        raise RuntimeError(f"training ended after {cfg.max_failures} restarts: {cause[-1] if cause else error!r}") from error
+        raise RuntimeError(
+            f"training ended after {cfg.max_failures} restarts: {cause[-1] if cause else error!r}"
+        ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -94,7 +106,7 @@ def _rank(values: dict[str, Any]) -> None:
 
     from .runtimes import work
 
-    logging.basicConfig(level=logging.INFO)
+    logging.getLogger("ray.train").setLevel(logging.WARNING)
     run_dir = Path(values["run_dir"])
     here = get_context()
     rank, world = here.get_world_rank(), here.get_world_size()
@@ -105,7 +117,7 @@ def _rank(values: dict[str, Any]) -> None:
     try:
         cfg = validate(TrainConfig, values["config"])
         device = pick_device(cfg.device, here.get_local_rank())
-        work(cfg, run_dir, Context(rank, world, device, report))
+        work(cfg, run_dir, Context(rank, world, device, shows=False, report=report))
     except NonFiniteLoss as error:
         if rank == 0:
             runfolder.note_failure(run_dir, rank, error)

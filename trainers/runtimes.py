@@ -15,6 +15,7 @@ from ..config import UserError
 from . import loop, runfolder
 from .config import TrainConfig, require_source
 from .context import Context, pick_device, seed_everything
+from .follow import log_file
 from .recipes import build_task
 from .runfolder import RunResult
 from .tracking import MlflowSender, default_uri, flat
@@ -72,6 +73,11 @@ def work(cfg: TrainConfig, run_dir: Path, context: Context) -> None:
     """What every rank does, whatever started it: build, train from the newest checkpoint, note the end."""
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
+    with log_file(run_dir, context.first):
+        _work(cfg, run_dir, context)
+
+
+def _work(cfg: TrainConfig, run_dir: Path, context: Context) -> None:
     seed_everything(cfg.seed, 0)  # equal initial weights on all ranks
     task = build_task(cfg, context)
     seed_everything(cfg.seed, 1 + context.rank)

@@ -1,9 +1,9 @@
 """Metrics of a run: a file that is always written, and MLflow that is fed from it.
 
 Rank 0 appends every event to ``metrics.jsonl``. The process that called ``train`` owns a thread that sends new lines to
-MLflow in batches and remembers in ``tracking.json`` how far it got. So the loop never waits for MLflow (importing it alone
-takes seconds), an outage costs nothing (lines stay where they are and are sent once, later), and no two processes
-race for the database.
+MLflow in batches and remembers in ``tracking.json`` how far it got. So the loop never waits for MLflow (importing it
+alone takes seconds), an outage costs nothing (lines stay where they are and are sent once, later), and no two
+processes race for the database.
 """
 
 from __future__ import annotations
@@ -32,10 +32,17 @@ SQLITE = "sqlite:///"
 
 
 class EventLog:
-    """Appends ``{"step", "time", "metrics"}`` lines to ``metrics.jsonl``; flushed line by line, so a kill loses none."""
+    """Appends ``{"step", "of", "time", "metrics"}`` lines to ``metrics.jsonl``; flushed each, so a kill loses none.
 
-    def __init__(self, run_dir: Path, step: int, enabled: bool = True) -> None:
-        self.path = run_dir / EVENTS
+    Args:
+        run_dir: its folder.
+        step: where the run goes on: later events, of steps that were lost, are removed.
+        total: steps of the run.
+        enabled: False on ranks other than 0, which write nothing.
+    """
+
+    def __init__(self, run_dir: Path, step: int, total: int = 0, enabled: bool = True) -> None:
+        self.path, self.total = run_dir / EVENTS, total
         self._file = None
         if enabled:
             drop_after(self.path, step)
@@ -44,13 +51,13 @@ class EventLog:
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append the metrics of a step; nothing on ranks other than 0."""
         if self._file is not None and metrics:
-            line = {"step": step, "time": round(time.time(), 3), "metrics": dict(metrics)}
+            line = {"step": step, "of": self.total, "time": round(time.time(), 3), "metrics": dict(metrics)}
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
 
 
 def drop_after(path: Path, step: int) -> None:
-    """Remove events later than ``step`` (they will be written again by the resumed run) and a half-written last line."""
+    """Remove events later than ``step`` (the resumed run writes them again) and a half-written last line."""
     if not path.is_file():
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -66,12 +73,14 @@ def read_events(run_dir: Path) -> list[dict[str, Any]]:
     path = run_dir / EVENTS
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    return [
+        json.loads(line) for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")
+    ]
 
 
 @contextmanager
 def _lock(uri: str) -> Iterator[None]:
-    """One process at a time creates or migrates an sqlite database: simultaneous first use crashes MLflow's migration."""
+    """One process at a time creates an sqlite database: simultaneous first use crashes MLflow's migration."""
     if not uri.startswith(SQLITE):
         yield
         return
@@ -149,7 +158,7 @@ class MlflowSender:
         return True
 
     def _remedy(self) -> str:
-        return f"events stay in {self.run_dir / EVENTS} and are sent when it is back (on --resume after the end of this run)"
+        return f"events stay in {self.run_dir / EVENTS} and are sent when it is back (after this run, by --resume)"
 
     def _state(self) -> dict[str, Any]:
         path = self.run_dir / STATE
@@ -175,9 +184,10 @@ class MlflowSender:
         if state["run_id"] is None:
             experiment = self._client.get_experiment_by_name(self.experiment)
             run = self._client.create_run(experiment.experiment_id, run_name=self.name)
-            state["run_id"] = run.info.run_id
+            run_id = str(run.info.run_id)
+            state["run_id"] = run_id
             write_json(self.run_dir / STATE, state)
-            self._log_params(state["run_id"])
+            self._log_params(run_id)
         return state
 
     def _log_params(self, run_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Validation of a keypoint network while it trains: figures for each domain, baselines, controls, warnings of collapse."""
+"""Validation of a keypoint network while it trains: figures by domain, baselines, controls, collapse."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LEARNING = 0.3  # fraction of a run in which a network may still put everything 
 
 
 def score_name(cfg: TrainConfig) -> str:
-    """The metric that chooses the best checkpoint: AP on the target if there is one, else on the source, else the first."""
+    """The metric that chooses the best checkpoint: AP on the target if there is one, else on the source."""
     names = list(cfg.data.val)
     best = next((name for name in (TARGET, SOURCE) if name in names), names[0] if names else "")
     return f"{best}/AP"
@@ -149,7 +149,9 @@ class Validation:
         An online classifier that is fooled does not mean aligned features; this one has not been trained against.
         """
         features = [
-            np.concatenate([pooled_features(network, images.to(self.context.device)) for images in self._pictures(name)])
+            np.concatenate(
+                [pooled_features(network, images.to(self.context.device)) for images in self._pictures(name)]
+            )
             for name in (SOURCE, TARGET)
         ]
         return probe_accuracy(features[0], features[1])
@@ -170,7 +172,7 @@ def pooled_features(network: HeatmapNetwork, images: torch.Tensor) -> np.ndarray
 
 
 def probe_accuracy(source: np.ndarray, target: np.ndarray) -> float:
-    """Balanced accuracy of logistic regression between two sets of features, fitted on every other row, scored on the rest.
+    """Balanced accuracy of logistic regression between two sets of features: fitted on half, scored on half.
 
     Args:
         source: (n, d); target: (m, d).

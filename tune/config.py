@@ -173,11 +173,13 @@ def _trial(config: SweepConfig, shared: Mapping[str, Any], point: Point, seed: i
         "runtime": "local",
         "workers": 1,
     }
-    values = merge(merge(merge(defaults, shared), spaces.nest(point)), own)
+    fixed = {k: v.replace("{seed}", str(seed)) if isinstance(v, str) else v for k, v in config.fixed.items()}
+    values = merge(merge(merge(defaults, shared), spaces.nest(fixed | point)), own)
     return Trial(point, seed, validate(TrainConfig, values))
 
 
 def trial_name(point: Point, seed: int) -> str:
-    """Readable, and unique by a hash of the point: ``weight-0.0005_3f2a9c1d_seed1``."""
-    words = "_".join(f"{key.rpartition('.')[2]}-{value}" for key, value in point.items())
-    return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', words)[:60]}_{config_hash(point)[:8]}_seed{seed}"
+    """Readable, and unique by a hash of the point (0 and 0.0 are one): ``weight-0.0005_3f2a9c1d_seed1``."""
+    same = {k: float(v) if isinstance(v, int | float) and not isinstance(v, bool) else v for k, v in point.items()}
+    words = "_".join(f"{k.rpartition('.')[2]}-{v:g}" if isinstance(v, float) else f"{k}-{v}" for k, v in same.items())
+    return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', words)[:60]}_{config_hash(same)[:8]}_seed{seed}"

@@ -1,4 +1,4 @@
-"""Ranking points by their mean over seeds: with the spread, beside the control, and silent where the seeds do not tell."""
+"""Ranking points by their mean over seeds: with the spread, beside the control, and no winner where seeds tell none."""
 
 from __future__ import annotations
 

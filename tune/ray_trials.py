@@ -1,4 +1,4 @@
-"""Ray Tune as an adapter: it places the trials, limits how many run at a time, and restarts those whose process was lost.
+"""Ray Tune as an adapter: it places the trials, so many at a time, and restarts those whose process was lost.
 
 What a trial computes, resumes from and leaves behind is its run folder; nothing is read back from Tune's own files.
 """
@@ -11,14 +11,14 @@ import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..config import UserError, validate
 from ..trainers.config import TrainConfig
+from ..trainers.runfolder import RunResult
 from .config import SweepConfig, Trial
 
-if TYPE_CHECKING:
-    from .sweep import TrainFunction
+TrainFunction = Callable[[TrainConfig, bool], RunResult]
 
 SETTINGS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths in a config mean the same in a trial as in `sim2pose train`
@@ -108,10 +108,13 @@ def _trial(
     return result.metrics
 
 
+def failure_file(folder: Path, name: str) -> Path:
+    """Where the cause of a trial's failure is kept: a sentence, then the traceback."""
+    return folder / "failed" / f"{name}.txt"
+
+
 def note_failure(folder: Path, name: str, sentence: str, details: str) -> None:
     """Keep why a trial failed: one line, then what helps to find the place."""
-    from .sweep import failure_file
-
     path = failure_file(folder, name)
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"{' '.join(sentence.split())}\n\n{details}\n", encoding="utf-8")

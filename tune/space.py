@@ -7,6 +7,7 @@ everything else, and can be compared pair by pair.
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import math
 import zlib
@@ -79,21 +80,22 @@ def check(space: Mapping[str, Any]) -> None:
     if not space:
         raise ValueError("nothing varies: name at least one key, such as {adversarial.weight: [0, 1e-3]}")
     for key, entry in space.items():
+        last = key.rpartition(".")[2]
+        if difflib.get_close_matches(last, DRAWS, cutoff=0.75):
+            raise ValueError(f"{key} has an unknown range '{last}': {nearest(last, DRAWS)}")
         if isinstance(entry, list):
             if not entry or any(a == b for a, b in itertools.combinations(entry, 2)):
                 raise ValueError(f"{key} must list different values, at least one, got {entry}")
-        elif isinstance(entry, dict) and len(entry) == 1:
+        elif isinstance(entry, dict) and len(entry) == 1 and set(entry) <= set(DRAWS):
             _check_range(key, *next(iter(entry.items())))
         else:
             raise ValueError(
-                f"{key} must be a list of values or one of {{uniform: [a, b]}}, {{loguniform: [a, b]}}, {{choice: [...]}}, "
+                f"{key} must be a list, or one of {{uniform: [a, b]}}, {{loguniform: [a, b]}}, {{choice: [...]}}; "
                 f"got {entry!r}; what does not vary belongs in fixed"
             )
 
 
 def _check_range(key: str, kind: str, values: Any) -> None:
-    if kind not in DRAWS:
-        raise ValueError(f"{key} has an unknown range '{kind}': {nearest(kind, DRAWS)}")
     if not isinstance(values, list) or not values:
         raise ValueError(f"{key}: {kind} takes a list, got {values!r}")
     if kind == "choice":

@@ -1,7 +1,7 @@
-"""Running a sweep: ``<out>/{sweep.yaml, trials/<run>/, failed/<run>.txt, sweep.json}``. All that it knows lies in that folder.
+"""Running a sweep. All that it knows lies in ``<out>/{sweep.yaml, trials/<run>/, failed/<run>.txt, sweep.json}``.
 
-A trial counts as finished when its run has a ``done.json``; starting the same sweep again trains what is missing, from the
-checkpoints that are there, and failed trials anew.
+A trial counts as finished when its run has a ``done.json``; starting the same sweep again trains what is missing, from
+the checkpoints that are there, and failed trials anew.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ import yaml
 from ..config import UserError, nearest, parse_yaml
 from ..trainers import runfolder
 from ..trainers.checkpoints import write_json
-from ..trainers.config import TrainConfig, differing_keys
-from ..trainers.runfolder import RunResult
+from ..trainers.config import differing_keys
 from .config import SweepConfig, Trial, make_trials, preset_values
 from .ranking import Score, Standing, rank, verdict
+from .ray_trials import TrainFunction, failure_file, run_trials
 
 log = logging.getLogger(__name__)
 
-TrainFunction = Callable[[TrainConfig, bool], RunResult]
 # Keys that may differ in a sweep that goes on: they add trials, rank them otherwise, or change how they are run.
 CONTINUABLE = ("out", "seeds", "samples", "metric", "mode", "control", "concurrent", "gpus", "max_failures")
 
@@ -90,10 +89,8 @@ def run_sweep(
         say: takes a line as each trial ends.
 
     Raises:
-        UserError: for an invalid trial, a folder that holds another sweep (keys named) or that another process works on.
+        UserError: for an invalid trial, or a folder that holds another sweep (keys named) or is in use.
     """
-    from .ray_trials import run_trials
-
     trials = make_trials(config)
     folder = config.folder
     with _only_driver(folder):
@@ -140,7 +137,8 @@ def claim(config: SweepConfig) -> None:
         ]
         if changed:
             raise UserError(
-                f"{config.folder} holds another sweep, it differs in {', '.join(changed)}: choose another folder with out=DIR"
+                f"{config.folder} holds another sweep, it differs in {', '.join(changed)}: "
+                "choose another folder with out=DIR"
             )
     elif (config.folder / "trials").exists():
         raise UserError(f"{config.folder} has trials but no sweep.yaml: choose another folder with out=DIR")
@@ -161,11 +159,6 @@ def _only_driver(folder: Path) -> Iterator[None]:
                 f"another process is running the sweep in {folder}: wait for it, or choose another out=DIR"
             ) from None
         yield
-
-
-def failure_file(folder: Path, name: str) -> Path:
-    """Where the cause of a trial's failure is kept: a sentence, then the traceback."""
-    return folder / "failed" / f"{name}.txt"
 
 
 def look(config: SweepConfig, trial: Trial) -> Outcome:

@@ -124,7 +124,7 @@ def relevant_joints(support: tuple[int, ...]) -> tuple[int, ...]:
         while SMPL24_PARENTS[path[-1]] >= 0:
             path.append(SMPL24_PARENTS[path[-1]])
         paths.append(set(path))
-    return tuple(sorted(set.union(*paths) - set.intersection(*paths)))
+    return tuple(sorted(paths[0].union(*paths) - paths[0].intersection(*paths)))
 
 
 def pose_correctives(

@@ -61,6 +61,7 @@ class StaticMesh:
         faces: (F, 3) int32 indices of drawn vertices.
         incidence: (V, F) sparse matrix of ones that sums the normals of faces at their vertices.
         samples: (K, 3) barycentric weights of extra points on each face, empty for dense meshes.
+        two_sided: whether faces are seen from behind, too.
     """
 
     topology: Topology
@@ -71,6 +72,7 @@ class StaticMesh:
     incidence: scipy.sparse.csr_matrix
     corners: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
     samples: NDArray[np.float32]
+    two_sided: bool
 
 
 _STATIC: dict[str, StaticMesh] = {}
@@ -89,6 +91,7 @@ def static_mesh(topology: Topology) -> StaticMesh:
             and np.array_equal(known.topology.uv, topology.uv)
             and np.array_equal(known.topology.uv_faces, topology.uv_faces)
             and np.array_equal(known.topology.part_ids, topology.part_ids)
+            and known.topology.two_sided == topology.two_sided
         )
         if not same:
             raise UserError(f"two different meshes are called '{topology.name}'; give each topology its own name")
@@ -117,7 +120,17 @@ def _build(topology: Topology) -> StaticMesh:
         incidence=incidence,
         corners=tuple(np.ascontiguousarray(faces[:, i], np.intp) for i in range(3)),  # type: ignore[arg-type]
         samples=_barycentric_grid(count),
+        two_sided=not _is_closed(faces) if topology.two_sided is None else topology.two_sided,
     )
+
+
+def _is_closed(faces: NDArray[np.int64]) -> bool:
+    """Whether every edge is run through once in each direction: a mesh without holes, whose inside is never seen."""
+    if not len(faces):
+        return True
+    start, end = faces.ravel(), np.roll(faces, -1, 1).ravel()
+    count = int(faces.max()) + 1
+    return np.array_equal(np.sort(start * count + end), np.sort(end * count + start))
 
 
 def _barycentric_grid(faces: int) -> NDArray[np.float32]:

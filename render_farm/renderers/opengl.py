@@ -155,7 +155,7 @@ class OpenGLRenderer:
         mesh.vertices.orphan()
         mesh.vertices.write(item.attributes.take(item.mesh.source, 0))
         self._texture(item.surface.texture, item.level).use(0)
-        two_sided = item.surface.topology.two_sided
+        two_sided = item.mesh.two_sided
         self._surface["look"] = item.surface.specular, item.surface.wrap, float(two_sided), float(item.instance)
         if two_sided:
             self._context.disable(self._context.CULL_FACE)

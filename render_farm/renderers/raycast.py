@@ -156,7 +156,7 @@ class RaycastRenderer:
             slot = used[name] = used.get(name, -1) + 1
             meshes.append(self._refit(static, slot, item.attributes[:, :3]).id)
             texture = self._texels(item)
-            offsets.append((*first, int(item.surface.topology.two_sided)))
+            offsets.append((*first, int(item.mesh.two_sided)))
             sizes.append(texture.shape)
             texels.append(texture.ravel())
             statics.append(static)

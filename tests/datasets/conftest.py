@@ -35,7 +35,7 @@ def person(rng: np.random.Generator, wh: tuple[int, int] = (64, 48), labelled: i
 
 @pytest.fixture
 def make_folder(tmp_path: Path) -> MakeFolder:
-    """``make_folder(frames=200, shard=96, persons=1, domain="synthetic", seed=0, edit=None)``; ``edit(i, frame)`` alters."""
+    """``make_folder(frames=200, shard=96, persons=1, ...)`` writes a folder; ``edit(i, frame)`` alters frames before."""
     made = 0
 
     def make(
@@ -57,9 +57,8 @@ def make_folder(tmp_path: Path) -> MakeFolder:
             if edit is not None:
                 edit(i, rows[-1])
         info = dataset_info("coco17", {"seed": seed})
-        entries = [
-            publish_shard(folder, s, rows[s * shard : (s + 1) * shard], info) for s in range(-(-frames // shard))
-        ]
+        chunks = [rows[start : start + shard] for start in range(0, frames, shard)]
+        entries = [publish_shard(folder, i, chunk, info) for i, chunk in enumerate(chunks)]
         write_manifest(folder, entries, info)
         return FramesFolder.open(folder)
 

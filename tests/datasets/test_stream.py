@@ -110,7 +110,7 @@ def _keys(batches: list[Batch]) -> list[tuple[int, int]]:
     return [key for b in batches for key in zip(b["frame_id"].tolist(), b["person"].tolist(), strict=True)]
 
 
-@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_ranks_and_workers_change_nothing(make_folder: MakeFolder, world: int, workers: int) -> None:
     """The reference is one rank without workers; every other split must give the same pixels and labels by slot."""

@@ -181,7 +181,7 @@ def test_no_free_cpu_is_said(tmp_path: Path, cluster: None) -> None:
 
 
 def test_gpus_that_are_not_there_are_said(tmp_path: Path, cluster: None) -> None:
-    with pytest.raises(UserError, match="gpus_per_worker=0.5 asked, this machine offers 0"):
+    with pytest.raises(UserError, match=r"gpus_per_worker=0.5 asked, this machine offers 0"):
         run_farm(make_job(tmp_path / "a"), replace(TWO, gpus_per_worker=0.5))
 
 

@@ -10,22 +10,27 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch.optim.lr_scheduler import LambdaLR
+
 from sim2pose.datasets.frames import Frame, Person, dataset_info
 from sim2pose.datasets.publish import publish_shard, write_manifest
 from sim2pose.trainers.context import Context, seed_everything
 from sim2pose.trainers.loop import LoopSettings
 from sim2pose.trainers.updates import Schedule, Update, make_optimiser
-from torch.optim.lr_scheduler import LambdaLR
 
 
 class TinyTask:
-    """Regresses y = 2x with dropout (so the random state matters) beside a second network that learns its output's sign."""
+    """Regresses y = 2x with dropout (the random state matters) beside a second network that learns from its output."""
 
     score = "val/score"
 
-    def __init__(self, context: Context, steps: int = 12, batch: int = 8, dropout: float = 0.2, poison: int = -1) -> None:
+    def __init__(
+        self, context: Context, steps: int = 12, batch: int = 8, dropout: float = 0.2, poison: int = -1
+    ) -> None:
         self.context, self.total_steps, self.batch, self.poison = context, steps, batch, poison
-        first = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(dropout), torch.nn.Tanh(), torch.nn.Linear(8, 4))
+        first = torch.nn.Sequential(
+            torch.nn.Linear(4, 8), torch.nn.Dropout(dropout), torch.nn.Tanh(), torch.nn.Linear(8, 4)
+        )
         self.modules: dict[str, torch.nn.Module] = {"pose": first, "domain": torch.nn.Linear(4, 1)}
         self.wrapped = {name: context.wrap(module) for name, module in self.modules.items()}
         self.parallel = list(self.wrapped.values())
@@ -53,7 +58,9 @@ class TinyTask:
         x = batch["x"]
         out = self.wrapped["pose"](x)
         logits = self.wrapped["domain"](out.detach())
-        yield Update("domain", torch.nn.functional.binary_cross_entropy_with_logits(logits[:, 0], (x[:, 0] > 0).float()))
+        yield Update(
+            "domain", torch.nn.functional.binary_cross_entropy_with_logits(logits[:, 0], (x[:, 0] > 0).float())
+        )
         yield Update("pose", (out - 2 * x).square().mean(), {"spread": out.detach().std()})
 
     def finish_step(self, step: int) -> None: ...

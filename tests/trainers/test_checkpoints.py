@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from sim2pose.config import UserError
 from sim2pose.trainers import checkpoints
 from sim2pose.trainers.checkpoints import DamagedCheckpoint

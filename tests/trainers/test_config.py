@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from sim2pose.config import UserError, load_config, merge, read_preset, validate
 from sim2pose.trainers.config import TrainConfig, changes_result, differing_keys, require_source
 from sim2pose.trainers.context import pick_device
@@ -25,7 +26,7 @@ def test_presets_resolve(name: str) -> None:
     cfg = load_config(TrainConfig, name, {"data": {"source": "x", **target}})
     assert cfg.data.source == ("x",)
     assert cfg.recipe in RECIPES
-    with pytest.raises(UserError, match="data.source=DIR"):
+    with pytest.raises(UserError, match=r"data\.source=DIR"):
         require_source(load_config(TrainConfig, name, {"data": {"target": ["a"]}}))
 
 

@@ -54,7 +54,7 @@ def test_mean_oks_equals_pycocotools_pairs(shared_data: Path):
         for column, annotation in enumerate(evaluation._gts[image, category]):
             if not annotation["ignore"] and len(ious):
                 best.append(float(np.asarray(ious)[:, column].max()))
-    # The perturbed predictions keep each person nearest to its own annotation, so the greedy matching takes these pairs.
+    # The perturbed predictions stay nearest to their own persons, so the greedy matching takes nearly these pairs.
     assert evaluate_results(gt, results)["oks"] == pytest.approx(np.mean(best), abs=5e-3)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+
 from sim2pose.config import UserError, merge, validate
 from sim2pose.models.keypoints.losses import domain_bce, joints_mse
 from sim2pose.trainers import checkpoints
@@ -88,7 +89,9 @@ def test_step_two_goes_through_the_updated_classifier_by_fidips_formula(make: Ma
     with torch.no_grad():
         feature, heatmaps = task.network(normalise(batch["image"]))
         target = encode(batch["keypoints"], batch["weight"], (64, 64), (16, 16), 1.5)
-        expected = joints_mse(heatmaps, target, batch["weight"]) - 0.3 * domain_bce(task.classifier(feature), batch["domain"])
+        expected = joints_mse(heatmaps, target, batch["weight"]) - 0.3 * domain_bce(
+            task.classifier(feature), batch["domain"]
+        )
     torch.testing.assert_close(loss.detach(), expected)
 
 
@@ -287,7 +290,9 @@ def test_probe_tells_shifted_features_and_is_lost_on_equal_ones() -> None:
     assert probe_accuracy(a, b + 2) > 0.95
 
 
-def test_a_run_ends_with_figures_for_each_domain_and_its_baselines(values: dict[str, Any], frames: dict[str, str]) -> None:
+def test_a_run_ends_with_figures_for_each_domain_and_its_baselines(
+    values: dict[str, Any], frames: dict[str, str]
+) -> None:
     val = {"source": frames["source_val"], "target": frames["target_val"]}
     result = train(validate(TrainConfig, merge(values, {"data": {"val": val}, "validate_every": 4})))
     for name in ("source/AP", "target/AP", "target_adabn/AP", "target_zero/oks", "target_mean_pose/oks"):

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
+
 from sim2pose.config import dump_yaml, merge, validate
 from sim2pose.trainers import checkpoints
 from sim2pose.trainers.config import TrainConfig
@@ -119,7 +120,9 @@ def test_a_killed_ray_worker_costs_one_interval(values: dict[str, Any], record_p
     assert same(final(Path(undisturbed.out) / "undisturbed"), final(run_dir))
 
 
-def test_after_max_failures_the_first_cause_is_told(values: dict[str, Any], frames: dict[str, str], tmp_path: Path) -> None:
+def test_after_max_failures_the_first_cause_is_told(
+    values: dict[str, Any], frames: dict[str, str], tmp_path: Path
+) -> None:
     """A picture that turns unreadable: the rank that met it is restarted, fails again, and its reason ends the run."""
     import shutil
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch.optim.lr_scheduler import LambdaLR
+
 from sim2pose.trainers import checkpoints, loop
 from sim2pose.trainers.context import Context, random_state, seed_everything, set_random_state
 from sim2pose.trainers.tracking import read_events
 from sim2pose.trainers.updates import Guard, NonFiniteLoss, Schedule, Updater, make_optimiser
-from torch.optim.lr_scheduler import LambdaLR
 
 
 def weights(task: Any) -> dict[str, torch.Tensor]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from sim2pose.config import UserError, dump_yaml, merge, parse_yaml, validate
 from sim2pose.trainers import runfolder
 from sim2pose.trainers.config import TrainConfig
@@ -45,9 +46,7 @@ def test_a_taken_name_is_refused_by_key_and_a_finished_run_says_so(
     assert again == first
 
 
-def test_an_unfinished_run_is_refused_without_resume(
-    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unfinished_run_is_refused_without_resume(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(self: KeypointTask, step: int) -> None:
         if step == 2:
             raise KeyboardInterrupt
@@ -102,7 +101,9 @@ def test_torchrun_gives_the_losses_of_one_process(values: dict[str, Any], tmp_pa
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=1"]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, str(script), str(tmp_path / "launched.yaml")], env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, str(script), str(tmp_path / "launched.yaml")], env=env, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert losses(Path(cfg.out) / "launched") == losses(alone.run_dir)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from sim2pose.config import merge, validate
 from sim2pose.trainers import tracking
 from sim2pose.trainers.config import TrainConfig

@@ -1,4 +1,4 @@
-"""One rank of runs of the tiny task on gloo: ``tiny_rank.py RANK WORLD FOLDER``; saves weights, or the error, of each."""
+"""One rank of runs of the tiny task on gloo: ``tiny_rank.py RANK WORLD FOLDER``; saves weights or errors."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+
 from sim2pose.trainers import loop
 from sim2pose.trainers.context import Context, seed_everything
 from sim2pose.trainers.updates import NonFiniteLoss
