@@ -33,7 +33,7 @@ def import_pyrender() -> Any:
     """
     os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
     if not hasattr(np, "infty"):
-        np.infty = np.inf  # type: ignore[attr-defined] # pyrender 0.1.45 still uses the name that numpy 2 dropped
+        np.inf = np.inf  # type: ignore[attr-defined, misc] # pyrender 0.1.45 still uses the name that numpy 2 dropped
     if "pyrender.viewer" not in sys.modules:
         # Its viewer pulls in pyglet, which wants a display; the off-screen renderer does without.
         viewer = types.ModuleType("pyrender.viewer")
@@ -42,7 +42,9 @@ def import_pyrender() -> Any:
     try:
         import pyrender
     except ImportError as error:
-        raise UserError(f"pyrender does not import ({error}); pip install 'sim2pose[pyrender]', apt install libegl1") from error
+        raise UserError(
+            f"pyrender does not import ({error}); pip install 'sim2pose[pyrender]', apt install libegl1"
+        ) from error
     return pyrender
 
 

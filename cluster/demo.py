@@ -113,7 +113,9 @@ def _claim(out: Path, config: DemoConfig) -> None:
     mark = out / "demo.json"
     text = config.model_dump_json(indent=2)
     if mark.exists() and mark.read_text(encoding="utf-8") != text:
-        raise UserError(f"{out} holds a demo with another configuration: choose another folder with out=DIR, or delete it")
+        raise UserError(
+            f"{out} holds a demo with another configuration: choose another folder with out=DIR, or delete it"
+        )
     mark.write_text(text, encoding="utf-8")
 
 

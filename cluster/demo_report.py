@@ -25,7 +25,9 @@ def write_demo_report(
     seconds: Mapping[str, float],
 ) -> Path:
     """Write the page; arguments are those of ``cluster.demo.run_demo``."""
-    page = Report("sim2pose demo", f"source: rendered infants · target: {summary['target']} · model {summary['model_version']}")
+    page = Report(
+        "sim2pose demo", f"source: rendered infants · target: {summary['target']} · model {summary['model_version']}"
+    )
     if config.real is None:
         page.text(
             "The target domain here is a stand-in: rendered too, with other bodies, poses, look, camera and renderer. It shows "
@@ -42,7 +44,11 @@ def write_demo_report(
         "One seed; repeat with seed=1, 2, … for the spread."
     )
     page.heading("Curves")
-    add_curves(page, {NAMES[name]: run for name, run in runs.items()}, "steps of each run; the adapted run's begin at its branch")
+    add_curves(
+        page,
+        {NAMES[name]: run for name, run in runs.items()},
+        "steps of each run; the adapted run's begin at its branch",
+    )
     for domain in ("target", "source"):
         for name in NAMES:
             page.heading(f"Predictions on the {domain}, {NAMES[name]}")
@@ -60,6 +66,8 @@ def write_demo_report(
 
 
 def _rows(domain: str, reports: Mapping[str, Mapping[str, Any]]) -> list[list[Any]]:
-    rows = [[NAMES[name], *(report[domain]["figures"]["model"][c] for c in COLUMNS)] for name, report in reports.items()]
+    rows = [
+        [NAMES[name], *(report[domain]["figures"]["model"][c] for c in COLUMNS)] for name, report in reports.items()
+    ]
     baselines = next(iter(reports.values()))[domain]["figures"]
     return rows + [[name.replace("_", " "), *(baselines[name][c] for c in COLUMNS)] for name in ("mean_pose", "zero")]

@@ -121,7 +121,9 @@ def _device(name: str) -> str:
     return str(pick_device(name))
 
 
-def register_run(uri: str, run: Path, evaluations: dict[str, Json] | None = None, name: str = registry.DEFAULT_NAME) -> registry.Version:
+def register_run(
+    uri: str, run: Path, evaluations: dict[str, Json] | None = None, name: str = registry.DEFAULT_NAME
+) -> registry.Version:
     """Register the model of a run: its folder is stored beside the run, exported for inference, and named in the registry.
 
     Args:

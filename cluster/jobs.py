@@ -33,6 +33,7 @@ ENVIRONMENT = {
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+SAFE_PATH = ("-P",)  # a sim2pose in the folder where the head was started must not hide the shipped one
 WRITES = ("render", "train", "tune", "demo")  # commands whose `out` would be lost with the job's folder
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 PORT = 8265
@@ -132,7 +133,9 @@ def _absolute(path: str) -> bool:
     return "://" in path or path.startswith("/")
 
 
-def submit(client: Any, address: str, words: Sequence[str], env: Mapping[str, str] | None = None) -> Job:
+def submit(
+    client: Any, address: str, words: Sequence[str], env: Mapping[str, str] | None = None, python: str = "python"
+) -> Job:
     """Ship the package and start ``python -m sim2pose WORDS`` on the head node.
 
     Args:
@@ -140,13 +143,14 @@ def submit(client: Any, address: str, words: Sequence[str], env: Mapping[str, st
         address: where it is connected to.
         words: of the command line, after ``sim2pose``.
         env: further environment variables of the job and its workers.
+        python: interpreter on the head node; the default is what its ``PATH`` has, which need not be Ray's own.
 
     Raises:
         UserError: see :func:`check_words`.
         RuntimeError: if the cluster refuses the job.
     """
     check_words(words)
-    return start(client, address, ["python", "-m", "sim2pose", *words], env)
+    return start(client, address, [python, *SAFE_PATH, "-m", "sim2pose", *words], env)
 
 
 def start(client: Any, address: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> Job:
@@ -183,7 +187,10 @@ def follow(client: Any, job: Job, write: Callable[[str], Any] = sys.stdout.write
         before = seen
         try:
             seen = asyncio.run(_tail(client, job, write, seen))
-            return exit_code(client, job)
+            code, message = ending(client, job)
+            if code and message:
+                write(f"{message.rstrip()}\n")  # Ray's own account; all there is if the command never started
+            return code
         except _Broken as error:
             seen = error.seen
             broken = 1 if seen > before else broken + 1
@@ -217,8 +224,8 @@ async def _tail(client: Any, job: Job, write: Callable[[str], Any], skip: int) -
     return max(length, skip)
 
 
-def exit_code(client: Any, job: Job) -> int:
-    """Exit code of an ended job's command; 130 where it was stopped.
+def ending(client: Any, job: Job) -> tuple[int, str]:
+    """Exit code of an ended job's command (130 where it was stopped), and Ray's message about it.
 
     Raises:
         RuntimeError: if the job does not end within :data:`SETTLE_S`.
@@ -229,9 +236,8 @@ def exit_code(client: Any, job: Job) -> int:
         status = str(getattr(info.status, "value", info.status))
         if status in EXIT_CODES:
             code = info.driver_exit_code if status == "FAILED" else None
-            if not code:
-                return EXIT_CODES[status]
-            return code if code > 0 else 128 - code  # as a shell reports what a signal ended
+            code = code or EXIT_CODES[status]
+            return code if code >= 0 else 128 - code, info.message or ""  # 128 + n: as a shell reports signal n
         if time.monotonic() > deadline:
             raise RuntimeError(f"the log of {job.id} has ended but its status is {status}: {hint(job)}")
         time.sleep(0.5)

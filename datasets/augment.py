@@ -3,10 +3,9 @@
 Keypoints only ever pass through the affine map of :mod:`crops`; photometry sees pixels alone, so no step here can lose,
 reorder or move a keypoint. Everything is a pure function of the generator handed in.
 
-Photometry is OpenCV with parameters drawn by numpy, chosen by measurement: an albumentations 2.0.8 pipeline of the same
-kinds of change costs 1.1 ms for a 256×192 crop, 0.14 ms more when it is reseeded for each sample (as a reproducible order
-needs), and 1.7 s to import; this one costs 0.3 to 0.4 ms, as noise comes from a pool and all changes of colour are one
-3×4 matrix.
+Photometry is OpenCV with parameters drawn by numpy, chosen by measurement: an albumentations 2.0.8 pipeline of like
+changes costs 1.1 ms for a 256×192 crop, 0.14 ms more when it is reseeded for each sample (as a reproducible order needs),
+and 1.7 s to import; this one costs 0.3 to 0.4 ms, as noise comes from a pool and colour is one 3×4 matrix.
 """
 
 from __future__ import annotations

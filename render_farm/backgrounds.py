@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -20,7 +21,7 @@ from .patterns import Bytes, Singles, creases, draw_colour, draw_palette, finish
 from .poses import choose
 from .scene import Camera
 
-_SURFACE_STREAM, _ROOM_STREAM = 101, 102
+_SURFACE_STREAM, _ROOM_STREAM, _CLOTH_STREAM = 101, 102, 103
 PHOTO_SIDE = 512
 """Pictures of a folder are kept at this size at most."""
 PHOTO_POOL = 256
@@ -102,7 +103,7 @@ def _wood(rng: np.random.Generator, config: BackgroundConfig, size: int) -> Surf
     edges = np.linspace(0, size, planks + 1).astype(int)
     grain = noise(rng, size, size / 7, aspect=22.0) + 0.7 * noise(rng, size, 12, aspect=10.0)
     shade = 1 + 0.10 * grain
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in pairwise(edges):
         joint = int(rng.integers(size))
         for part in (slice(0, joint), slice(joint, size)):
             picture[part, left:right] = base + rng.normal(0, (4, 1, 2.0))
@@ -115,7 +116,9 @@ def _tiles(rng: np.random.Generator, config: BackgroundConfig, size: int) -> Sur
     """Foam play mat: squares of a few colours with dark joints."""
     cells = 4
     pitch = size // cells
-    colours = np.stack([draw_colour(rng, config.lightness, (config.chroma[0], config.chroma[1] * 1.5)) for _ in range(3)])
+    colours = np.stack(
+        [draw_colour(rng, config.lightness, (config.chroma[0], config.chroma[1] * 1.5)) for _ in range(3)]
+    )
     picture = np.empty((size, size, 3), np.float32)
     order = rng.permutation(np.arange(cells * cells) % int(rng.integers(2, 4))).reshape(cells, cells)
     if rng.random() < 0.5:
@@ -233,9 +236,7 @@ def look_into(panorama: Singles, camera: Camera, yaw: float, exposure: float) ->
     x = (2 * np.arange(width) + 0.5 - camera.K[0, 2]) / camera.K[0, 0]
     y = (2 * np.arange(height) + 0.5 - camera.K[1, 2]) / camera.K[1, 1]
     turn = camera.R.T
-    rays = [
-        (turn[k, 0] * x[None] + turn[k, 1] * y[:, None] + turn[k, 2]).astype(np.float32) for k in range(3)
-    ]
+    rays = [(turn[k, 0] * x[None] + turn[k, 1] * y[:, None] + turn[k, 2]).astype(np.float32) for k in range(3)]
     rows, columns = panorama.shape[:2]
     longitude = np.arctan2(rays[0], -rays[2]) + np.float32(yaw)
     latitude = np.arctan2(rays[1], np.hypot(rays[0], rays[2]))
@@ -252,6 +253,7 @@ class Backgrounds:
         self.config, self.seed = config, seed
         self.pictures = Pictures(config.folder, seed) if config.folder is not None else None
         self._surfaces: dict[int, SurfaceLook] = {}
+        self._cloths: dict[int, SurfaceLook] = {}
         self._rooms: dict[int, Bytes] = {}
 
     def surface(self, index: int) -> SurfaceLook:
@@ -261,6 +263,14 @@ class Backgrounds:
             kind = choose(rng, self.config.surfaces)
             self._surfaces[index] = _DRAW[kind](rng, self.config, self.config.texture)
         return self._surfaces[index]
+
+    def cloth(self, index: int) -> SurfaceLook:
+        """Entry ``index`` of the pool of blankets: cloth whatever the floors are made of."""
+        if index not in self._cloths:
+            rng = np.random.default_rng([self.seed, _CLOTH_STREAM, index])
+            kind = choose(rng, {"sheet": 1, "quilt": 1, "muslin": 1.5, "towel": 0.5})
+            self._cloths[index] = _DRAW[kind](rng, self.config, self.config.texture)
+        return self._cloths[index]
 
     def room(self, index: int) -> Bytes:
         """Entry ``index`` of the pool of rooms."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.geometry import camera_matrix, focal_from_fov, look_at
+from ..models.geometry import camera_matrix, focal_from_fov
 from .config import CameraConfig
 from .poses import choose
 from .resting import turn_about
@@ -25,11 +25,17 @@ def _roll(rotation: Floats, degrees: float) -> Floats:
 
 
 def _view(forward: Floats, roll: float) -> Floats:
-    """World-to-camera rotation that looks along ``forward``, world up (or -Z, looking straight down) turned by ``roll``."""
-    if forward[0] ** 2 + forward[2] ** 2 < 1e-6 * float(forward @ forward):
-        forward = forward + np.array([0.0, 0.0, -2e-3]) * np.linalg.norm(forward)
-    rotation, _ = look_at(np.zeros(3), forward)
-    return _roll(rotation, roll)
+    """World-to-camera rotation that looks along ``forward``, world up (or -Z, looking straight down) turned by ``roll``.
+
+    ``look_at`` of :mod:`models.geometry` in closed form for this up vector; it runs several times a frame.
+    """
+    x, y, z = forward / np.linalg.norm(forward)
+    flat = float(np.hypot(x, z))
+    if flat < 1e-3:
+        x, z, flat = 0.0, -1e-3, 1e-3
+    right = np.array([-z, 0.0, x]) / flat
+    down = np.array([y * right[2], z * right[0] - x * right[2], -y * right[0]])  # forward x right
+    return _roll(np.stack([right, down, np.array([x, y, z])]), roll)
 
 
 def _bounds(points: Floats, rotation: Floats, eye: Floats) -> tuple[Floats, Floats]:
@@ -62,16 +68,21 @@ def sample_camera(
     """
     view = choose(rng, config.views)
     elevation = np.radians(rng.uniform(*getattr(config, view)))
+    if view == "above" and head[1] > 0.6 * np.linalg.norm(head):
+        elevation = (elevation + np.radians(45)) / 2  # who sits or stands is seen at a slant, not as the top of a head
     azimuth = _azimuth(rng, view, head, config)
     distance, fill = rng.uniform(*config.distance), rng.uniform(*config.fill)
-    upright, lean, any_roll, tilt = rng.random() < config.head_up, rng.standard_normal(), rng.uniform(-180, 180), rng.standard_normal()
+    upright, lean, any_roll, tilt = (
+        rng.random() < config.head_up,
+        rng.standard_normal(),
+        rng.uniform(-180, 180),
+        rng.standard_normal(),
+    )
     side, cut, shift = rng.integers(4), rng.uniform(0.08, 0.28), config.shift * rng.standard_normal(2)
     truncated = rng.random() < config.truncated
 
     centre = (points.min(0) + points.max(0)) / 2
-    outward = np.array(
-        [np.cos(elevation) * np.sin(azimuth), np.sin(elevation), np.cos(elevation) * np.cos(azimuth)]
-    )
+    outward = np.array([np.cos(elevation) * np.sin(azimuth), np.sin(elevation), np.cos(elevation) * np.cos(azimuth)])
     roll = config.roll * tilt
     if view == "above":
         flat = _view(-outward, 0.0) @ head

@@ -57,7 +57,14 @@ class ShapeConfig(Config):
 class PoseConfig(Config):
     """Postures, see poses.py for the variants of each and for the joint limits, which no setting can leave."""
 
-    postures: Weights = {"supine": 0.42, "prone": 0.16, "side": 0.12, "sitting": 0.15, "crawling": 0.08, "standing": 0.07}
+    postures: Weights = {
+        "supine": 0.42,
+        "prone": 0.16,
+        "side": 0.12,
+        "sitting": 0.15,
+        "crawling": 0.08,
+        "standing": 0.07,
+    }
     spread: float = Field(1.0, ge=0.0, le=2.0, description="factor on the standard deviation of every joint angle")
     asymmetry: Share = Field(0.75, description="share of frames in which left and right limbs do different things")
     relax: Share = Field(0.65, description="share of limbs that gravity lays onto the bed, lying postures only")
@@ -96,7 +103,9 @@ class WardrobeConfig(Config):
     chroma: Range = Field((3.0, 48.0), description="CIE chroma of fabrics")
     folds: Range = Field((0.4, 1.2), description="strength of creases (1: about 2 mm deep)")
     pool: int = Field(96, ge=1, le=1024, description="outfits a job draws; frame and light vary them further")
-    texture: Literal[256, 512, 1024] = Field(256, description="side of the body texture in texels; 512 from 400 pixels on")
+    texture: Literal[256, 512, 1024] = Field(
+        256, description="side of the body texture in texels; 512 from 400 pixels on"
+    )
 
     @model_validator(mode="after")
     def _known(self) -> WardrobeConfig:
@@ -173,8 +182,11 @@ class LightsConfig(Config):
 
     elevation: Range = Field((25.0, 85.0), description="of the window or lamp above the horizon")
     kelvin: Range = Field((2800.0, 7500.0), description="colour temperature, the camera being balanced for 5000 K")
-    key: Range = Field((0.35, 1.15), description="intensity of the window or lamp (linear; 1 on a facing white is white)")
+    key: Range = Field(
+        (0.35, 1.15), description="intensity of the window or lamp (linear; 1 on a facing white is white)"
+    )
     ambient: Range = Field((0.28, 0.62), description="intensity of the room's light")
+    level: Range = Field((0.5, 1.0), description="both together on the bed are scaled into this range, as by a meter")
     softness: Range = Field((0.05, 0.35), description="angular radius of the window or lamp, radians")
     tint: float = Field(0.05, ge=0.0, le=0.5, description="standard deviation of the log colour gains of the ambient")
 
@@ -190,7 +202,7 @@ class OccluderConfig(Config):
     on_body: Share = Field(0.35, description="share of toys that lie on the body rather than beside it")
     rail: Share = Field(0.05, description="share of frames seen through the bars of a cot, views oblique and side")
     support: Share = Field(0.6, description="share of standing infants who hold on to a low table")
-    pool: int = Field(32, ge=1, le=1024, description="toy surfaces a job draws")
+    pool: int = Field(32, ge=1, le=1024, description="blankets, and toy surfaces, a job draws")
 
     @model_validator(mode="after")
     def _known(self) -> OccluderConfig:
@@ -209,8 +221,8 @@ class SensorConfig(Config):
     gamma: Range = Field((0.90, 1.12), description="on the encoded values; 1 leaves it, above 1 darkens")
     saturation: Range = Field((0.85, 1.12), description="1 leaves it, 0 is grey")
     haze: Range = Field((0.0, 0.05), description="veiling glare: share of white light mixed in")
-    shot: Range = Field((0.0, 0.020), description="noise at white that grows with the root of the light")
-    read: Range = Field((0.0, 0.010), description="noise in the dark")
+    shot: Range = Field((0.0, 0.016), description="noise at white that grows with the root of the light")
+    read: Range = Field((0.0, 0.008), description="noise in the dark")
     chroma_noise: Range = Field((0.0, 0.5), description="share of the noise that differs between the channels")
     defocus: Range = Field((0.0, 0.8), description="standard deviation in pixels of a 256-pixel picture")
     motion_share: Share = Field(0.10, description="share of pictures with motion blur")

@@ -48,7 +48,9 @@ def _sphere(rings: int, sectors: int) -> tuple[NDArray[np.float64], NDArray[np.i
     """Unit sphere with poles on Y: vertices, outward faces, and texture coordinates of each vertex (v down)."""
     theta = np.linspace(0, np.pi, rings + 1)[:, None]
     phi = np.linspace(0, 2 * np.pi, sectors, endpoint=False)[None]
-    vertices = np.stack(np.broadcast_arrays(np.sin(theta) * np.sin(phi), np.cos(theta), np.sin(theta) * np.cos(phi)), -1)
+    vertices = np.stack(
+        np.broadcast_arrays(np.sin(theta) * np.sin(phi), np.cos(theta), np.sin(theta) * np.cos(phi)), -1
+    )
     row, column = np.meshgrid(np.arange(rings), np.arange(sectors), indexing="ij")
     a, b = row * sectors + column, row * sectors + (column + 1) % sectors
     faces = np.concatenate([np.stack([a, a + sectors, b], -1)[1:], np.stack([b, a + sectors, b + sectors], -1)[:-1]])
@@ -76,7 +78,8 @@ class Figure:
             vertices.append(sphere * axes + centre + self.rest[joint])
         self.vertices = np.concatenate(vertices)
         offset = count * np.arange(24)[:, None, None]
-        cells = np.stack(np.meshgrid(np.arange(6), np.arange(4)), -1).reshape(24, 1, 2)  # a 6 x 4 atlas, one tile a bone
+        # An atlas of 6 x 4 tiles, one a bone.
+        cells = np.stack(np.meshgrid(np.arange(6), np.arange(4)), -1).reshape(24, 1, 2)
         self.topology = Topology(
             name=f"figure-{rings}x{sectors}",
             faces=(faces[None] + offset).reshape(-1, 3).astype(np.int32),

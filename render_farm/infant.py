@@ -7,17 +7,23 @@ process; a block of 32 scenes shares one forward pass of the body model.
 from __future__ import annotations
 
 import hashlib
+import socket
 from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..config import UserError
 from ..datasets.frames import DatasetInfo, Frame, dataset_info
 from ..datasets.publish import Hooks
 from .config import BLOCK, RenderConfig
 from .job import FarmJob
 from .scene import Rendered, Scene
+
+if TYPE_CHECKING:  # loading torch can wait until there is something to draw
+    from ..models.bodies import Body
 
 JOINT_SET = "coco17"
 RUN_FIELDS = ("out", "frames", "workers", "deadline_s", "max_attempts")
@@ -30,9 +36,13 @@ class InfantFrames:
     Args:
         config: the job, its renderer named (not "auto").
         device: of the renderer: "cuda" where the worker was given a GPU, else "cpu".
+        digest: of the body that the driver saw; None takes any.
+
+    Raises:
+        UserError: if the renderer does not work here, or another body lies under the name.
     """
 
-    def __init__(self, config: RenderConfig, device: str = "cpu") -> None:
+    def __init__(self, config: RenderConfig, device: str = "cpu", digest: str | None = None) -> None:
         import torch
 
         from ..models.bodies import load_body
@@ -44,6 +54,11 @@ class InfantFrames:
         torch.set_num_threads(1)
         self._config = config
         body = load_body(config.body)
+        if digest is not None and body_digest(body) != digest:
+            raise UserError(
+                f"body '{config.body}' on {socket.gethostname()} is not the driver's: nodes must have the same file, "
+                "and it must not change while a job runs"
+            )
         self._sampler = SceneSampler(config.scene, body, config.seed, config.width, config.height)
         self._renderer = make_renderer(config.renderer, device)
 
@@ -80,18 +95,23 @@ class InfantFrames:
         torch.set_num_threads(self._threads)
 
 
+def body_digest(body: Body) -> str:
+    """16 hex digits that tell bodies apart, whatever their files are called."""
+    parts = (body.template, body.weights, body.faces, body.layer.shapedirs.numpy(), body.keypoint_regressor.numpy())
+    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
+
+
 def infant_info(config: RenderConfig) -> DatasetInfo:
     """The info that lies in every shard: all that determines the frames, as plain JSON values.
 
-    That is the config without the fields of the run, the version that draws, and a digest of the body, whose file may
-    change under its name.
+    That is the config without the fields of the run, a digest of the body, whose file may change under its name, and
+    the version, which stands for the code: whoever edits the code in place should begin another folder.
     """
     from ..models.bodies import load_body
 
     body = load_body(config.body)
-    digest = hashlib.sha256(body.template.tobytes() + body.weights.tobytes() + body.faces.tobytes()).hexdigest()[:16]
     content = config.model_dump(mode="json", exclude=set(RUN_FIELDS))
-    content |= {"version": version("sim2pose"), "body_digest": digest}
+    content |= {"version": version("sim2pose"), "body_digest": body_digest(body)}
     return dataset_info(JOINT_SET, content, body.licence)
 
 
@@ -103,12 +123,13 @@ def infant_job(config: RenderConfig, device: str = "cpu", hooks: Hooks | None = 
     """
     if config.renderer == "auto":
         config = config.model_copy(update={"renderer": working_renderer(device)})
+    info = infant_info(config)
     return FarmJob(
         folder=config.out.absolute(),
         frames=config.frames,
         shard_frames=config.shard_frames,
-        info=infant_info(config),
-        make=partial(InfantFrames, config, device),
+        info=info,
+        make=partial(InfantFrames, config, device, info.config["body_digest"]),
         hooks=hooks,
     )
 

@@ -30,8 +30,8 @@ def label_person(scene: Scene, index: int, rendered: Rendered) -> Person | None:
     - bbox: x, y, width, height that tightly hold the visible pixels, in pycocotools' convention: the first column and
       row, and the numbers of columns and rows. area: number of visible pixels.
     - keypoints: pixel position and v. 0: outside of the picture or behind the camera (x = y = 0). 2: visible, 1: hidden.
-      A keypoint is visible if most of the 3 x 3 pixels around it show nothing before it but the flesh it lies in, see
-      :func:`label_keypoints`.
+      A keypoint is visible if its pixel, and most of the 3 x 3 around it, show nothing before it but the flesh it lies
+      in, see :func:`label_keypoints`.
     - pose and transl are turned into the camera frame: ``body(betas, pose, transl)`` gives camera-frame vertices.
 
     Args:
@@ -104,7 +104,8 @@ def label_keypoints(
         own = OWN_PARTS[np.arange(len(points))[:, None, None], rendered.parts[rows, columns]]
         share = np.where(own & (rendered.instances[rows, columns] == instance), OWN, OTHER)
     limit = z[:, None, None] - (share * beneath[:, None, None] + MARGIN)
-    seen = (rendered.depth[rows, columns] >= limit).sum((1, 2)) >= 5
+    free = rendered.depth[rows, columns] >= limit
+    seen = free[:, 1, 1] & (free.sum((1, 2)) >= 5)
     labels = np.stack([u, v, np.where(seen, 2.0, 1.0)], 1)
     labels[~inside] = 0
     return labels.astype(np.float32)

@@ -29,12 +29,13 @@ def black_body_gains(kelvin: float) -> np.ndarray:
 def sample_lights(rng: np.random.Generator, config: LightsConfig) -> Lights:
     """Draw a light from a window or lamp, and an ambient that takes over half of its colour."""
     azimuth, elevation = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(*config.elevation))
-    direction = np.array(
-        [np.cos(elevation) * np.cos(azimuth), np.sin(elevation), np.cos(elevation) * np.sin(azimuth)]
-    )
+    direction = np.array([np.cos(elevation) * np.cos(azimuth), np.sin(elevation), np.cos(elevation) * np.sin(azimuth)])
     colour = black_body_gains(np.exp(rng.uniform(*np.log(config.kelvin))))
     colour = colour / (colour @ (0.2126, 0.7152, 0.0722))
     key, ambient = rng.uniform(*config.key), rng.uniform(*config.ambient)
+    level = key * direction[1] + ambient  # on a level surface; a camera's meter keeps it within bounds
+    metered = np.clip(level, *config.level) / level
+    key, ambient = key * metered, ambient * metered
     tint = np.exp(config.tint * rng.standard_normal(3))
     sky = ambient * tint * np.sqrt(colour)
     return Lights(

@@ -92,7 +92,9 @@ def _heart(centre: Point, radius: float, turn: float) -> NDArray[np.float64]:
     t = np.linspace(0, 2 * np.pi, 28, endpoint=False)
     x, y = 16 * np.sin(t) ** 3, -(13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t))
     x, y = x * radius / 16, y * radius / 16
-    return np.stack([centre[0] + x * np.cos(turn) - y * np.sin(turn), centre[1] + x * np.sin(turn) + y * np.cos(turn)], 1)
+    return np.stack(
+        [centre[0] + x * np.cos(turn) - y * np.sin(turn), centre[1] + x * np.sin(turn) + y * np.cos(turn)], 1
+    )
 
 
 def _disc(centre: Point, radius: float, turn: float) -> NDArray[np.float64]:
@@ -118,7 +120,7 @@ def _scatter(rng: np.random.Generator, kind: str, colours: Singles, size: int) -
             colour = colours[2 if two and (row + column) % 2 else 1].tolist()
             for across in (-size, 0, size):
                 for down in (-size, 0, size):
-                    outline = np.round((shape + (across, down)) * 16).astype(np.int32)
+                    outline = np.round((shape + np.array([across, down])) * 16).astype(np.int32)
                     cv2.fillPoly(picture, [outline], colour, cv2.LINE_AA, 4)
     return picture
 

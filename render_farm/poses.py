@@ -15,7 +15,20 @@ from scipy.special import ndtr, ndtri
 
 from ..models.geometry import matrix_to_axis_angle, mirror_axis_angle
 from .config import PoseConfig
-from .postures import ARM, ARMS, DEFAULTS, LEG, LEGS, LIMITS, MIDLINE, NAMES, POSTURE_TABLE, PRONE_UP_SHARE, TRUNKS, Posture
+from .postures import (
+    ARM,
+    ARMS,
+    DEFAULTS,
+    LEG,
+    LEGS,
+    LIMITS,
+    MIDLINE,
+    NAMES,
+    POSTURE_TABLE,
+    PRONE_UP_SHARE,
+    TRUNKS,
+    Posture,
+)
 
 Floats = NDArray[np.float64]
 
@@ -159,9 +172,7 @@ def angles_to_pose(angles: Floats) -> torch.Tensor:
         share = len(joints)
         bend = _turn(0, mid[f"{part}_flex"] / share) @ _turn(2, -mid[f"{part}_side"] / share)
         rotations[..., list(joints), :, :] = (bend @ _turn(1, mid[f"{part}_turn"] / share))[..., None, :, :]
-    limbs = [
-        _left_limbs({name: angles[..., COLUMN[f"{side}_{name}"]] for name in (*ARM, *LEG)}) for side in ("l", "r")
-    ]
+    limbs = [_left_limbs({name: angles[..., COLUMN[f"{side}_{name}"]] for name in (*ARM, *LEG)}) for side in ("l", "r")]
     for joint in limbs[0]:
         rotations[..., joint, :, :] = limbs[0][joint]
         rotations[..., joint + 1, :, :] = limbs[1][joint]

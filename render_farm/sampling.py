@@ -30,7 +30,8 @@ from .resting import Proxy, build_proxy, lay_down, pick_candidates, settle, stan
 from .scene import Camera, Ground, PersonInScene, Scene, Surface, Topology
 from .sensor import sample_sensor
 from .skin import Skins
-from .wardrobe import Wardrobe, dress
+from .skirts import paint_skirt, skirt_mesh, skirt_topology
+from .wardrobe import OUTFIT_STREAM, Wardrobe, dress
 
 CANDIDATES = 6
 """Draws of the limbs among which the first that stays out of trunk and head is taken."""
@@ -56,7 +57,8 @@ class PosedBlock:
     Attributes:
         plans: what each infant does.
         betas: (B, N), pose: (B, 24, 3) axis-angle with global orientation, transl: (B, 3); float32.
-        vertices: (B, V, 3) dressed (raised by cloth and hair). joints: (B, 24, 3), keypoints: (B, 17, 3) of the bare body.
+        vertices: (B, V, 3) dressed (raised by cloth and hair). skirts: (B, S, 3) of a skirt, worn or not.
+        joints: (B, 24, 3), keypoints: (B, 17, 3) of the bare body.
     """
 
     plans: list[Plan]
@@ -64,8 +66,24 @@ class PosedBlock:
     pose: NDArray[np.float32]
     transl: NDArray[np.float32]
     vertices: NDArray[np.float32]
+    skirts: NDArray[np.float32]
     joints: NDArray[np.float32]
     keypoints: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one frame's infant looks like.
+
+    Attributes:
+        texture: (s, s, 3) uint8 of the dressed body. bulge: (V,) metres by which cloth and hair raise the vertices.
+        specular: highlight of the skin. skirt: texture of a skirt, if one is worn.
+    """
+
+    texture: Bytes
+    bulge: NDArray[np.float32]
+    specular: float
+    skirt: Bytes | None
 
 
 class SceneSampler:
@@ -91,6 +109,9 @@ class SceneSampler:
         self.skins = Skins(config.skin, self.map, seed)
         self.backgrounds = Backgrounds(config.backgrounds, seed)
         self.toys = things.Toys(seed)
+        self._skirt_mesh = skirt_mesh(body, self.wardrobe.cutter)
+        self._skirt_topology = skirt_topology(f"{body.name}-skirt")
+        self._skirt_textures: dict[int, Bytes] = {}
         self._normals = torch.from_numpy(np.ascontiguousarray(self.map.vertices.normal.T)).reshape(-1)
         self._keypoint_mesh, self._keypoint_weights = _keypoint_mesh(body)
 
@@ -104,19 +125,27 @@ class SceneSampler:
         indices = range(start, start + BLOCK)
         looks = [self._look(index) for index in indices]
         with torch.no_grad():
-            block = self.pose_block(start, np.stack([look[1] for look in looks]))
+            block = self.pose_block(start, np.stack([look.bulge for look in looks]))
         return [self._scene(index, k, block, looks[k]) for k, index in enumerate(indices)]
 
-    def _look(self, index: int) -> tuple[Bytes, NDArray[np.float32], float]:
-        """Texture of the dressed body, how far cloth and hair raise each vertex, and the skin's highlight."""
+    def _look(self, index: int) -> Look:
         rng = self.rng(index, Stream.LOOK)
-        outfit = self.wardrobe.outfit(int(rng.integers(self.config.wardrobe.pool)))
+        number = int(rng.integers(self.config.wardrobe.pool))
+        outfit = self.wardrobe.outfit(number)
         skin_ = self.skins.skin(int(rng.integers(self.config.skin.pool)))
-        return dress(skin_.texture, outfit), outfit.bulge + skin_.bulge, skin_.specular
+        skirt = None
+        if outfit.skirt is not None:
+            if number not in self._skirt_textures:
+                own = np.random.default_rng([self.seed, OUTFIT_STREAM, number, 1])
+                self._skirt_textures[number] = paint_skirt(own, outfit.skirt, self.wardrobe.cutter)
+            skirt = self._skirt_textures[number]
+        return Look(dress(skin_.texture, outfit), outfit.bulge + skin_.bulge, skin_.specular, skirt)
 
     def _betas(self, index: int, plan: Plan) -> NDArray[np.float32]:
         shape = self.config.shape
-        months = (shape.upright_months if plan.table.upright else shape.months) if self.body.population is not None else None
+        months = (
+            (shape.upright_months if plan.table.upright else shape.months) if self.body.population is not None else None
+        )
         betas = self.body.sample_betas(self.rng(index, Stream.SHAPE), 1, months)[0]
         betas[: len(shape.offset)] += np.array(shape.offset, np.float32)[: len(betas)]
         return np.clip(betas, -shape.limit, shape.limit)
@@ -152,7 +181,12 @@ class SceneSampler:
         return self._skin(plans, betas, pose, torch.from_numpy(bulges), np.array(sinks, np.float32))
 
     def _skin(
-        self, plans: list[Plan], betas: torch.Tensor, pose: torch.Tensor, bulges: torch.Tensor, sinks: NDArray[np.float32]
+        self,
+        plans: list[Plan],
+        betas: torch.Tensor,
+        pose: torch.Tensor,
+        bulges: torch.Tensor,
+        sinks: NDArray[np.float32],
     ) -> PosedBlock:
         """One forward pass of the dressed bodies; each frame's bulge enters as a shape direction of its own."""
         mesh, count = self.body.mesh, len(bulges)
@@ -169,6 +203,7 @@ class SceneSampler:
         transl[:, 2] = -0.5 * (planes[:, 2].amin(1) + planes[:, 2].amax(1))
         vertices = (planes + transl[..., None]).transpose(1, 2).contiguous()
         bare, _ = skin(self._keypoint_mesh, betas, pose)
+        skirts = (skin(self._skirt_mesh, betas, pose)[0] + transl[..., None]).transpose(1, 2).contiguous()
         keypoints = (bare @ self._keypoint_weights).transpose(1, 2) + transl[:, None]
         return PosedBlock(
             plans=plans,
@@ -176,20 +211,30 @@ class SceneSampler:
             pose=pose.numpy(),
             transl=transl.numpy(),
             vertices=vertices.numpy(),
+            skirts=skirts.numpy(),
             joints=(joints + transl[:, None]).numpy(),
             keypoints=keypoints.contiguous().numpy(),
         )
 
-    def _scene(self, index: int, k: int, block: PosedBlock, look: tuple[Bytes, NDArray[np.float32], float]) -> Scene:
+    def _scene(self, index: int, k: int, block: PosedBlock, look: Look) -> Scene:
         vertices, joints = block.vertices[k], block.joints[k]
-        surface = Surface(self.topology, vertices, look[0], specular=0.5 * look[2], wrap=0.3)
+        surface = Surface(self.topology, vertices, look.texture, specular=0.5 * look.specular, wrap=0.3)
         person = PersonInScene(
             surface, block.keypoints[k], joints, block.betas[k], block.pose[k], block.transl[k], self.body.name
         )
+        if look.skirt is not None:
+            person.layers.append(Surface(self._skirt_topology, block.skirts[k], look.skirt, specular=0.0))
         camera, view = sample_camera(
-            self.rng(index, Stream.CAMERA), self.config.camera, vertices[::17], joints[15] - joints[0], self.width, self.height
+            self.rng(index, Stream.CAMERA),
+            self.config.camera,
+            vertices[::17],
+            joints[15] - joints[0],
+            self.width,
+            self.height,
         )
-        ground, backdrop = self._background(self.rng(index, Stream.BACKGROUND), camera, view, block.plans[k], vertices, joints)
+        ground, backdrop = self._background(
+            self.rng(index, Stream.BACKGROUND), camera, view, block.plans[k], vertices, joints
+        )
         rng = self.rng(index, Stream.OCCLUDERS)
         return Scene(
             camera=camera,
@@ -249,7 +294,7 @@ class SceneSampler:
         toy, rail = rng.random() < config.toy, rng.random() < config.rail and view != "above"
         low = float(joints[20:24, 1].min()) < 0.8 * float(joints[9, 1])  # hands below the chest: nothing hides behind
         table = rng.random() < config.support and plan.table.flat_feet and low
-        cloth, look = int(rng.integers(self.config.backgrounds.pool)), int(rng.integers(config.pool))
+        cloth, look = int(rng.integers(config.pool)), int(rng.integers(config.pool))
         surfaces: list[Surface] = []
         if table:
             surfaces.append(things.table(rng, joints, self.toys.texture(look)))
@@ -257,7 +302,7 @@ class SceneSampler:
             bumps = things.height_map(vertices)
             if blanket:
                 feet = joints[[7, 8]].mean(0)
-                texture = self.backgrounds.surface(cloth).texture
+                texture = self.backgrounds.cloth(cloth).texture
                 surfaces.append(things.drape_blanket(rng, config, bumps, feet, joints[15], texture))
             else:
                 surfaces.append(things.place_toy(rng, config, bumps, joints, self.toys.texture(look), lying))

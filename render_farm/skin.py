@@ -127,7 +127,9 @@ def _paint_eyes(lab: Singles, face: Face, rng: np.random.Generator, closed: bool
     balls = bool(np.any(face.eyeball))
     for number, eye in enumerate(face.eyes, start=1):
         dx, dy, dz = face.offset(eye)
-        lash = np.exp(-(((dy - (0.30 if balls else 0.24) + 0.55 * dx**2 + 0.45 * closed) / 0.05) ** 2)) * (np.abs(dx) < 0.5)
+        lash = np.exp(-(((dy - (0.30 if balls else 0.24) + 0.55 * dx**2 + 0.45 * closed) / 0.05) ** 2)) * (
+            np.abs(dx) < 0.5
+        )
         lash = lash * (dz > 0.1 * balls) * (face.eyeball == 0) * (np.abs(dz) < 1.2)
         lab[:, 0] -= (0.35 if balls else 0.5) * lash * lab[:, 0]
         opening = face.eyeball == number if balls else (dx / 0.44) ** 2 + (dy / 0.235) ** 2 < 1
@@ -176,7 +178,9 @@ def _pick_hair(rng: np.random.Generator, dark: float) -> Singles:
     return (_HAIR[chosen] + rng.normal(0, 1.5, 3)).astype(np.float32)
 
 
-def _grow_hair(lab: Singles, body: BodyMap, face: Face, hair: Singles, density: float, rng: np.random.Generator) -> Singles:
+def _grow_hair(
+    lab: Singles, body: BodyMap, face: Face, hair: Singles, density: float, rng: np.random.Generator
+) -> Singles:
     """Paint hair onto the head's texels (in place) and return how far it raises each vertex, metres."""
     line, length = rng.uniform(-0.15, 0.3), rng.uniform(0.001, 0.006)
     strands, patches = noise(rng, 128, 22, aspect=7.0), noise(rng, 128, 6)

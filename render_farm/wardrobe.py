@@ -141,7 +141,7 @@ def _hat_field(cutter: Cutter, p: Points, low: float) -> Singles:
     """Above a plane from the forehead down to the nape."""
     marks = cutter.body.landmarks
     eyes = (marks[1] + marks[2]) / 2
-    start = eyes + (0, (0.030 + low) * cutter.scale, 0)
+    start = eyes + np.array([0, (0.030 + low) * cutter.scale, 0], np.float32)
     normal = np.array([0, 0.93, -0.37])
     field = (p.position - start) @ normal
     return np.where(p.joint == 15, field, -_FAR).astype(np.float32)
@@ -158,10 +158,14 @@ def _fabric(rng: np.random.Generator, config: WardrobeConfig, patterned: bool = 
 def _pieces(rng: np.random.Generator, config: WardrobeConfig, cut: str, cutter: Cutter) -> list[Piece]:
     """The garments of a cut from the skin outwards; the diaper first, always."""
     c, s = cutter, cutter.scale
-    light = np.array([[rng.uniform(86, 97), *rng.normal(0, 2, 2)], [70, *rng.normal(0, 22, 2)], [60, *rng.normal(0, 25, 2)]])
+    light = np.array(
+        [[rng.uniform(86, 97), *rng.normal(0, 2, 2)], [70, *rng.normal(0, 22, 2)], [60, *rng.normal(0, 25, 2)]]
+    )
     rise, drop = rng.uniform(0, 0.012) * s, rng.uniform(0, 0.006) * s
     printed = "plain" if rng.random() < 0.5 else choose(rng, {"dots": 1, "stars": 1, "hearts": 1, "stripes": 0.5})
-    diaper = Piece(lambda p: diaper_field(c, p, rise, drop), printed, light.astype(np.float32), 0.06, 0.006 * s, 0.008 * s)
+    diaper = Piece(
+        lambda p: diaper_field(c, p, rise, drop), printed, light.astype(np.float32), 0.06, 0.006 * s, 0.008 * s
+    )
     front, back, width = rng.uniform(0.008, 0.030) * s, rng.uniform(-0.008, 0.004) * s, rng.uniform(0.042, 0.062) * s
     short = float(choose(rng, {"-0.18": 0.25, "0.3": 0.45, "0.95": 0.3}))
     sleeve = short + rng.uniform(-0.04, 0.08) if short > 0 else short
@@ -225,7 +229,9 @@ def _wrinkles(p: Points, height: Singles, scale: float) -> Singles:
     """Height of cloth's creases, about -1..1, at places of the body: folds everywhere, more across bent joints."""
     folds = sample_tile(height, p.weave, 0.22 * scale)
     along = p.weave[:, 1]
-    bent = np.exp(-(((p.arm - 0.5) / 0.13) ** 2)) + np.exp(-(((p.leg - 0.5) / 0.10) ** 2)) + np.exp(-((p.leg / 0.10) ** 2))
+    bent = (
+        np.exp(-(((p.arm - 0.5) / 0.13) ** 2)) + np.exp(-(((p.leg - 0.5) / 0.10) ** 2)) + np.exp(-((p.leg / 0.10) ** 2))
+    )
     ripples = np.sin(2 * np.pi * (along / (0.017 * scale)) + 3 * folds)
     return folds + 0.55 * np.minimum(bent, 1) * ripples
 
@@ -255,7 +261,7 @@ def draw_outfit(rng: np.random.Generator, config: WardrobeConfig, cutter: Cutter
         inside = piece.field(texels)
         alpha = np.clip(inside / edge + 0.5, 0, 1)
         beside = (inside < 0) & (inside > -0.006 * scale)
-        shade[beside] *= (1 - 0.28 * (1 + inside[beside] / (0.006 * scale)))
+        shade[beside] *= 1 - 0.28 * (1 + inside[beside] / (0.006 * scale))
         on = np.flatnonzero(alpha > 0)
         cloth = _paint(piece, rng, texels.at(on), inside[on], texel_folds[on] * strength, cutter)
         a = alpha[on, None]
@@ -287,8 +293,15 @@ def _paint(
     factor *= 1 - 0.10 * np.exp(-np.maximum(inside, 0) / (0.002 * cutter.scale))
     if piece.placket:
         x, y, z = p.position.T
-        front = (z > cutter.middle) & (np.abs(x) < 0.009 * cutter.scale) & (p.arm == -1) & (y > cutter.hip - 0.04 * cutter.scale)
-        factor = np.where(front & (np.abs(np.abs(x) - 0.008 * cutter.scale) < 0.0012 * cutter.scale), 0.86 * factor, factor)
+        front = (
+            (z > cutter.middle)
+            & (np.abs(x) < 0.009 * cutter.scale)
+            & (p.arm == -1)
+            & (y > cutter.hip - 0.04 * cutter.scale)
+        )
+        factor = np.where(
+            front & (np.abs(np.abs(x) - 0.008 * cutter.scale) < 0.0012 * cutter.scale), 0.86 * factor, factor
+        )
         pitch = 0.030 * cutter.scale
         snap = front & (((y % pitch) - pitch / 2) ** 2 + x**2 < (0.0042 * cutter.scale) ** 2)
         lab[snap] = (88.0, 0.0, 2.0) if piece.colours[0, 0] < 75 else (48.0, 0.0, 0.0)

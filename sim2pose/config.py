@@ -48,7 +48,7 @@ _Loader.add_implicit_resolver(
 
 def parse_yaml(text: str) -> Any:
     """Parse YAML safely (no tags that build objects)."""
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader derives from SafeLoader
+    return yaml.load(text, Loader=_Loader)
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
@@ -116,14 +116,19 @@ def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
         key, sign, text = item.partition("=")
         if not sign or not key:
             raise UserError(f"'{item}' is not of the form key=value")
-        try:
-            value = parse_yaml(text) if text else ""
-        except yaml.YAMLError:
-            value = text  # a plain string with YAML signs in it, such as a URI
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        result = merge(result, value)
+        *parents, leaf = key.split(".")
+        nested: dict[str, Any] = {leaf: _value(text)}
+        for part in reversed(parents):
+            nested = {part: nested}
+        result = merge(result, nested)
     return result
+
+
+def _value(text: str) -> Any:
+    try:
+        return parse_yaml(text) if text else ""
+    except yaml.YAMLError:
+        return text  # a plain string with YAML signs in it
 
 
 def load_config(cls: type[C], preset: str | None = None, overrides: Sequence[str] | Mapping[str, Any] = ()) -> C:

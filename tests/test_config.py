@@ -43,7 +43,9 @@ def test_overrides_nest_and_win() -> None:
 
 def test_values_with_yaml_signs_stay_text() -> None:
     assert parse_overrides(["uri=http://127.0.0.1:5000", "a=x: [", "b="]) == {
-        "uri": "http://127.0.0.1:5000", "a": "x: [", "b": "",
+        "uri": "http://127.0.0.1:5000",
+        "a": "x: [",
+        "b": "",
     }
 
 

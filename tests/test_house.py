@@ -12,14 +12,28 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("models", "datasets", "render_farm", "trainers", "tune", "cluster", "benchmarks")
 # A room may import from its own floor and from those before it.
-FLOORS = ("config", "models", "datasets", "render_farm", "trainers", "tune", "cluster", "benchmarks", "commands", "__main__")
+FLOORS = (
+    "config",
+    "models",
+    "datasets",
+    "render_farm",
+    "trainers",
+    "tune",
+    "cluster",
+    "benchmarks",
+    "commands",
+    "__main__",
+)
 NEVER_AT_START = ("torch", "ray", "mlflow", "warp", "cv2", "pyarrow", "smplx", "numpy")
 
 
 def _sources() -> dict[str, Path]:
     """Dotted module name below sim2pose → file."""
-    files = {f"{folder}.{path.relative_to(ROOT / folder).with_suffix('').as_posix().replace('/', '.')}": path
-             for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
+    files = {
+        f"{folder}.{path.relative_to(ROOT / folder).with_suffix('').as_posix().replace('/', '.')}": path
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*.py")
+    }
     own = ROOT / "sim2pose"
     files |= {path.stem: path for path in own.glob("*.py")}
     files |= {f"commands.{path.stem}": path for path in (own / "commands").glob("*.py")}
@@ -72,7 +86,7 @@ def test_no_circle() -> None:
     done: set[str] = set()
 
     def visit(module: str, trail: tuple[str, ...]) -> None:
-        assert module not in trail, f"import circle: {' → '.join([*trail[trail.index(module):], module])}"
+        assert module not in trail, f"import circle: {' → '.join([*trail[trail.index(module) :], module])}"
         if module not in done:
             for target in graph[module]:
                 visit(target, (*trail, module))
@@ -86,7 +100,9 @@ def test_root_folders_are_no_packages() -> None:
     assert [folder for folder in FOLDERS if (ROOT / folder / "__init__.py").exists()] == []
     for folder in FOLDERS:
         link = ROOT / "sim2pose" / folder
-        assert link.is_symlink() and not Path(link.readlink()).is_absolute(), f"sim2pose/{folder} must be a relative link"
+        assert link.is_symlink() and not Path(link.readlink()).is_absolute(), (
+            f"sim2pose/{folder} must be a relative link"
+        )
 
 
 def test_import_datasets_from_the_root_is_not_ours(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ STYLE = """
 body { font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; color: var(--ink);
        background: #f4f6f8; margin: 0; }
 main { max-width: 1080px; margin: 0 auto; padding: 28px 36px 64px; background: var(--paper); }
-h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 19px; margin: 38px 0 8px; padding-top: 14px; border-top: 1px solid var(--line); }
+h1 { font-size: 26px; margin: 0 0 4px; }
+h2 { font-size: 19px; margin: 38px 0 8px; padding-top: 14px; border-top: 1px solid var(--line); }
 p.lead { color: var(--soft); margin: 0 0 12px; } p { margin: 8px 0; max-width: 78ch; }
 img { max-width: 100%; display: block; margin: 10px 0; border-radius: 4px; }
 figure { margin: 14px 0; } figcaption { color: var(--soft); font-size: 13px; }
@@ -80,7 +81,9 @@ class Report:
         note = f"<figcaption>{alt}</figcaption>" if caption else ""
         self.parts.append(f'<figure><img alt="{alt}" src="data:image/{kind};base64,{encoded}">{note}</figure>')
 
-    def curves(self, panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]], caption: str = "") -> None:
+    def curves(
+        self, panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]], caption: str = ""
+    ) -> None:
         """Line plots side by side: panel title → series name → (steps, values). Empty panels are left out."""
         drawn = {title: series for title, series in panels.items() if any(len(x) for x, _ in series.values())}
         if drawn:
@@ -116,7 +119,15 @@ def draw_curves(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequenc
     for axis, (title, series) in zip(axes, panels.items(), strict=False):
         for i, (name, (steps, values)) in enumerate(series.items()):
             if len(steps):
-                axis.plot(steps, values, label=name, color=COLORS[i % len(COLORS)], lw=1.6, marker="o" if len(steps) < 12 else None, ms=3)
+                axis.plot(
+                    steps,
+                    values,
+                    label=name,
+                    color=COLORS[i % len(COLORS)],
+                    lw=1.6,
+                    marker="o" if len(steps) < 12 else None,
+                    ms=3,
+                )
         axis.set_title(title, fontsize=11)
         axis.set_xlabel("step", fontsize=9)
         axis.grid(alpha=0.25)

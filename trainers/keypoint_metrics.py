@@ -124,7 +124,7 @@ def left_right_confusion(matched: Matched, flip_pairs: Sequence[tuple[int, int]]
     apart = np.linalg.norm(matched.truth[:, own] - matched.truth[:, other], axis=-1) > SWAP_SEPARATION * matched.side
     counted = matched.labelled[:, own] & matched.labelled[:, other] & apart
     to_other = np.linalg.norm(matched.predicted[:, own] - matched.truth[:, other], axis=-1)
-    confused = counted & (to_other > matched.distance[:, own]) & (to_other <= SWAP_TOLERANCE * matched.side)
+    confused = counted & (to_other < matched.distance[:, own]) & (to_other <= SWAP_TOLERANCE * matched.side)
     total, wrong = int(counted.sum()), int(confused.sum())
     return {"rate": wrong / total if total else None, "counted": total, "confused": wrong}
 

@@ -55,7 +55,12 @@ def write_run_report(run_dir: Path) -> Path:
 
 def add_figures(page: Report, metrics: Mapping[str, float], names: list[str]) -> None:
     """A table for each validation folder: the model (and its AdaBN control), the mean pose and the zero predictor."""
-    kinds = {"": "model", "_adabn": "model, BatchNorm re-estimated", "_mean_pose": "mean pose", "_zero": "zero predictor"}
+    kinds = {
+        "": "model",
+        "_adabn": "model, BatchNorm re-estimated",
+        "_mean_pose": "mean pose",
+        "_zero": "zero predictor",
+    }
     for name in names:
         rows = []
         for suffix, title in kinds.items():

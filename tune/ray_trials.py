@@ -21,6 +21,7 @@ from .config import SweepConfig, Trial
 TrainFunction = Callable[[TrainConfig, bool], RunResult]
 
 SETTINGS = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # its banner ignores verbose=0; a line for each trial is printed here
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths in a config mean the same in a trial as in `sim2pose train`
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # metrics.jsonl and MLflow have it all
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the sweep rather than letting fit() return as if it were complete

@@ -95,7 +95,7 @@ def symmetrised_regressor(regressor: np.ndarray, rows: np.ndarray, mirror: np.nd
 
 
 def reduce_weights(weights: np.ndarray, keep: int = 4) -> np.ndarray:
-    """Skinning weights (V, J) with at most ``keep`` joints a vertex, rows summing to one."""
+    """Skinning weights (V, J) with the ``keep`` largest of a vertex (and their equals), rows summing to one."""
     threshold = np.sort(weights, axis=1)[:, -keep][:, None]
     reduced = np.where((weights >= threshold) & (weights > 1e-4), weights, 0.0)
     return reduced / reduced.sum(1, keepdims=True)

@@ -164,7 +164,9 @@ def _smplx_layer(arrays: dict[str, np.ndarray]) -> smplx.SMPL:
     data["posedirs"] = arrays["posedirs"].astype(np.float32)
     data["kintree_table"] = arrays["kintree_table"].astype(np.int64)
     if "keypoint_regressor" in arrays:
-        nose, left_eye, right_eye, left_ear, right_ear = arrays["keypoint_regressor"][:5].argmax(1).tolist()
+        face_points = arrays["keypoint_regressor"][:5] @ arrays["v_template"]
+        gaps = np.linalg.norm(arrays["v_template"] - face_points[:, None], axis=-1)
+        nose, left_eye, right_eye, left_ear, right_ear = gaps.argmin(1).tolist()
     else:
         nose, left_eye, right_eye, left_ear, right_ear = (v % len(arrays["v_template"]) for v in _SMPL_FACE.values())
     face = {"nose": nose, "reye": right_eye, "leye": left_eye, "rear": right_ear, "lear": left_ear}

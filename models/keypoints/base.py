@@ -36,6 +36,6 @@ class HeatmapNetwork(nn.Module):
 
 def normalise(images: Tensor) -> Tensor:
     """RGB uint8 ``(b, 3, h, w)`` → float32 by ImageNet's mean and deviation, on the same device, memory format kept."""
-    mean = torch.tensor(_MEAN, device=images.device).view(1, 3, 1, 1)
-    std = torch.tensor(_STD, device=images.device).view(1, 3, 1, 1)
-    return images.float().div_(255).sub_(mean).div_(std)
+    mean = 255 * torch.tensor(_MEAN, device=images.device).view(1, 3, 1, 1)
+    std = 255 * torch.tensor(_STD, device=images.device).view(1, 3, 1, 1)
+    return images.sub(mean).div_(std)

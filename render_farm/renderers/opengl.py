@@ -211,9 +211,7 @@ class OpenGLRenderer:
         target.fbo.read_into(target.rgb, components=4, attachment=0, alignment=1)
         target.fbo.read_into(depth, components=1, attachment=1, alignment=1, dtype="f4")
         target.fbo.read_into(target.labels, components=2, attachment=2, alignment=1, dtype="u1")
-        return Rendered(
-            cv2.cvtColor(target.rgb, cv2.COLOR_RGBA2RGB), depth, *cv2.split(target.labels)
-        )
+        return Rendered(cv2.cvtColor(target.rgb, cv2.COLOR_RGBA2RGB), depth, *cv2.split(target.labels))
 
 
 def clip_matrix(camera: Camera) -> NDArray[np.float64]:

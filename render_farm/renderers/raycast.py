@@ -168,7 +168,9 @@ class RaycastRenderer:
         surfaces.sizes = self._array(np.array(sizes, np.int32).reshape(-1, 2), wp.vec2i)
         surfaces.look = self._array(np.array(look, np.float32).reshape(-1, 3), wp.vec3)
         surfaces.corners = self._array(_join([s.corners for s in statics], np.zeros((0, 3), np.int32)), wp.vec3i)
-        surfaces.corner_uv = self._array(_join([s.corner_uv for s in statics], np.zeros((0, 3, 2), np.float32)), wp.vec2)
+        surfaces.corner_uv = self._array(
+            _join([s.corner_uv for s in statics], np.zeros((0, 3, 2), np.float32)), wp.vec2
+        )
         surfaces.parts = self._array(_join([s.parts for s in statics], np.zeros(0, np.uint8)), wp.uint8)
         surfaces.texels = self._array(_join(texels, np.zeros(0, np.uint32)), wp.uint32)
         counts = [len(item.attributes) for item in prepared.items]

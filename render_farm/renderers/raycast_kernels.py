@@ -1,6 +1,7 @@
 """Warp kernels of the ray-casting renderer: the same formulas as the GLSL files, one ray through each pixel centre."""
 
 # mypy: disable-error-code="valid-type,misc,no-any-return"
+# ruff: noqa: UP018, RUF046 - Warp wants int(...) and float(...) around variables that change in branches and loops
 import warp as wp
 
 from . import shading
@@ -129,9 +130,7 @@ def bilinear(texels: wp.array(dtype=wp.uint32), first: int, height: int, width: 
 
 
 @wp.func
-def hit_surface(
-    mesh: wp.uint64, two_sided: int, origin: wp.vec3, ray: wp.vec3, limit: float
-) -> wp.MeshQueryRay:
+def hit_surface(mesh: wp.uint64, two_sided: int, origin: wp.vec3, ray: wp.vec3, limit: float) -> wp.MeshQueryRay:
     """Nearest hit before ``limit``; faces seen from behind are passed through unless the mesh is two-sided."""
     query = wp.mesh_query_ray(mesh, origin, ray, limit)
     if two_sided == 0:

@@ -26,7 +26,9 @@ def check_scene() -> Scene:
     vertices = np.column_stack([(corners - K[:2, 2]) / 16 * 2, np.full(3, 2.0)]).astype(np.float32)
     texture = np.array([[[255, 0, 0]]], np.uint8)
     nothing = np.zeros(3)
-    person = PersonInScene(Surface(_TOPOLOGY, vertices, texture, specular=0), nothing, nothing, nothing, nothing, nothing)
+    person = PersonInScene(
+        Surface(_TOPOLOGY, vertices, texture, specular=0), nothing, nothing, nothing, nothing, nothing
+    )
     camera = Camera(K, np.eye(3), np.zeros(3), 16, 12)
     lights = Lights(np.array([0.0, 0.0, -1.0]), np.full(3, 0.5), np.zeros(3), np.zeros(3))
     return Scene(camera, [person], np.full((12, 16, 3), (0, 0, 255), np.uint8), lights)
@@ -48,7 +50,9 @@ def check_renderer(renderer: Any) -> None:
         faults.append("depths are wrong")
     elif np.any(drawn.instances != (drawn.parts == 7)):
         faults.append("instances are wrong")
-    elif not (drawn.rgb[rows + columns <= 3] == drawn.rgb[0, 0]).all() or drawn.rgb[0, 0, 0] < 180 or drawn.rgb[0, 0, 2]:
+    elif (
+        not (drawn.rgb[rows + columns <= 3] == drawn.rgb[0, 0]).all() or drawn.rgb[0, 0, 0] < 180 or drawn.rgb[0, 0, 2]
+    ):
         faults.append(f"the triangle's colour is {drawn.rgb[0, 0].tolist()} instead of red")
     elif not (drawn.rgb[rows + columns >= 9] == (0, 0, 255)).all():
         faults.append("the backdrop is wrong")

@@ -113,7 +113,9 @@ def ground_map(points: NDArray[np.float32], ground: Ground, lights: Lights) -> G
             layer = np.flatnonzero((height >= lower) & (height < upper))
             if len(layer):
                 mean = float(height[layer].mean())
-                radius = max(lights.softness * mean / max(float(unit[1]), LOWEST_SUN), 0.5 * float(size.max()) / MAP_SIZE)
+                radius = max(
+                    lights.softness * mean / max(float(unit[1]), LOWEST_SUN), 0.5 * float(size.max()) / MAP_SIZE
+                )
                 light = np.maximum(light, _blur(_splat(shaded[layer], np.ones(len(layer), np.float32)), radius, size))
             lower = upper
     values = np.empty((MAP_SIZE, MAP_SIZE, 2), np.uint8)

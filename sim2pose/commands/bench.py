@@ -26,5 +26,10 @@ def bench(
 
     module = import_module(f"..benchmarks.{suite}", __package__)
     rows = module.run(load_config(module.BenchConfig, None, overrides))
-    print(table([(r.name, r.value, r.unit, r.baseline, r.ratio) for r in rows], ("what", "value", "unit", "baseline", "ratio")))
+    print(
+        table(
+            [(r.name, r.value, r.unit, r.baseline, r.ratio) for r in rows],
+            ("what", "value", "unit", "baseline", "ratio"),
+        )
+    )
     write_json(json_file, [asdict(row) for row in rows])

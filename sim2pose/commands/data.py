@@ -11,12 +11,15 @@ from pydantic import Field
 from ..config import Config, UserError, load_config, nearest
 from . import split, write_json
 
+
 class ImportConfig(Config):
     """What an import may be told."""
 
     domain: str = Field("real", description="name of the domain column")
     joint_set: str = Field("coco17", description="joints that the annotations have")
-    on_bad: Literal["refuse", "skip"] = Field("refuse", description="stop at the first defect, or skip, count and name it")
+    on_bad: Literal["refuse", "skip"] = Field(
+        "refuse", description="stop at the first defect, or skip, count and name it"
+    )
     need_keypoints: bool = Field(True, description="false also takes annotations that only have a box")
     licence: str = Field("", description="note on what may be done with the pictures")
     shard_frames: int = Field(256, ge=1)
@@ -56,7 +59,9 @@ def export_data(
     _coco_only(kind)
     options = load_config(ExportConfig, None, overrides)
     coco = export_coco(folder, out, write_images=options.images)
-    print(f"wrote {Path(out) / 'annotations.json'}: {len(coco['images'])} images, {len(coco['annotations'])} annotations")
+    print(
+        f"wrote {Path(out) / 'annotations.json'}: {len(coco['images'])} images, {len(coco['annotations'])} annotations"
+    )
 
 
 @app.command("inspect")

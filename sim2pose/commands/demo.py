@@ -12,7 +12,9 @@ from . import split, table, write_json
 
 
 def demo(
-    items: Annotated[list[str] | None, typer.Argument(metavar="key=value …", help="out=DIR real=coco:JSON:IMAGES")] = None,
+    items: Annotated[
+        list[str] | None, typer.Argument(metavar="key=value …", help="out=DIR real=coco:JSON:IMAGES")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the summary to this file too")] = None,
 ) -> None:
     """Render, train twice, evaluate, register and report, on this machine, within minutes.
@@ -26,7 +28,12 @@ def demo(
     rows = [
         ("mean pose (baseline)", None, summary["mean_pose"]["target_ap"], summary["mean_pose"]["target_oks"]),
         *[
-            (name.replace("_", " "), summary[name]["source_ap"], summary[name]["target_ap"], summary[name]["target_oks"])
+            (
+                name.replace("_", " "),
+                summary[name]["source_ap"],
+                summary[name]["target_ap"],
+                summary[name]["target_oks"],
+            )
             for name in ("source_only", "adapted")
         ],
     ]

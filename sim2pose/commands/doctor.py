@@ -50,8 +50,6 @@ def doctor(
 def python() -> list[Check]:
     """The interpreter."""
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        return [Check("Python", "fail", version, "Python 3.11 or later is needed: make a venv with it")]
     return [Check("Python", "ok", f"{version} ({sys.executable})")]
 
 

@@ -51,7 +51,9 @@ def list_models(
     versions = registry.list_versions(uri)
     rows = [(v.reference, " ".join(v.aliases), _figures(v.evaluation, config.metric), v.folder) for v in versions]
     print(table(rows, ("version", "aliases", config.metric, "folder")) if rows else f"no models in {uri}")
-    write_json(json_file, [{"version": v.reference, "aliases": v.aliases, "evaluation": v.evaluation} for v in versions])
+    write_json(
+        json_file, [{"version": v.reference, "aliases": v.aliases, "evaluation": v.evaluation} for v in versions]
+    )
 
 
 @app.command("show")
@@ -65,7 +67,9 @@ def show(items: Annotated[list[str], typer.Argument(metavar="NAME[@ALIAS_OR_VERS
     print(f"{version.reference}  {' '.join(version.aliases)}\nfolder {version.folder}\nrun    {version.run_id or '–'}")
     for name, entry in version.evaluation.items():
         print(f"\non {name} ({entry['data']})")
-        print(table([(k, v) for k, v in entry["metrics"].items() if not isinstance(v, dict | list)], ("figure", "value")))
+        print(
+            table([(k, v) for k, v in entry["metrics"].items() if not isinstance(v, dict | list)], ("figure", "value"))
+        )
 
 
 @app.command("register")

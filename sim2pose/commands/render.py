@@ -11,7 +11,9 @@ from . import split
 
 
 def render(
-    items: Annotated[list[str], typer.Argument(metavar="PRESET key=value …", help="infant frames=2000 out=DIR workers=2")],
+    items: Annotated[
+        list[str], typer.Argument(metavar="PRESET key=value …", help="infant frames=2000 out=DIR workers=2")
+    ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the resolved config and stop")] = False,
 ) -> None:
     """Render labelled frames with a farm of Ray actors (workers=0: in this process).

@@ -18,6 +18,9 @@ def submit(
     env: Annotated[
         list[str] | None, typer.Option(help="KEY=VALUE for the job, or KEY to pass this machine's value")
     ] = None,
+    python: Annotated[
+        str, typer.Option(help="interpreter on the head node, where PATH has not the right one")
+    ] = "python",
     detach: Annotated[bool, typer.Option("--detach", help="do not follow the log")] = False,
 ) -> None:
     """Run a command on a Ray cluster: ships this package, follows the log, and exits as the command does.
@@ -31,7 +34,7 @@ def submit(
     variables = jobs.job_env(env or [])
     place = jobs.find_address(address)
     client = jobs.connect(place)
-    job = jobs.submit(client, place, words, variables)
+    job = jobs.submit(client, place, words, variables, python)
     print(f"job      {job.id}\nlog      {jobs.hint(job)}\nstop     ray job stop {job.id} --address {place}", flush=True)
     if not detach:
         code = jobs.follow(client, job)

@@ -14,7 +14,9 @@ def train(
     items: Annotated[
         list[str], typer.Argument(metavar="PRESET key=value …", help="infant_hrnet_w48 data.source=DIR optim.lr=1e-4")
     ],
-    resume: Annotated[bool, typer.Option("--resume", help="go on with a run of this name from its newest checkpoint")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with a run of this name from its newest checkpoint")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the resolved config and stop")] = False,
 ) -> None:
     """Train a pose network, adversarially where the preset says so; ends with an evaluation and report.html."""

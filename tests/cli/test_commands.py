@@ -70,9 +70,7 @@ def test_a_mistake_shows_no_traceback_in_a_real_process() -> None:
     assert done.returncode == 2 and done.stderr.startswith("error: unknown preset 'nope'")
 
 
-def test_results_file_is_scored_as_it_is(
-    monkeypatch: pytest.MonkeyPatch, shared_data: Path, tmp_path: Path
-) -> None:
+def test_results_file_is_scored_as_it_is(monkeypatch: pytest.MonkeyPatch, shared_data: Path, tmp_path: Path) -> None:
     mini, figures = shared_data / "coco" / "mini", tmp_path / "f.json"
     words = ("evaluate", str(mini / "perturbed_predictions.json"), str(mini / "person_keypoints.json"))
     assert run(monkeypatch, *words, "--json", str(figures)) == 0
@@ -88,4 +86,9 @@ def test_split_parts_words_and_overrides() -> None:
 
 
 def test_table_aligns() -> None:
-    assert table([("a", 0.12345), ("long", None)], ("x", "y")).splitlines() == ["x     y", "────  ─────", "a     0.123", "long  –"]
+    assert table([("a", 0.12345), ("long", None)], ("x", "y")).splitlines() == [
+        "x     y",
+        "────  ─────",
+        "a     0.123",
+        "long  –",
+    ]

@@ -52,7 +52,13 @@ def test_python_uses_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.chdir(tmp_path)
     small = {"frames": 32, "shard_frames": 32, "out": "frames/infant", "workers": 0, "width": 96, "height": 96}
     render(load_config(RenderConfig, "infant", {**small, "renderer": "raycast"}), progress=False)
-    quick = {"steps": 2, "batch": 8, "data": {"source": "frames/infant"}, "tracking": {"enabled": False}, "name": "infant_adapt"}
+    quick = {
+        "steps": 2,
+        "batch": 8,
+        "data": {"source": "frames/infant"},
+        "tracking": {"enabled": False},
+        "name": "infant_adapt",
+    }
     train(load_config(TrainConfig, "infant_source", quick))
     for block in BLOCKS:
         exec(compile(block, "README.md", "exec"), {})

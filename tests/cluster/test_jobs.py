@@ -52,7 +52,7 @@ class FakeClient:
 
     def get_job_info(self, job_id: str) -> Any:
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
-        return SimpleNamespace(status=status, driver_exit_code=self.code)
+        return SimpleNamespace(status=status, driver_exit_code=self.code, message=f"it {status}")
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,7 @@ def test_the_package_travels_with_the_command_and_its_environment() -> None:
     job = jobs.submit(client, JOB.address, words, {"KEY": "v"})
     assert job == JOB
     (what,) = client.submitted
-    assert shlex.split(what["entrypoint"]) == ["python", "-m", "sim2pose", *words]
+    assert shlex.split(what["entrypoint"]) == ["python", "-P", "-m", "sim2pose", *words]
     (folder,) = what["runtime_env"]["py_modules"]
     assert (Path(folder) / "__main__.py").is_file()
     assert Path(folder).name == "sim2pose", "the folder's name is the module's"
@@ -113,7 +113,7 @@ def test_the_log_is_printed_once_though_the_stream_breaks() -> None:
 def test_a_log_that_is_lost_for_good_says_how_to_go_on() -> None:
     client = FakeClient("0123456789", breaks=(6,) * 20)
     with pytest.raises(
-        RuntimeError, match="lost contact with job_1 .*it goes on: ray job logs --follow job_1 --address"
+        RuntimeError, match=r"lost contact with job_1 .*it goes on: ray job logs --follow job_1 --address"
     ):
         jobs.follow(client, JOB, lambda text: None)
     assert len(client.breaks) == 20 - jobs.REATTACH - 1
@@ -130,13 +130,15 @@ def test_a_log_that_is_lost_for_good_says_how_to_go_on() -> None:
     ],
 )
 def test_exits_as_the_job_does(statuses: tuple[str, ...], code: int | None, expected: int) -> None:
-    assert jobs.follow(FakeClient("x", statuses=statuses, code=code), JOB, lambda text: None) == expected
+    printed: list[str] = []
+    assert jobs.follow(FakeClient("log\n", statuses=statuses, code=code), JOB, printed.append) == expected
+    assert "".join(printed) == ("log\n" if expected == 0 else f"log\nit {statuses[-1]}\n")
 
 
 def test_a_job_that_never_ends_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "SETTLE_S", 0.01)
     with pytest.raises(RuntimeError, match="has ended but its status is RUNNING"):
-        jobs.exit_code(FakeClient(statuses=("RUNNING",)), JOB)
+        jobs.ending(FakeClient(statuses=("RUNNING",)), JOB)
 
 
 def test_addresses_are_checked_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +147,7 @@ def test_addresses_are_checked_before_anything_is_sent(monkeypatch: pytest.Monke
         jobs.find_address(None)
     with pytest.raises(UserError, match="is no job server"):
         jobs.find_address("ray://head:10001")
-    with pytest.raises(UserError, match="no Ray cluster answers at .*is its head running"):
+    with pytest.raises(UserError, match=r"no Ray cluster answers at .*is its head running"):
         jobs.find_address(f"127.0.0.1:{free_port()}")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -155,7 +157,7 @@ def test_addresses_are_checked_before_anything_is_sent(monkeypatch: pytest.Monke
 
 
 def test_a_given_address_is_not_overridden_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray prefers RAY_API_SERVER_ADDRESS and RAY_ADDRESS to the client's argument: a job could go to another cluster."""
+    """Ray prefers RAY_API_SERVER_ADDRESS and RAY_ADDRESS to the argument: a job could go elsewhere."""
     import ray.job_submission as module
 
     seen = {}
@@ -205,6 +207,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[s
     token.write_text(secrets.token_hex(32))
     token.chmod(0o600)
     env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0"}
+    env["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # as an activated environment has it
     port, dashboard, agent, client = (free_port() for _ in range(4))
     ray = str(Path(sys.executable).parent / "ray")
     with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as short, (token.parent / "head.log").open("w") as log:
@@ -231,8 +234,9 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[s
 def run_on(head: tuple[str, dict[str, str]], code: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Follow a job of ``python -c`` from a process of its own: Ray reads its token once a process."""
     script = (
-        "import sys; from sim2pose.cluster import jobs; place = jobs.find_address(sys.argv[1]); client = jobs.connect(place)\n"
-        "sys.exit(jobs.follow(client, jobs.start(client, place, ['python', '-c', sys.argv[2]], {'MINE': 'here'})))"
+        "import sys; from sim2pose.cluster import jobs\n"
+        "place = jobs.find_address(sys.argv[1]); client = jobs.connect(place)\n"
+        "sys.exit(jobs.follow(client, jobs.start(client, place, ['python', '-P', '-c', sys.argv[2]], {'MINE': 'here'})))"
     )
     words = [sys.executable, "-c", script, head[0], code]
     return subprocess.run(words, env={**os.environ, **env}, capture_output=True, text=True, timeout=240)
@@ -241,17 +245,17 @@ def run_on(head: tuple[str, dict[str, str]], code: str, env: dict[str, str]) -> 
 @pytest.mark.soak
 def test_a_real_head_runs_the_shipped_package_and_gives_its_exit_code(head: tuple[str, dict[str, str]]) -> None:
     code = (
-        "import os, sys, sim2pose.trainers.config as c; from sim2pose.render_farm.ray_session import ray_session; import ray\n"
-        "print('from', c.__file__, os.environ['MINE'])\n"
+        "import os, sys, ray, sim2pose.trainers.config as c; from sim2pose.render_farm.ray_session import ray_session\n"
+        "print('DRIVER=' + c.__file__, os.environ['MINE'])\n"
         "f = ray.remote(lambda: (__import__('sim2pose').__file__, os.environ['OMP_NUM_THREADS']))\n"
-        "with ray_session():\n    print('worker', *ray.get(f.remote()))\n"
+        "with ray_session():\n    print('WORKER=', *ray.get(f.remote()))\n"
         "sys.exit(3)"
     )
     done = run_on(head, code, head[1])
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "runtime_resources/py_modules_files" in done.stdout.split("from ")[1].splitlines()[0]
+    assert "runtime_resources/py_modules_files" in done.stdout.split("\nDRIVER=")[1].splitlines()[0]
     assert "here" in done.stdout
-    assert "runtime_resources/py_modules_files" in done.stdout.split("worker ")[1].splitlines()[0]
+    assert "runtime_resources/py_modules_files" in done.stdout.split("\nWORKER=")[1].splitlines()[0]
 
 
 @pytest.mark.soak

@@ -35,7 +35,7 @@ def person(rng: np.random.Generator, wh: tuple[int, int] = (64, 48), labelled: i
 
 @pytest.fixture
 def make_folder(tmp_path: Path) -> MakeFolder:
-    """``make_folder(frames=200, shard=96, persons=1, ...)`` writes a folder; ``edit(i, frame)`` alters frames before."""
+    """``make_folder(frames=200, shard=96, persons=1, ...)`` writes a folder; ``edit(i, frame)`` alters frames."""
     made = 0
 
     def make(

@@ -127,6 +127,15 @@ def test_ranks_and_workers_change_nothing(make_folder: MakeFolder, world: int, w
                 torch.testing.assert_close(value, all_ranks[name][plan.slots(rank, world)], rtol=0, atol=0)
 
 
+def test_a_person_is_augmented_anew_each_time(make_folder: MakeFolder) -> None:
+    """Steps and slots draw independently: 6 persons, 5 epochs, 30 different crops."""
+    dataset = PersonDataset(make_folder(frames=6), domain=1)
+    batches = _loader([dataset], BatchPlan.make([dataset], 6, 0), stop_step=5)
+    assert len({tuple(row.flatten().tolist()) for b in batches for row in b["affine"]}) == 30
+    ranges = np.concatenate([b["affine"][:, :, :2].det().abs().sqrt() / (WH[0] / b["bbox"][:, 2]) for b in batches])
+    assert len(np.unique(ranges.round(4))) > 24
+
+
 def test_resume_continues_the_stream(make_folder: MakeFolder) -> None:
     dataset = PersonDataset(make_folder(frames=40), domain=1)
     plan = BatchPlan.make([dataset], 8, seed=1)

@@ -59,7 +59,7 @@ def test_growth_follows_the_who_medians(body: Body) -> None:
 
 def test_shapes_and_types(body: Body) -> None:
     vertices, faces = body.template.shape[0], body.faces.shape[0]
-    assert (body.num_betas, body.joint_count, vertices) == (20, 24, GOLDEN["vertices"])
+    assert (body.num_betas, body.joint_count, vertices) == (20, 24, 7000)
     assert body.faces.dtype == body.uv_faces.dtype == np.int32
     assert body.uv_faces.shape == (faces, 3)
     assert body.uv.dtype == body.template.dtype == body.keypoint_depth.dtype == np.float32
@@ -73,7 +73,15 @@ def test_shapes_and_types(body: Body) -> None:
     assert output.vertices.is_contiguous()
 
 
-GOLDEN = {"vertices": 7000}
+GOLDEN_JOINTS = {
+    "pelvis": (0.0, 0.0, 0.0),
+    "left_knee": (0.0523, -0.1639, 0.0072),
+    "left_ankle": (0.0638, -0.3108, 0.0036),
+    "head": (0.0, 0.274, -0.0076),
+    "right_shoulder": (-0.0764, 0.1918, -0.0129),
+    "right_wrist": (-0.2948, 0.1939, -0.016),
+}
+GOLDEN_SPREAD = (3.1086, 0.3664, 0.2627)
 
 
 def test_golden_numbers(body: Body) -> None:
@@ -88,7 +96,7 @@ def test_golden_numbers(body: Body) -> None:
 def test_skinning_weights_and_regressors_are_partitions(body: Body, arrays: dict[str, np.ndarray]) -> None:
     assert np.allclose(body.weights.sum(1), 1, atol=1e-6)
     assert body.weights.min() >= 0
-    assert (body.weights > 0).sum(1).max() <= 4
+    assert (body.weights > 0).sum(1).max() <= 5  # four, and equal ones on the midline
     for key in ("J_regressor", "keypoint_regressor"):
         assert np.allclose(arrays[key].sum(1), 1, atol=1e-5), key
 
@@ -163,7 +171,7 @@ def test_agrees_with_smplx(body: Body) -> None:
     assert (ours.joints - theirs.joints[:, :24]).abs().max() < 1e-5
     # smplx appends the vertices of nose, right eye, left eye, right ear and left ear.
     face = ours.keypoints[:, [0, 2, 1, 4, 3]]
-    assert (theirs.joints[:, 24:] - face).norm(dim=-1).max() < 0.01
+    assert (theirs.joints[:, 24:] - face).norm(dim=-1).max() < 0.008
 
 
 def test_global_orientation_turns_about_the_pelvis(body: Body) -> None:
@@ -208,14 +216,15 @@ def test_knee_flexes_and_elbow_bends_the_right_way(body: Body) -> None:
 
 def test_gradients_reach_all_parameters(body: Body) -> None:
     betas, pose, transl = (p.requires_grad_() for p in params(body, 2))
-    loss = body(betas, pose, transl).keypoints.square().sum()
+    mix = torch.from_numpy(np.random.default_rng(0).standard_normal((2, 17, 3)).astype(np.float32))
+    loss = (body(betas, pose, transl).keypoints * mix).sum()
     grads = torch.autograd.grad(loss, (betas, pose, transl))
     assert all(torch.isfinite(g).all() and g.abs().sum() > 0 for g in grads)
     step = torch.zeros_like(pose)
-    step[0, 4] = 1e-3
+    step[0, 4] = 5e-3
     with torch.no_grad():
-        ends = [body(betas, pose + s * step, transl).keypoints.double().square().sum() for s in (1, -1)]
-    assert float((ends[0] - ends[1]) / 2e-3) == pytest.approx(float(grads[1][0, 4]), rel=2e-2, abs=2e-3)
+        ends = [(body(betas, pose + s * step, transl).keypoints * mix).sum() for s in (1, -1)]
+    assert float((ends[0] - ends[1]) / 1e-2) == pytest.approx(float(grads[1][0, 4]), rel=1e-2, abs=1e-3)
 
 
 def test_same_batch_gives_the_same_bytes(body: Body) -> None:

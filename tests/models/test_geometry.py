@@ -56,7 +56,7 @@ def test_look_at_centres_the_target_with_up_upwards() -> None:
     assert np.allclose(rotation @ rotation.T, np.eye(3))
     assert np.isclose(np.linalg.det(rotation), 1)
     camera = geometry.camera_matrix(200.0, 101, 81)
-    points = np.stack([target, target + (0, 0.1, 0)])
+    points = np.stack([target, target + np.array([0, 0.1, 0])])
     pixels = geometry.project(geometry.world_to_camera(points, rotation, translation), camera)
     assert np.allclose(pixels[0], (50, 40))
     assert np.isclose(pixels[1, 0], 50)

@@ -133,7 +133,7 @@ def test_actors_killed_at_every_point_lose_and_repeat_nothing(tmp_path: Path, cl
 def test_stuck_actor_is_killed_at_the_deadline(tmp_path: Path, cluster: None) -> None:
     (tmp_path / "marks").mkdir()
     plan = FaultPlan(tmp_path / "marks", {("before_publish", 1): 1}, action="hang")
-    options = replace(TWO, limits=Limits(deadline_s=1.0))
+    options = replace(TWO, limits=Limits(deadline_s=3.0, max_attempts=9))
     run_farm(make_job(tmp_path / "a", frames=96, hooks=plan), options)
     assert plan.fired() == ["before_publish-1-0"]
     assert FramesFolder.open(tmp_path / "a").num_frames == 96

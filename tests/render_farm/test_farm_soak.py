@@ -24,6 +24,11 @@ from sim2pose.render_farm.infant import infant_info
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
 FRAMES, SHARD = 2000, 64
+POOLS = {  # small, as every worker that is killed must build them again
+    "wardrobe": {"pool": 4, "texture": 256},
+    "skin": {"pool": 4},
+    "backgrounds": {"pool": 4, "texture": 256},
+}
 DRIVER = """
     import sys
     from pathlib import Path
@@ -36,7 +41,15 @@ DRIVER = """
 
 
 def make_config(out: Path, **changes: object) -> RenderConfig:
-    values = {"frames": FRAMES, "shard_frames": SHARD, "width": 96, "height": 96, "renderer": "raycast", "seed": 5}
+    values = {
+        "frames": FRAMES,
+        "shard_frames": SHARD,
+        "width": 96,
+        "height": 96,
+        "renderer": "raycast",
+        "seed": 5,
+        "scene": POOLS,
+    }
     return RenderConfig.model_validate({**values, "out": out, "max_attempts": 30, **changes})
 
 

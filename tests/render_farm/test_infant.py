@@ -109,6 +109,11 @@ def test_continuing_needs_the_same_content_only(config: RenderConfig, frames: li
         render(other, progress=False)
 
 
+def test_another_body_on_a_node_is_refused(config: RenderConfig) -> None:
+    with pytest.raises(UserError, match=r"body 'open-infant' on .* is not the driver's"):
+        InfantFrames(config, digest="0123456789abcdef")
+
+
 def test_info_names_what_determines_the_frames(config: RenderConfig, frames: list[Frame]) -> None:
     info = read_manifest(config.out).info
     assert info == infant_info(config)

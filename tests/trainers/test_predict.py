@@ -22,7 +22,7 @@ SIZE = (64, 48)
 
 
 def dot_frame(index: int) -> Frame:
-    """A dark picture with one bright disc where all 17 keypoints lie: a crowd, a person, a flat box, an unlabelled one."""
+    """A bright disc where all 17 keypoints lie; its persons: a crowd, a good one, a flat box, an unlabelled one."""
     rng = np.random.default_rng(index)
     image = np.full((120, 160, 3), 10, np.uint8)
     x, y = rng.uniform(60, 100), rng.uniform(40, 80)

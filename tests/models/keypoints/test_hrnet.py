@@ -5,6 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from sim2pose.config import UserError
+from sim2pose.models.keypoints.base import normalise
 from sim2pose.models.keypoints.networks import NETWORKS, build_network
 
 SIZES = {"hrnet_w32": (256, 192), "hrnet_w48": (384, 288), "hrnet_nano": (96, 96)}
@@ -107,3 +108,12 @@ def test_unknown_names_are_refused():
     with pytest.raises(UserError, match="has no option 'block': did you mean 'blocks'"):
         build_network("hrnet_nano", 17, block=2)
     assert build_network("hrnet_nano", 17, widths=(8, 16, 32)).feature_channels == 8
+
+
+def test_normalise_keeps_layout_and_input():
+    images = torch.full((2, 3, 4, 5), 124, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+    result = normalise(images)
+    assert result.dtype == torch.float32
+    assert result.is_contiguous(memory_format=torch.channels_last)
+    assert result[0, :, 0, 0].tolist() == pytest.approx([0.0056, 0.1352, 0.3565], abs=1e-3)
+    assert (images == 124).all()

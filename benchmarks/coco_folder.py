@@ -1,32 +1,21 @@
-"""Ingest: the Parquet stream against a COCO folder (JSON and JPEG files) behind a plain map-style DataLoader.
+"""The ingest baseline: a COCO folder (JSON and JPEG files) behind a plain map-style data set, as a user would write it.
 
-Both sides run on one core, in turn (the ratio is that of one run), and hand out uint8 batches. The baseline is what a
-user would write: ``cv2.imread``, the same geometry through ``cv2.warpAffine``, an albumentations pipeline of the same
-kinds of change. Rows marked "own photometry" give the baseline our photometry too, which leaves only reading, decoding
-and collating to differ.
-
-    python -m sim2pose.benchmarks.ingest_baseline [--size 256 256] [--input 192 256] [--frames 512] [--samples 2000]
+``cv2.imread``, the same geometry through ``cv2.warpAffine``, and an albumentations pipeline of the same kinds of change.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from ..datasets.augment import LEVELS, Augmentation, photometric, sample_affine
-from ..datasets.coco import import_coco
+from ..datasets.augment import Augmentation, photometric, sample_affine
 from ..datasets.crops import apply_affine, inside, warp_image
-from ..datasets.stream import BatchPlan, PersonDataset, make_loader
 from ..models.bodies.joints import joint_set
 
 BATCH = 64
@@ -129,66 +118,3 @@ def albumentations_look() -> Callable[[np.ndarray], np.ndarray] | None:
     ]
     pipeline = A.Compose(steps, seed=0)
     return lambda image: pipeline(image=image)["image"]
-
-
-def _endless(loader: DataLoader[Any]) -> Iterator[Any]:
-    while True:
-        yield from loader
-
-
-def rate(batches: Iterator[dict[str, torch.Tensor]], samples: int) -> float:
-    """Samples a CPU second of this process (wall time on an otherwise idle core), after one batch to warm up."""
-    next(batches)
-    start = time.process_time()
-    for _ in range(-(-samples // BATCH)):
-        next(batches)
-    return -(-samples // BATCH) * BATCH / (time.process_time() - start)
-
-
-def run(
-    size: tuple[int, int] = (256, 256),
-    input_wh: tuple[int, int] = (192, 256),
-    frames: int = 512,
-    samples: int = 2000,
-    repeats: int = 3,
-) -> list[dict[str, Any]]:
-    """Measure; one row an augmentation: stream and baseline in images a second, and their ratio (best of repeats)."""
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
-    rows = []
-    with tempfile.TemporaryDirectory() as temporary:
-        annotations = write_coco(Path(temporary) / "coco", frames, size)
-        import_coco(annotations, annotations.parent / "images", Path(temporary) / "frames")
-        dataset = PersonDataset(Path(temporary) / "frames", domain=1)
-        plan = BatchPlan.make([dataset], BATCH, seed=0)
-        cases: list[tuple[str, str, Any]] = [("none", "none", None), ("plain", "plain", None)]
-        if (look := albumentations_look()) is not None:
-            cases.append(("strong", "strong", look))
-        cases.append(("strong, own photometry in both", "strong", None))
-        for name, level, look in cases:
-            ours, theirs = 0.0, 0.0
-            for _ in range(repeats):
-                ours = max(ours, rate(iter(make_loader([dataset], plan, LEVELS[level], input_wh)), samples))
-                folder = CocoFolder(annotations, LEVELS[level], input_wh, look)
-                theirs = max(theirs, rate(_endless(DataLoader(folder, BATCH, shuffle=True)), samples))
-            rows.append({"augmentation": name, "stream": ours, "folder": theirs, "ratio": ours / theirs})
-    return rows
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, nargs=2, default=(256, 256), metavar=("W", "H"), help="stored pictures")
-    parser.add_argument("--input", type=int, nargs=2, default=(192, 256), metavar=("W", "H"), help="crops")
-    parser.add_argument("--frames", type=int, default=512)
-    parser.add_argument("--samples", type=int, default=2000)
-    given = parser.parse_args()
-    for row in run(tuple(given.size), tuple(given.input), given.frames, given.samples):
-        print(
-            f"{row['augmentation']:<36} stream {row['stream']:6.0f} images/s   "
-            f"folder {row['folder']:6.0f} images/s   ratio {row['ratio']:.2f}"
-        )
-
-
-if __name__ == "__main__":
-    main()
