@@ -12,6 +12,7 @@ import os
 import shlex
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,7 +34,6 @@ ENVIRONMENT = {
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-SAFE_PATH = ("-P",)  # a sim2pose in the folder where the head was started must not hide the shipped one
 WRITES = ("render", "train", "tune", "demo")  # commands whose `out` would be lost with the job's folder
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 PORT = 8265
@@ -150,13 +150,21 @@ def submit(
         RuntimeError: if the cluster refuses the job.
     """
     check_words(words)
-    return start(client, address, [python, *SAFE_PATH, "-m", "sim2pose", *words], env)
+    return start(client, address, [python, "-m", "sim2pose", *words], env)
 
 
 def start(client: Any, address: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> Job:
-    """Start any command with the package on its path."""
+    """Start any command with the package on its path, in a folder of its own.
+
+    Without a ``working_dir`` the job would run where the head was started, and Ray puts that folder on the path of all
+    workers: a checkout of sim2pose there would hide the shipped package.
+    """
     runtime_env = {"py_modules": [str(PACKAGE)], "excludes": EXCLUDES, "env_vars": {**ENVIRONMENT, **(env or {})}}
-    return Job(client.submit_job(entrypoint=shlex.join(command), runtime_env=runtime_env), address)
+    entrypoint = shlex.join(command)
+    with tempfile.TemporaryDirectory() as folder:  # uploaded before submit_job returns
+        (Path(folder) / "command.txt").write_text(f"{entrypoint}\n", encoding="utf-8")
+        job_id = client.submit_job(entrypoint=entrypoint, runtime_env={**runtime_env, "working_dir": folder})
+    return Job(job_id, address)
 
 
 def job_env(items: Sequence[str]) -> dict[str, str]:

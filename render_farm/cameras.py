@@ -72,12 +72,8 @@ def sample_camera(
         elevation = (elevation + np.radians(45)) / 2  # who sits or stands is seen at a slant, not as the top of a head
     azimuth = _azimuth(rng, view, head, config)
     distance, fill = rng.uniform(*config.distance), rng.uniform(*config.fill)
-    upright, lean, any_roll, tilt = (
-        rng.random() < config.head_up,
-        rng.standard_normal(),
-        rng.uniform(-180, 180),
-        rng.standard_normal(),
-    )
+    upright, lean = rng.random() < config.head_up, rng.standard_normal()
+    any_roll, tilt = rng.uniform(-180, 180), rng.standard_normal()
     side, cut, shift = rng.integers(4), rng.uniform(0.08, 0.28), config.shift * rng.standard_normal(2)
     truncated = rng.random() < config.truncated
 

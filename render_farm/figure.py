@@ -74,8 +74,8 @@ class Figure:
         vertices, self._bone = [], np.repeat(np.arange(24), count)
         for joint in range(24):
             axes, centre = _SHAPES[_MIRRORED.get(joint, joint)]
-            centre = _mirror(centre) if joint in _MIRRORED else centre
-            vertices.append(sphere * axes + centre + self.rest[joint])
+            middle = _mirror(centre) if joint in _MIRRORED else centre
+            vertices.append(sphere * axes + middle + self.rest[joint])
         self.vertices = np.concatenate(vertices)
         offset = count * np.arange(24)[:, None, None]
         # An atlas of 6 x 4 tiles, one a bone.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +67,7 @@ def label_person(scene: Scene, index: int, rendered: Rendered) -> Person | None:
 
 def visible_box(instances: NDArray[np.uint8], instance: int) -> tuple[NDArray[np.float32], float] | None:
     """Tight box (4,) xywh and number of the pixels that show ``instance``; None if there is none."""
-    mask = cv2.compare(instances, instance, cv2.CMP_EQ)
+    mask = (instances == instance).view(np.uint8)
     area = cv2.countNonZero(mask)
     if area == 0:
         return None
@@ -155,7 +157,7 @@ def decode_png(png: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
     Raises:
         UserError: if the bytes are no picture.
     """
-    image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+    image: Any = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise UserError("these bytes are not a PNG picture")
     return image

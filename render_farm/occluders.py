@@ -67,7 +67,9 @@ def _ring(rows: int = 13, columns: int = 33, thick: float = 0.28) -> tuple[Float
 @cache
 def _box() -> tuple[Floats, NDArray[np.int64], Floats]:
     """Cube of half side 1 with own corners for each side, so that edges stay sharp."""
-    points, faces, uv = [], [], []
+    points: list[Floats] = []
+    faces: list[tuple[int, int, int]] = []
+    uv: list[tuple[float, float]] = []
     for axis in range(3):
         for sign in (-1.0, 1.0):
             u, v = np.eye(3)[(axis + 1) % 3], np.eye(3)[(axis + 2) % 3]
@@ -126,7 +128,7 @@ class HeightMap:
         found = cv2.remap(
             self.heights, column.reshape(1, -1), row.reshape(1, -1), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
         )
-        return found.reshape(shape)
+        return np.asarray(found, np.float32).reshape(shape)
 
 
 def height_map(vertices: Singles) -> HeightMap:
@@ -139,7 +141,7 @@ def height_map(vertices: Singles) -> HeightMap:
     flat = np.zeros(rows * columns, np.float32)
     flat[index[order]] = np.maximum(vertices[order, 1], 0)  # the last, highest, write stays
     heights = cv2.dilate(flat.reshape(rows, columns), np.ones((3, 3), np.uint8))
-    return HeightMap(heights, float(low[0]) - 0.5 * _CELL, float(low[2]) - 0.5 * _CELL)
+    return HeightMap(np.asarray(heights, np.float32), float(low[0]) - 0.5 * _CELL, float(low[2]) - 0.5 * _CELL)
 
 
 def drape_blanket(

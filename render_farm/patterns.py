@@ -14,13 +14,13 @@ Point = tuple[float, float]
 def lab_to_rgb(lab: NDArray[np.floating]) -> Singles:
     """CIE Lab (D65; L 0..100) of any shape (..., 3) to sRGB values 0..255, clipped to the gamut, float32."""
     flat = np.asarray(lab, np.float32).reshape(1, -1, 3)
-    return (np.clip(cv2.cvtColor(flat, cv2.COLOR_Lab2RGB), 0, 1) * 255).reshape(np.shape(lab))
+    return np.asarray(np.clip(cv2.cvtColor(flat, cv2.COLOR_Lab2RGB), 0, 1) * 255, np.float32).reshape(np.shape(lab))
 
 
 def rgb_to_lab(rgb: NDArray[np.floating]) -> Singles:
     """sRGB values 0..255 of any shape (..., 3) to CIE Lab (D65), float32."""
     flat = np.asarray(rgb, np.float32).reshape(1, -1, 3) / 255
-    return cv2.cvtColor(flat, cv2.COLOR_RGB2Lab).reshape(np.shape(rgb))
+    return np.asarray(cv2.cvtColor(flat, cv2.COLOR_RGB2Lab), np.float32).reshape(np.shape(rgb))
 
 
 def draw_colour(rng: np.random.Generator, lightness: tuple[float, float], chroma: tuple[float, float]) -> Singles:
@@ -135,8 +135,8 @@ def _bands(rng: np.random.Generator, colours: Singles, size: int) -> Singles:
     rows[phase < share] = colours[1]
     if rng.random() < 0.4:
         rows[(phase > share + 0.1) & (phase < share + 0.2)] = colours[2]
-    rows = cv2.GaussianBlur(np.tile(rows[:, None], (3, 3, 1)), (0, 0), 0.8)[size : 2 * size, 1:2]
-    return np.repeat(rows, size, axis=1)
+    soft = cv2.GaussianBlur(np.tile(rows[:, None], (3, 3, 1)), (0, 0), 0.8)[size : 2 * size, 1:2]
+    return np.repeat(np.asarray(soft, np.float32), size, axis=1)
 
 
 def tile(rng: np.random.Generator, kind: str, colours: Singles, size: int = 256) -> Singles:

@@ -128,9 +128,9 @@ def truncated_normal(uniform: Floats, mean: Floats, sd: Floats, low: Floats, hig
     return np.clip(mean + scale * ndtri(np.clip(first + uniform * (last - first), 1e-9, 1 - 1e-9)), low, high)
 
 
-def _turn(axis: int, degrees: Floats) -> Floats:
+def _turn(axis: int, degrees: Floats | float) -> Floats:
     """Rotation matrices (..., 3, 3) about a coordinate axis (0 x, 1 y, 2 z), right-handed."""
-    angle = np.radians(degrees)
+    angle = np.radians(np.asarray(degrees, np.float64))
     cosine, sine = np.cos(angle), np.sin(angle)
     matrix = np.zeros((*angle.shape, 3, 3))
     first, second = (axis + 1) % 3, (axis + 2) % 3
@@ -185,8 +185,8 @@ def angles_to_pose(angles: Floats) -> torch.Tensor:
 def nominal_orientation(plan: Plan) -> Floats:
     """Rotation (3, 3) body to world before the body settles: roll about the long axis, pitch, tilts, then yaw."""
     if plan.table.rolled:
-        lie = _turn(0, np.float64(-90.0)) @ _turn(1, np.float64(plan.roll))
+        lie = _turn(0, -90.0) @ _turn(1, plan.roll)
     else:
-        lie = _turn(0, np.float64(plan.pitch))
-    tilted = _turn(2, np.float64(plan.tilt[1])) @ _turn(0, np.float64(plan.tilt[0]) * (not plan.table.flat_feet)) @ lie
-    return _turn(1, np.float64(np.degrees(plan.yaw))) @ tilted
+        lie = _turn(0, plan.pitch)
+    nod = 0.0 if plan.table.flat_feet else float(plan.tilt[0])
+    return _turn(1, float(np.degrees(plan.yaw))) @ _turn(2, float(plan.tilt[1])) @ _turn(0, nod) @ lie

@@ -1,8 +1,9 @@
 """From (seed, frame index) to a scene.
 
 Frames are sampled in aligned blocks of 32 with one forward pass of the body. Everything about frame i is drawn from
-``np.random.default_rng([seed, i, stream])``, one stream for each subsystem, so a frame is the same in whatever shard, order or
-process it is drawn, and a change to, say, the cameras moves no pose. Pools (outfits, skins, bedding, toys) hang on (seed, entry).
+``np.random.default_rng([seed, i, stream])``, one stream for each subsystem, so a frame is the same in whatever shard,
+order or process it is drawn, and a change to, say, the cameras moves no pose. Pools (outfits, skins, bedding, toys)
+hang on (seed, entry).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from .lights import sample_lights
 from .patterns import Bytes
 from .poses import COLUMN, HIGH, LOW, Plan, angles_to_pose, draw_angles, draw_plan, nominal_orientation
 from .resting import Proxy, build_proxy, lay_down, pick_candidates, settle, stand
-from .scene import Camera, Ground, PersonInScene, Scene, Surface, Topology
+from .scene import Camera, PersonInScene, Scene, Surface, Topology
 from .sensor import sample_sensor
 from .skin import Skins
 from .skirts import paint_skirt, skirt_mesh, skirt_topology
@@ -232,9 +232,8 @@ class SceneSampler:
             self.width,
             self.height,
         )
-        ground, backdrop = self._background(
-            self.rng(index, Stream.BACKGROUND), camera, view, block.plans[k], vertices, joints
-        )
+        long = joints[15] - joints[[7, 8]].mean(0)
+        ground, backdrop = self.backgrounds.place(self.rng(index, Stream.BACKGROUND), camera, view, vertices, long)
         rng = self.rng(index, Stream.OCCLUDERS)
         return Scene(
             camera=camera,
@@ -246,44 +245,6 @@ class SceneSampler:
             source=f"seed={self.seed} frame={index} posture={block.plans[k].posture} view={view}",
             sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor),
         )
-
-    def _background(
-        self, rng: np.random.Generator, camera: Camera, view: str, plan: Plan, vertices: NDArray, joints: NDArray
-    ) -> tuple[Ground | None, Bytes]:
-        config = self.config.backgrounds
-        below, behind, room = (int(rng.integers(config.pool)) for _ in range(3))
-        from_folder, with_ground = rng.random() < config.folder_share, rng.random() < config.folder_ground
-        bounded, yaw, free = rng.random() < config.bounded, rng.normal(0, 14), rng.uniform(-180, 180)
-        margin, shift, aligned = rng.uniform(0.08, 0.40, 2), rng.uniform(-1, 1, 2), rng.random() < 0.7
-        zoom, flip = rng.uniform(0.3, 0.8), rng.random() < 0.5
-        folder = from_folder and self.backgrounds.pictures is not None
-        if folder:
-            assert self.backgrounds.pictures is not None
-            backdrop = self.backgrounds.pictures.backdrop(rng, camera)
-        elif view == "above":
-            texture = self.backgrounds.surface(behind).texture
-            side = int(zoom * len(texture))
-            crop = texture[:side, :side][:, :: -1 if flip else 1]
-            backdrop = cv2.convertScaleAbs(cv2.resize(crop, (self.width, self.height)), alpha=0.72)
-        else:
-            small = self.backgrounds.room(room)[:, :: -1 if flip else 1]
-            backdrop = cv2.resize(small, (self.width, self.height), interpolation=cv2.INTER_CUBIC)
-        if folder and not with_ground:
-            return None, backdrop
-        cloth = self.backgrounds.surface(below)
-        long = joints[15] - joints[[7, 8]].mean(0)
-        turn = np.degrees(np.arctan2(long[0], long[2])) + yaw if aligned else free
-        half = None
-        if bounded or folder:
-            c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
-            across, along = vertices[:, 0] * c - vertices[:, 2] * s, vertices[:, 0] * s + vertices[:, 2] * c
-            half = (float(np.abs(across).max() + margin[0]), float(np.abs(along).max() + margin[1]))
-            move = 0.6 * margin * shift
-            centre = (float(move[0] * c + move[1] * s), float(-move[0] * s + move[1] * c))
-        else:
-            centre = (float(shift[0]), float(shift[1]))
-        ground = Ground(cloth.texture, cloth.tile, half, 0.0, centre, float(np.radians(turn)))
-        return ground, backdrop
 
     def _occluders(
         self, rng: np.random.Generator, camera: Camera, view: str, plan: Plan, vertices: NDArray, joints: NDArray

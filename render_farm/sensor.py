@@ -106,7 +106,7 @@ def develop(rgb: NDArray[np.uint8], params: SensorParams) -> NDArray[np.uint8]:
     """All of :func:`apply_sensor` before the JPEG: (H, W, 3) uint8 to the same."""
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
         raise UserError(f"the sensor takes a (height, width, 3) uint8 picture, found {rgb.shape} {rgb.dtype}")
-    picture = _blur(rgb, params)
+    picture: cv2.typing.MatLike = _blur(rgb, params)
     if params.saturation != 1.0:
         picture = cv2.transform(picture, _saturation(params.saturation))
     if params.vignetting > 0.004:
@@ -114,12 +114,12 @@ def develop(rgb: NDArray[np.uint8], params: SensorParams) -> NDArray[np.uint8]:
     picture = cv2.LUT(picture, _tone(params))
     if params.shot > 0 or params.read > 0:
         picture = _noise(picture, params)
-    return picture
+    return np.asarray(picture, np.uint8)
 
 
-def _blur(rgb: NDArray[np.uint8], params: SensorParams) -> NDArray[np.uint8]:
+def _blur(rgb: NDArray[np.uint8], params: SensorParams) -> cv2.typing.MatLike:
     scale = max(rgb.shape[:2]) / REFERENCE_SIDE
-    picture = rgb
+    picture: cv2.typing.MatLike = rgb
     sigma = params.defocus * scale
     if sigma > 0.2:
         picture = cv2.GaussianBlur(picture, (0, 0), sigma)
@@ -184,7 +184,7 @@ def _noise_bank() -> NDArray[np.float32]:
     return np.concatenate([bank, bank])
 
 
-def _noise(picture: NDArray[np.uint8], params: SensorParams) -> NDArray[np.uint8]:
+def _noise(picture: cv2.typing.MatLike, params: SensorParams) -> cv2.typing.MatLike:
     """Add sigma(I) times noise, sigma(I) = sqrt(read^2 + shot^2 I), partly shared by the channels."""
     height, width, _ = picture.shape
     count = height * width

@@ -106,7 +106,7 @@ def _flush(lab: Singles, body: BodyMap, face: Face, amount: float) -> None:
     for ear in (3, 4):
         head += 0.7 * _bump(face.offset(body.landmarks[ear]), (0.5, 0.8, 0.8))
     red[face.rows] += head
-    _redden(lab, red, amount)
+    _redden(lab, red.astype(np.float32), amount)
 
 
 def _paint_mouth(lab: Singles, face: Face, rng: np.random.Generator) -> None:

@@ -42,8 +42,8 @@ def skirt_topology(name: str) -> Topology:
 def skirt_mesh(body: Body, cutter: Cutter) -> SkinnedMesh:
     """The tube in the rest pose, (2 ROWS COLUMNS) vertices: outer side, then inner side 2 mm within."""
     scale, points, owner = cutter.scale, cutter.body.vertices.position, cutter.body.vertices.joint
-    angle, down = np.meshgrid(np.linspace(0, 2 * np.pi, COLUMNS), np.linspace(0, 1, ROWS))
-    angle, down = angle.reshape(-1), down.reshape(-1)
+    grid = np.meshgrid(np.linspace(0, 2 * np.pi, COLUMNS), np.linspace(0, 1, ROWS))
+    angle, down = (axis.reshape(-1) for axis in grid)
     height = (cutter.hip + 0.022 * scale) - down * 0.50 * cutter.leg_length
     near = np.isin(owner, (0, 1, 2)) & (np.abs(points[:, 1] - cutter.hip) < 0.04 * scale)
     low, high = points[near].min(0), points[near].max(0)

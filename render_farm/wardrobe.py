@@ -326,4 +326,4 @@ class Wardrobe:
 
 def dress(skin: Bytes, outfit: Outfit) -> NDArray[np.uint8]:
     """The body's texture (s, s, 3): skin where the outfit lets it show, cloth elsewhere."""
-    return cv2.add(cv2.multiply(skin, outfit.keep, scale=1 / 255), outfit.cloth)
+    return np.asarray(cv2.add(cv2.multiply(skin, outfit.keep, scale=1 / 255), outfit.cloth), np.uint8)

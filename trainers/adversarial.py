@@ -15,6 +15,8 @@ from .context import Context
 
 SMOOTHING = 0.9  # of the gradient norms from which mode ratio sets λ
 TINY = 1e-12
+FIRST = 5
+TOLERATED = 1.3
 
 
 @contextmanager
@@ -65,6 +67,28 @@ def gradient_norms(losses: tuple[Tensor, ...], feature: Tensor, context: Context
         (gradient,) = torch.autograd.grad(loss, feature, retain_graph=True)
         squares.append(gradient.float().square().sum())
     return context.mean(torch.stack(squares)).sqrt()
+
+
+class LossWatch:
+    """Notices a pose loss that rises past what it was before adaptation: the −λ·BCE term is unbounded.
+
+    Fed with single batches, so it compares a mean of the first :data:`FIRST` with a running mean.
+    """
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.before = 0.0
+        self.now = 0.0
+
+    def rises(self, loss: float) -> bool:
+        """Take a pose loss; whether the running mean is more than :data:`TOLERATED` times the mean of the first."""
+        self.seen += 1
+        if self.seen <= FIRST:
+            self.before += (loss - self.before) / self.seen
+            self.now = self.before
+            return False
+        self.now = SMOOTHING * self.now + (1 - SMOOTHING) * loss
+        return self.now > TOLERATED * self.before
 
 
 class Weight:

@@ -32,7 +32,7 @@ from ..models.keypoints.heatmaps import encode
 from ..models.keypoints.losses import domain_bce, joints_mse
 from ..models.keypoints.networks import build_network
 from ..models.keypoints.weights import LoadReport, freeze, load_weights
-from .adversarial import Weight, accuracy, confusion, gradient_norms, held, held_statistics
+from .adversarial import LossWatch, Weight, accuracy, confusion, gradient_norms, held, held_statistics
 from .checkpoints import best_checkpoint
 from .config import TrainConfig
 from .context import Context
@@ -62,7 +62,8 @@ class KeypointTask:
         self.joints = self.datasets[0].joint_set
         self._build_networks()
         self.weight = Weight(cfg.adversarial, self.steps)
-        self._warned_ratio = False
+        self.watch = LossWatch()
+        self._warned: set[str] = set()
         self.score = score_name(cfg)
         self.validation = Validation(cfg, self.datasets, context) if context.first else None
 
@@ -179,20 +180,29 @@ class KeypointTask:
         metrics["adversarial_weight"] = lam
         if measure and norms is not None:
             metrics["gradient_ratio"] = lam * norms[1] / norms[0].clamp_min(1e-12)
-            self._watch(float(metrics["gradient_ratio"]), step)
+            self._watch(float(metrics["gradient_ratio"]), float(pose.detach()), step)
         return Update(POSE, pose - lam * bce, metrics)
 
-    def _watch(self, ratio: float, step: int) -> None:
-        """Warn once when the adversarial gradient outweighs the pose gradient: harm begins there."""
-        if ratio > 1 and not self._warned_ratio and self.context.first:
-            self._warned_ratio = True
-            log.warning(
-                "step %d: the adversarial gradient at the feature is %.1f times the pose gradient; above 1 it harms: "
-                "lower adversarial.weight (%g), or set adversarial.mode=ratio",
-                step,
-                ratio,
-                self.cfg.adversarial.weight,
+    def _watch(self, ratio: float, pose: float, step: int) -> None:
+        """Warn, once each, of an adversarial gradient above the pose gradient (harm begins there) and of a rising loss."""
+        weight = self.cfg.adversarial.weight
+        if ratio > 1:
+            self._warn(
+                "ratio",
+                f"step {step}: the adversarial gradient at the feature is {ratio:.1f} times the pose gradient; above 1 it "
+                f"harms: lower adversarial.weight ({weight:g}), or set adversarial.mode=ratio",
             )
+        if self.watch.rises(pose):
+            self._warn(
+                "rise",
+                f"step {step}: the pose loss has risen to {self.watch.now:.2e}, from {self.watch.before:.2e} when "
+                f"adaptation began: lower adversarial.weight ({weight:g}) or adversarial.clip",
+            )
+
+    def _warn(self, kind: str, text: str) -> None:
+        if self.context.first and kind not in self._warned:
+            self._warned.add(kind)
+            log.warning("%s", text)
 
     def finish_step(self, step: int) -> None:
         """Average the weights."""
@@ -216,13 +226,15 @@ class KeypointTask:
         return collapsed(metrics, (step - self.pre_steps) / self.steps)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the weight λ and the averaged network remember beside their modules."""
+        """What λ, the averaged network and the watch on the loss remember."""
         norms = None if self.weight.norms is None else self.weight.norms.cpu()
-        return {"norms": norms, "averaged": 0 if self.ema is None else int(self.ema.n_averaged)}
+        averaged = 0 if self.ema is None else int(self.ema.n_averaged)
+        return {"norms": norms, "averaged": averaged, "watch": vars(self.watch)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`."""
         self.weight.norms = state["norms"]
+        vars(self.watch).update(state["watch"])
         if self.ema is not None:
             self.ema.n_averaged.fill_(state["averaged"])
 

@@ -16,7 +16,7 @@ from typing import Any
 from ..config import UserError, validate
 from . import runfolder
 from .config import TrainConfig
-from .context import Context, pick_device
+from .context import CPU, Context
 from .follow import following
 from .tracking import MlflowSender
 from .updates import NonFiniteLoss
@@ -36,7 +36,7 @@ def train_on_ray(cfg: TrainConfig, run_dir: Path, sender: MlflowSender | None = 
     """Run ``cfg.workers`` ranks (one CPU each, or one GPU) under Ray Train; joins a Ray that is already there.
 
     Raises:
-        UserError: what a rank refused.
+        UserError: what a rank refused, or GPUs that the cluster does not have.
         NonFiniteLoss: what the ranks agreed on.
         RuntimeError: after ``max_failures`` restarts, with the first cause.
     """
@@ -49,7 +49,8 @@ def train_on_ray(cfg: TrainConfig, run_dir: Path, sender: MlflowSender | None = 
             sender.ready.wait(30)
         with following(run_dir, cfg.name):
             _fit(cfg, run_dir)
-    _raise_noted(run_dir)
+    if not (run_dir / "done.json").is_file():  # the ranks agreed to end, and noted why
+        raise _as_error(runfolder.failures(run_dir)[-1])
 
 
 def _fit(cfg: TrainConfig, run_dir: Path) -> None:
@@ -59,14 +60,13 @@ def _fit(cfg: TrainConfig, run_dir: Path) -> None:
 
     from .runtimes import COLLECTIVE_TIMEOUT
 
-    gpu = pick_device(cfg.device).type == "cuda"
+    gpu = _use_gpu(cfg)
+    resources = {"CPU": 1, "GPU": 1} if gpu else {"CPU": 1}
     scratch = run_dir / ".ray"
     trainer = TorchTrainer(
         _rank,
-        train_loop_config={"config": cfg.model_dump(mode="json"), "run_dir": str(run_dir)},
-        scaling_config=ScalingConfig(
-            num_workers=cfg.workers, use_gpu=gpu, resources_per_worker={"CPU": 1, "GPU": 1} if gpu else {"CPU": 1}
-        ),
+        train_loop_config={"config": cfg.model_dump(mode="json"), "run_dir": str(run_dir), "gpu": gpu},
+        scaling_config=ScalingConfig(num_workers=cfg.workers, use_gpu=gpu, resources_per_worker=resources),
         torch_config=TorchConfig(backend="nccl" if gpu else "gloo", timeout_s=int(COLLECTIVE_TIMEOUT.total_seconds())),
         # Ray resumes silently from a run of the same name and folder, by its own bookkeeping: never let it find one
         run_config=RunConfig(
@@ -78,37 +78,48 @@ def _fit(cfg: TrainConfig, run_dir: Path) -> None:
     try:
         trainer.fit()
     except TrainingFailedError as error:
-        _raise_noted(run_dir)
-        cause = str(error).strip().splitlines()
+        noted = runfolder.failures(run_dir)
+        if noted:
+            raise _as_error(noted[0]) from error
+        last = str(error).strip().splitlines()[-1:]
         raise RuntimeError(
-            f"training ended after {cfg.max_failures} restarts: {cause[-1] if cause else error!r}"
+            f"a rank was lost {cfg.max_failures + 1} times (killed, or out of memory); max_failures={cfg.max_failures} "
+            f"restarts are used up. Ray says: {''.join(last)}. --resume goes on from the newest checkpoint"
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _raise_noted(run_dir: Path) -> None:
-    """Raise the first failure that a rank noted, as what it was."""
-    noted = runfolder.first_failure(run_dir)
-    if noted is None:
-        return
+def _use_gpu(cfg: TrainConfig) -> bool:
+    """Whether each rank gets a GPU: asked for, or ``auto`` and the cluster has enough of them."""
+    import ray
+
+    found = int(ray.cluster_resources().get("GPU", 0))
+    if cfg.device == "cuda" and found < cfg.workers:
+        raise UserError(
+            f"device=cuda with workers={cfg.workers}, but the Ray cluster has {found} GPUs: use device=auto"
+        )
+    return cfg.device != "cpu" and found >= cfg.workers
+
+
+def _as_error(noted: dict[str, Any]) -> Exception:
+    """A noted failure as the exception it was, where callers tell it from others."""
     kinds: dict[str, type[Exception]] = {"UserError": UserError, "NonFiniteLoss": NonFiniteLoss}
     if noted["kind"] in kinds:
-        raise kinds[noted["kind"]](noted["message"])
-    if not (run_dir / "done.json").is_file():
-        raise RuntimeError(f"first failure, on rank {noted['rank']}: {noted['kind']}: {noted['message']}")
+        return kinds[noted["kind"]](noted["message"])
+    return RuntimeError(f"first failure, on rank {noted['rank']}: {noted['kind']}: {noted['message']}")
 
 
 def _rank(values: dict[str, Any]) -> None:
     """One rank in a Ray worker. What all ranks agree on (a non-finite loss) ends the run without useless restarts."""
     import ray.train
-    from ray.train import get_context
+    from ray.train.torch import get_device
 
     from .runtimes import work
 
     logging.getLogger("ray.train").setLevel(logging.WARNING)
     run_dir = Path(values["run_dir"])
-    here = get_context()
+    here = ray.train.get_context()
     rank, world = here.get_world_rank(), here.get_world_size()
 
     def report(metrics: dict[str, float]) -> None:
@@ -116,7 +127,7 @@ def _rank(values: dict[str, Any]) -> None:
 
     try:
         cfg = validate(TrainConfig, values["config"])
-        device = pick_device(cfg.device, here.get_local_rank())
+        device = get_device() if values["gpu"] else CPU
         work(cfg, run_dir, Context(rank, world, device, shows=False, report=report))
     except NonFiniteLoss as error:
         if rank == 0:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch.distributed as dist
+
 from ..config import UserError, dump_yaml, parse_yaml
 from . import checkpoints
 from .config import TrainConfig, changes_result, differing_keys
@@ -15,6 +17,7 @@ from .config import TrainConfig, changes_result, differing_keys
 log = logging.getLogger(__name__)
 
 FAILURES = "failures.jsonl"
+LOST_PEER = "lost peer"
 
 
 @dataclass
@@ -92,14 +95,16 @@ def result(run_dir: Path) -> RunResult | None:
 
 
 def note_failure(run_dir: Path, rank: int, error: BaseException) -> None:
-    """Append why a rank failed; after several restarts the first line is the cause that matters."""
-    line = {"rank": rank, "kind": type(error).__name__, "message": str(error)}
+    """Append why a rank failed. A rank that only lost its peers in mid-exchange is told from one with a cause."""
+    lost = isinstance(error, dist.DistError) or any(word in str(error) for word in ("gloo", "NCCL"))
+    kind = LOST_PEER if lost else type(error).__name__
+    line = {"rank": rank, "kind": kind, "message": str(error)}
     with (run_dir / FAILURES).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 
-def first_failure(run_dir: Path) -> dict[str, Any] | None:
-    """The first noted failure, or None."""
+def failures(run_dir: Path) -> list[dict[str, Any]]:
+    """Noted failures that have a cause of their own, oldest first."""
     path = run_dir / FAILURES
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return json.loads(lines[0]) if lines else None
+    return [noted for noted in map(json.loads, lines) if noted["kind"] != LOST_PEER]

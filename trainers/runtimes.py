@@ -43,7 +43,7 @@ def train(cfg: TrainConfig, resume: bool = False) -> RunResult:
     require_source(cfg)
     if dist.is_torchelastic_launched():
         return _train_torchrun(cfg, resume)
-    pick_device(cfg.device)
+    device = pick_device(cfg.device) if cfg.runtime == "local" else None  # under Ray each rank has its own
     run_dir = runfolder.prepare(cfg, resume)
     sender = start_tracking(cfg, run_dir)
     status = "FAILED"
@@ -51,14 +51,14 @@ def train(cfg: TrainConfig, resume: bool = False) -> RunResult:
         done = runfolder.result(run_dir)
         if done is not None:
             log.warning("run '%s' is already finished; nothing to resume", cfg.name)
-        elif cfg.runtime == "ray":
+        elif device is None:
             from .ray_runtime import train_on_ray
 
             train_on_ray(cfg, run_dir, sender)
         else:
             if sender is not None and cfg.data.loader_workers:
                 sender.ready.wait(30)  # loader processes are forked: no import may be half done in another thread
-            work(cfg, run_dir, Context(device=pick_device(cfg.device)))
+            work(cfg, run_dir, Context(device=device))
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"

@@ -11,14 +11,19 @@ from .base import HeatmapNetwork
 from .hrnet import HRNet
 
 
+def hrnet(joints: int, width: int = 32, **options: Any) -> HRNet:
+    """HRNet at any width: its four resolutions have ``width``, 2, 4 and 8 times ``width`` channels."""
+    return HRNet(joints, **{"widths": tuple(width * 2**i for i in range(4)), **options})
+
+
 def hrnet_w32(joints: int, **options: Any) -> HRNet:
     """HRNet-W32: 28.5 M parameters, 7.1 GFLOPs at 256×192 (multiply-adds / 1024³, as its README counts)."""
-    return HRNet(joints, **{"widths": (32, 64, 128, 256), **options})
+    return hrnet(joints, 32, **options)
 
 
 def hrnet_w48(joints: int, **options: Any) -> HRNet:
     """HRNet-W48: 63.6 M parameters, 32.9 GFLOPs at 384×288 (counted as above)."""
-    return HRNet(joints, **{"widths": (48, 96, 192, 384), **options})
+    return hrnet(joints, 48, **options)
 
 
 def hrnet_nano(joints: int, **options: Any) -> HRNet:
@@ -28,6 +33,7 @@ def hrnet_nano(joints: int, **options: Any) -> HRNet:
 
 
 NETWORKS: dict[str, Callable[..., HeatmapNetwork]] = {
+    "hrnet": hrnet,
     "hrnet_w32": hrnet_w32,
     "hrnet_w48": hrnet_w48,
     "hrnet_nano": hrnet_nano,
@@ -47,7 +53,7 @@ def build_network(name: str, joints: int, **options: Any) -> HeatmapNetwork:
     """
     if name not in NETWORKS:
         raise UserError(f"unknown network '{name}': {nearest(name, NETWORKS)}")
-    known = set(inspect.signature(HRNet).parameters) - {"joints"}
+    known = {*inspect.signature(HRNet).parameters, *inspect.signature(NETWORKS[name]).parameters} - {"joints", "options"}
     for option in options:
         if option not in known:
             raise UserError(f"network '{name}' has no option '{option}': {nearest(option, known)}")

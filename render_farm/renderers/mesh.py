@@ -197,10 +197,11 @@ def texel_level(surface: Surface, pixel_metres: float) -> int:
     """How often a texture may be halved before its texels grow wider than the picture's pixels.
 
     Args:
-        surface: the surface; its texels are compared with its size in metres on every 16th face.
+        surface: the surface; its texels are compared with its size in metres on some 500 of its faces.
         pixel_metres: width in metres of a pixel at the distance of the surface.
     """
-    faces, coords = surface.topology.faces[::16], surface.topology.uv[surface.topology.uv_faces[::16]]
+    step = max(1, len(surface.topology.faces) // 500)
+    faces, coords = surface.topology.faces[::step], surface.topology.uv[surface.topology.uv_faces[::step]]
     corner = surface.vertices[faces]
     area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1).sum()
     edge1, edge2 = coords[:, 1] - coords[:, 0], coords[:, 2] - coords[:, 0]

@@ -6,9 +6,9 @@ that OpenGL's bottom-up rows come back with row 0 at the top: pixel (u, v) is wi
 
 from __future__ import annotations
 
-import logging
 import os
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from .selfcheck import check_renderer
 from .shading import DrawItem, Prepared, halved, prepare
 from .shadows import MAP_SIZE, GroundMap
 
-log = logging.getLogger(__name__)
 SHADERS = Path(__file__).parent / "glsl"
 REMEDY = "install libegl1 and libgl1 (Debian: apt install libegl1 libgl1), or use renderer=raycast, which needs neither"
 FRAME_FLOATS = 2 * 16 + 12 * 4
@@ -211,7 +210,9 @@ class OpenGLRenderer:
         target.fbo.read_into(target.rgb, components=4, attachment=0, alignment=1)
         target.fbo.read_into(depth, components=1, attachment=1, alignment=1, dtype="f4")
         target.fbo.read_into(target.labels, components=2, attachment=2, alignment=1, dtype="u1")
-        return Rendered(cv2.cvtColor(target.rgb, cv2.COLOR_RGBA2RGB), depth, *cv2.split(target.labels))
+        rgb = np.asarray(cv2.cvtColor(target.rgb, cv2.COLOR_RGBA2RGB), np.uint8)
+        parts, instances = (np.asarray(plane, np.uint8) for plane in cv2.split(target.labels))
+        return Rendered(rgb, depth, parts, instances)
 
 
 def clip_matrix(camera: Camera) -> NDArray[np.float64]:
@@ -264,8 +265,7 @@ def _open_context(device: str, device_index: int | None) -> Any:
     Raises:
         UserError: if none opens, or ``device="cuda"`` and every EGL device is a software renderer.
     """
-    import moderngl
-
+    moderngl: Any = import_module("moderngl")
     if device == "cuda" and device_index is None and "GLCONTEXT_DEVICE_INDEX" not in os.environ:
         return _hardware_context(moderngl)
     try:

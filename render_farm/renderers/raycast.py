@@ -57,7 +57,7 @@ class RaycastRenderer:
         if hasattr(wp.config, "log_level"):  # Warp greets on stdout and names each module it loads
             wp.config.log_level = wp.LOG_WARNING
         else:
-            wp.config.quiet = True
+            wp.config.quiet = True  # type: ignore[attr-defined]
         wp.init()
         if device == "cuda" and not wp.is_cuda_available():
             raise UserError("renderer raycast: no CUDA device is available here; use device=cpu")
@@ -137,10 +137,9 @@ class RaycastRenderer:
             half = ground.half_size if ground.half_size is not None else (1e9, 1e9)
             frame.ground_place = wp.vec4(*map(float, (*ground.centre, *half)))
             frame.ground_look = wp.vec4(float(ground.height), 1 / ground.tile, ground_texels(ground, camera), 1.0)
-        region = (0.0, 0.0, 1.0, 1.0)
+        frame.occlusion_region = wp.vec4(0.0, 0.0, 1.0, 1.0)
         if prepared.ground is not None:
-            region = (*map(float, prepared.ground.origin), *map(float, 1 / prepared.ground.size))
-        frame.occlusion_region = wp.vec4(*region)
+            frame.occlusion_region = wp.vec4(*map(float, (*prepared.ground.origin, *(1 / prepared.ground.size))))
         frame.surfaces = len(prepared.items)
         frame.hard_shadow = int(self.shadow == "hard")
         return frame

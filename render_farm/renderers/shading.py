@@ -110,7 +110,8 @@ def halved(texture: NDArray[np.uint8], level: int) -> NDArray[np.uint8]:
     if level == 0:
         return np.ascontiguousarray(texture)
     height, width = texture.shape[:2]
-    return cv2.resize(texture, (max(1, width >> level), max(1, height >> level)), interpolation=cv2.INTER_AREA)
+    size = max(1, width >> level), max(1, height >> level)
+    return np.asarray(cv2.resize(texture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _pixel_metres(surface: Surface, camera: Camera) -> float:
@@ -126,7 +127,8 @@ def _fit_backdrop(scene: Scene) -> NDArray[np.uint8]:
     if backdrop.shape[:2] == size[::-1]:
         return np.ascontiguousarray(backdrop)
     smaller = backdrop.shape[0] >= size[1] and backdrop.shape[1] >= size[0]
-    return cv2.resize(backdrop, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    kind = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(backdrop, size, interpolation=kind), np.uint8)
 
 
 def levels(texture: NDArray[np.uint8]) -> int:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..scene import Ground, Lights
 
-MAP_SIZE = 128
+MAP_SIZE = 96
 LIGHT_CELLS = 96
 MIN_CELL = 0.008  # metres; finer cells than the vertices are dense would leave holes
 REACH = 4.0  # metres around the middle of the people beyond which no shadow is drawn
@@ -26,6 +26,7 @@ LOWEST_SUN = 0.25  # sine of the light's elevation is clamped here: shadows stay
 # Contact shade: (fall-off height, blur radius, strength); the first is the dark line of contact, the second the halo.
 CONTACT = ((0.035, 0.012, 0.62), (0.16, 0.05, 0.50))
 MARGIN = 0.2  # metres of map around the people, for the blur
+ENOUGH_POINTS = 6000  # more are thinned out: the map's cells are wider than their distance
 SHADOW_HEIGHTS = (0.05, 0.18, np.inf)  # layers of the light's shadow: parts up to this height throw equally soft ones
 
 
@@ -77,7 +78,7 @@ def visibility(
     flat = _cells(first, second, (first.min() - cell, second.min() - cell), (1 / cell, 1 / cell), LIGHT_CELLS)
     top = np.full(LIGHT_CELLS * LIGHT_CELLS, height.min(), np.float32)
     np.maximum.at(top, flat, height)
-    field = cv2.GaussianBlur(top.reshape(LIGHT_CELLS, LIGHT_CELLS), (3, 3), 0).ravel()
+    field = np.asarray(cv2.GaussianBlur(top.reshape(LIGHT_CELLS, LIGHT_CELLS), (3, 3), 0), np.float32).ravel()
     hidden = field[flat]
     hidden -= height
     hidden -= bias
@@ -88,6 +89,7 @@ def visibility(
 
 def ground_map(points: NDArray[np.float32], ground: Ground, lights: Lights) -> GroundMap:
     """Occlusion map of the ground beneath and around ``points`` (3, P), metres, world axes."""
+    points = points[:, :: max(1, points.shape[1] // ENOUGH_POINTS)]
     unit = light_basis(lights.direction)[2]
     slope = unit / max(float(unit[1]), LOWEST_SUN)
     x, z = points[0], points[2]
@@ -147,7 +149,8 @@ def _splat(cells: NDArray[np.int32], weight: NDArray[np.float32]) -> NDArray[np.
     """The largest weight in each cell, small holes closed."""
     grid = np.zeros(MAP_SIZE * MAP_SIZE, np.float32)
     np.maximum.at(grid, cells, weight)
-    return cv2.morphologyEx(grid.reshape(MAP_SIZE, MAP_SIZE), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    closed = cv2.morphologyEx(grid.reshape(MAP_SIZE, MAP_SIZE), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    return np.asarray(closed, np.float32)
 
 
 def _blur(grid: NDArray[np.float32], radius: float, size: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -156,4 +159,4 @@ def _blur(grid: NDArray[np.float32], radius: float, size: NDArray[np.float64]) -
     wide = np.clip(np.sqrt(6 * (radius * MAP_SIZE / size) ** 2 + 1), 1, MAP_SIZE // 2)
     box = (int(wide[0]) | 1, int(wide[1]) | 1)
     once = cv2.blur(grid, box, borderType=cv2.BORDER_CONSTANT)
-    return cv2.blur(once, box, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(cv2.blur(once, box, borderType=cv2.BORDER_CONSTANT), np.float32)

@@ -72,7 +72,7 @@ def test_the_package_travels_with_the_command_and_its_environment() -> None:
     job = jobs.submit(client, JOB.address, words, {"KEY": "v"})
     assert job == JOB
     (what,) = client.submitted
-    assert shlex.split(what["entrypoint"]) == ["python", "-P", "-m", "sim2pose", *words]
+    assert shlex.split(what["entrypoint"]) == ["python", "-m", "sim2pose", *words]
     (folder,) = what["runtime_env"]["py_modules"]
     assert (Path(folder) / "__main__.py").is_file()
     assert Path(folder).name == "sim2pose", "the folder's name is the module's"
@@ -236,7 +236,7 @@ def run_on(head: tuple[str, dict[str, str]], code: str, env: dict[str, str]) -> 
     script = (
         "import sys; from sim2pose.cluster import jobs\n"
         "place = jobs.find_address(sys.argv[1]); client = jobs.connect(place)\n"
-        "sys.exit(jobs.follow(client, jobs.start(client, place, ['python', '-P', '-c', sys.argv[2]], {'MINE': 'here'})))"
+        "sys.exit(jobs.follow(client, jobs.start(client, place, ['python', '-c', sys.argv[2]], {'MINE': 'here'})))"
     )
     words = [sys.executable, "-c", script, head[0], code]
     return subprocess.run(words, env={**os.environ, **env}, capture_output=True, text=True, timeout=240)
@@ -246,7 +246,7 @@ def run_on(head: tuple[str, dict[str, str]], code: str, env: dict[str, str]) -> 
 def test_a_real_head_runs_the_shipped_package_and_gives_its_exit_code(head: tuple[str, dict[str, str]]) -> None:
     code = (
         "import os, sys, ray, sim2pose.trainers.config as c; from sim2pose.render_farm.ray_session import ray_session\n"
-        "print('DRIVER=' + c.__file__, os.environ['MINE'])\n"
+        "print('DRIVER=' + c.__file__, os.environ['MINE'], os.getcwd())\n"
         "f = ray.remote(lambda: (__import__('sim2pose').__file__, os.environ['OMP_NUM_THREADS']))\n"
         "with ray_session():\n    print('WORKER=', *ray.get(f.remote()))\n"
         "sys.exit(3)"
@@ -255,6 +255,7 @@ def test_a_real_head_runs_the_shipped_package_and_gives_its_exit_code(head: tupl
     assert done.returncode == 3, done.stdout + done.stderr
     assert "runtime_resources/py_modules_files" in done.stdout.split("\nDRIVER=")[1].splitlines()[0]
     assert "here" in done.stdout
+    assert "runtime_resources/working_dir_files" in done.stdout
     assert "runtime_resources/py_modules_files" in done.stdout.split("\nWORKER=")[1].splitlines()[0]
 
 

@@ -58,7 +58,9 @@ def test_truncated_normal_has_the_right_median_and_bounds() -> None:
     assert values.min() >= 0 and values.max() <= 30
     # Median of N(10, 20) cut to [0, 30]: ndtri((ndtr(-0.5) + ndtr(1)) / 2) = 0.1866.
     assert np.median(values) == pytest.approx(10 + 20 * 0.1866, abs=0.1)
-    assert truncated_normal(np.array(0.3), np.array(5.0), np.array(0.0), np.array(0.0), np.array(9.0)) == pytest.approx(5)
+    assert truncated_normal(np.array(0.3), np.array(5.0), np.array(0.0), np.array(0.0), np.array(9.0)) == pytest.approx(
+        5
+    )
 
 
 def test_angles_move_the_joints_they_name(body) -> None:
@@ -66,7 +68,9 @@ def test_angles_move_the_joints_they_name(body) -> None:
     arm, leg = rest[20, 0] - rest[16, 0], np.linalg.norm(rest[4] - rest[1])
     hang = _joints(body)
     assert hang[20, 1] - hang[16, 1] == pytest.approx(-arm, abs=0.02), "arms hang at zero"
-    assert _joints(body, l_shoulder_elev=90)[20, 0] - hang[16, 0] == pytest.approx(arm, abs=0.02), "abducted: to the left"
+    assert _joints(body, l_shoulder_elev=90)[20, 0] - hang[16, 0] == pytest.approx(arm, abs=0.02), (
+        "abducted: to the left"
+    )
     forward = _joints(body, l_shoulder_plane=90, l_shoulder_elev=90)
     assert forward[20, 2] - forward[16, 2] == pytest.approx(arm, abs=0.02)
     bent = _joints(body, l_elbow=90)
@@ -82,11 +86,12 @@ def test_angles_move_the_joints_they_name(body) -> None:
 
 def test_left_and_right_are_mirror_images(body) -> None:
     rng = np.random.default_rng(3)
-    values = {name[2:]: float(rng.uniform(0.3, 0.7) * (HIGH[k] - LOW[k]) + LOW[k]) for name, k in COLUMN.items() if name[:2] == "l_"}
-    left = _joints(body, **{"l_" + n: v for n, v in values.items()})
-    right = _joints(body, **{"r_" + n: v for n, v in values.items()})
+    left = {name: k for name, k in COLUMN.items() if name.startswith("l_")}
+    values = {name[2:]: float(LOW[k] + rng.uniform(0.3, 0.7) * (HIGH[k] - LOW[k])) for name, k in left.items()}
+    one = _joints(body, **{"l_" + n: v for n, v in values.items()})
+    other = _joints(body, **{"r_" + n: v for n, v in values.items()})
     for a, b in ((4, 5), (7, 8), (10, 11), (18, 19), (20, 21), (22, 23)):
-        np.testing.assert_allclose(left[a] * (-1, 1, 1), right[b], atol=2e-3)
+        np.testing.assert_allclose(one[a] * (-1, 1, 1), other[b], atol=2e-3)
 
 
 @pytest.mark.parametrize(("tilt", "thick"), [(10, 2.0), (35, 2.0), (60, 1.0), (80, 1.0)])
@@ -101,9 +106,7 @@ def test_a_box_settles_on_the_side_its_weight_is_over(tilt: float, thick: float)
 
 
 def test_settling_stops_at_its_limit() -> None:
-    stick = np.array([[x, y, z] for x in (-0.05, 0.05) for y in (0, 1) for z in (-0.04, 0.04)], np.float64)
-    c, s = np.cos(np.radians(20)), np.sin(np.radians(20))
-    leaning = stick @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]).T
+    leaning = np.array([[x + 0.5 * y, y, z] for x in (-0.05, 0.05) for y in (0, 1) for z in (-0.04, 0.04)], np.float64)
     mass = np.full(8, 1 / 8)
     assert np.ptp((leaning @ settle(leaning, mass, 120).T)[:, 1]) < 0.2, "falls over"
     assert np.ptp((leaning @ settle(leaning, mass, 25).T)[:, 1]) == pytest.approx(1.0, abs=0.01), "is held upright"

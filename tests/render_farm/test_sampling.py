@@ -25,7 +25,9 @@ def scenes() -> list[Scene]:
     return _sampler(occluders={"toy": 0.5, "blanket": 0.5}).scenes(32)
 
 
-def _same(a: Scene, b: Scene, parts: tuple[str, ...] = ("camera", "person", "look", "lights", "ground", "occluders")) -> bool:
+def _same(
+    a: Scene, b: Scene, parts: tuple[str, ...] = ("camera", "person", "look", "lights", "ground", "occluders")
+) -> bool:
     """Whether two scenes agree, bit for bit, in some of their parts."""
     pairs = {
         "camera": [(a.camera.K, b.camera.K), (a.camera.R, b.camera.R), (a.camera.t, b.camera.t)],

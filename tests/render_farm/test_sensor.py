@@ -21,7 +21,9 @@ def picture() -> np.ndarray:
 
 
 def test_neutral_leaves_the_picture(picture: np.ndarray) -> None:
-    assert np.abs(develop(picture, SensorParams()).astype(int) - picture).max() <= 8, "only the shoulder near white acts"
+    assert np.abs(develop(picture, SensorParams()).astype(int) - picture).max() <= 8, (
+        "only the shoulder near white acts"
+    )
     assert np.abs(develop(picture // 2, SensorParams()).astype(int) - picture // 2).max() <= 1
     decoded = np.asarray(Image.open(io.BytesIO(apply_sensor(picture, SensorParams(jpeg=98)))))
     assert decoded.shape == picture.shape and np.abs(decoded.astype(int) - picture).mean() < 4
@@ -30,7 +32,9 @@ def test_neutral_leaves_the_picture(picture: np.ndarray) -> None:
 def test_same_parameters_same_bytes(picture: np.ndarray) -> None:
     params = sample_sensor(np.random.default_rng(5), SensorConfig(severity=2.0))
     assert apply_sensor(picture, params) == apply_sensor(picture.copy(), params)
-    assert apply_sensor(picture, params) != apply_sensor(picture, replace(params, noise_offset=params.noise_offset + 999))
+    assert apply_sensor(picture, params) != apply_sensor(
+        picture, replace(params, noise_offset=params.noise_offset + 999)
+    )
 
 
 def test_each_effect(picture: np.ndarray) -> None:

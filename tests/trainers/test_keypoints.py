@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from sim2pose.config import UserError, merge, validate
 from sim2pose.models.keypoints.losses import domain_bce, joints_mse
 from sim2pose.trainers import checkpoints
-from sim2pose.trainers.adversarial import Weight, confusion, held, held_statistics
+from sim2pose.trainers.adversarial import LossWatch, Weight, confusion, held, held_statistics
 from sim2pose.trainers.config import AdversarialConfig, TrainConfig
 from sim2pose.trainers.context import Context, seed_everything
 from sim2pose.trainers.keypoints import KeypointTask
@@ -245,6 +245,13 @@ def test_gradient_ratio_is_logged_and_warned_of(make: Make, caplog: pytest.LogCa
     calm = make(adversarial={"weight": 5.0})
     half = list(calm.train_step(next(calm.batches(2)), 2, measure=True))[1]
     assert float(half.metrics["gradient_ratio"]) == pytest.approx(ratio / 2, rel=1e-3)
+
+
+def test_a_pose_loss_that_rises_past_its_start_is_noticed() -> None:
+    watch = LossWatch()
+    assert not any(watch.rises(loss) for loss in [1.0, 1.1, 0.9, 1.0, 1.0, *[0.8] * 20, 2.0, 0.8])
+    assert watch.rises(1.0) is False
+    assert any(watch.rises(2.0) for _ in range(10))
 
 
 def test_confusion_is_bounded_sample_by_sample() -> None:

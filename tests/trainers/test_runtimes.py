@@ -82,11 +82,12 @@ def test_a_collapsed_run_ends_early_with_the_reason(
     assert json.loads((result.run_dir / "done.json").read_text())["step"] == 20
 
 
-def test_failures_are_kept_in_order(tmp_path: Path) -> None:
-    assert runfolder.first_failure(tmp_path) is None
+def test_failures_keep_causes_in_order_and_leave_out_ranks_that_lost_a_peer(tmp_path: Path) -> None:
+    assert runfolder.failures(tmp_path) == []
+    runfolder.note_failure(tmp_path, 0, RuntimeError("[gloo/transport/tcp/pair.cc:544] Connection closed by peer"))
     runfolder.note_failure(tmp_path, 1, ValueError("the cause"))
-    runfolder.note_failure(tmp_path, 0, RuntimeError("what followed"))
-    assert runfolder.first_failure(tmp_path) == {"rank": 1, "kind": "ValueError", "message": "the cause"}
+    runfolder.note_failure(tmp_path, 0, KeyError("what followed"))
+    assert [(f["rank"], f["kind"]) for f in runfolder.failures(tmp_path)] == [(1, "ValueError"), (0, "KeyError")]
 
 
 def test_torchrun_gives_the_losses_of_one_process(values: dict[str, Any], tmp_path: Path) -> None:
