@@ -8,6 +8,7 @@ storage that every node sees. The job joins the cluster by itself (Ray sets ``RA
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shlex
 import socket
@@ -35,6 +36,12 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 WRITES = ("render", "train", "tune", "demo")  # commands whose `out` would be lost with the job's folder
+# They set themselves to INFO and tell of every package and closed socket.
+TALKATIVE = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 PORT = 8265
 CONNECT_S = 5.0
@@ -83,6 +90,8 @@ def connect(address: str) -> Any:
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     with _only_address(address):
         try:
             return JobSubmissionClient(address)
@@ -196,8 +205,8 @@ def follow(client: Any, job: Job, write: Callable[[str], Any] = sys.stdout.write
         try:
             seen = asyncio.run(_tail(client, job, write, seen))
             code, message = ending(client, job)
-            if code and message:
-                write(f"{message.rstrip()}\n")  # Ray's own account; all there is if the command never started
+            if message:
+                write(f"{message.rstrip()}\n")
             return code
         except _Broken as error:
             seen = error.seen
@@ -233,7 +242,7 @@ async def _tail(client: Any, job: Job, write: Callable[[str], Any], skip: int) -
 
 
 def ending(client: Any, job: Job) -> tuple[int, str]:
-    """Exit code of an ended job's command (130 where it was stopped), and Ray's message about it.
+    """Exit code of an ended job's command (130 where it was stopped), and Ray's message where that never started.
 
     Raises:
         RuntimeError: if the job does not end within :data:`SETTLE_S`.
@@ -243,9 +252,10 @@ def ending(client: Any, job: Job) -> tuple[int, str]:
         info = client.get_job_info(job.id)
         status = str(getattr(info.status, "value", info.status))
         if status in EXIT_CODES:
-            code = info.driver_exit_code if status == "FAILED" else None
-            code = code or EXIT_CODES[status]
-            return code if code >= 0 else 128 - code, info.message or ""  # 128 + n: as a shell reports signal n
+            if status == "FAILED" and info.driver_exit_code:
+                code = int(info.driver_exit_code)
+                return code if code > 0 else 128 - code, ""  # 128 + n: as a shell reports signal n
+            return EXIT_CODES[status], "" if status == "SUCCEEDED" else info.message or ""
         if time.monotonic() > deadline:
             raise RuntimeError(f"the log of {job.id} has ended but its status is {status}: {hint(job)}")
         time.sleep(0.5)

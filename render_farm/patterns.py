@@ -158,7 +158,7 @@ def tile(rng: np.random.Generator, kind: str, colours: Singles, size: int = 256)
         return 0.5 * (across + down)
     if kind == "heather":
         speckle = noise(rng, size, size / 5) * 0.7 + noise(rng, size, size / 14, aspect=0.25) * 0.7
-        return colours[0] + speckle[..., None] * (np.clip(colours[1] - colours[0], -30, 30) * 0.22)
+        return colours[0] + speckle[..., None] * (np.clip(colours[1] - colours[0], -30, 30) * 0.14)
     if kind == "blocks":
         edges = np.sort(rng.choice(np.arange(1, 8), 2, replace=False)) * size // 8
         picture = np.empty((size, size, 3), np.float32)

@@ -37,6 +37,10 @@ CANDIDATES = 6
 """Draws of the limbs among which the first that stays out of trunk and head is taken."""
 
 
+DISTINCT, OUTFIT_TRIES = 20.0, 4
+"""An outfit whose mean colour is nearer (in Lab) to the skin's than this gives way to the next of the pool."""
+
+
 class Stream(IntEnum):
     """Child streams of a frame's randomness. Numbers are part of the data's definition: never renumber."""
 
@@ -130,9 +134,13 @@ class SceneSampler:
 
     def _look(self, index: int) -> Look:
         rng = self.rng(index, Stream.LOOK)
-        number = int(rng.integers(self.config.wardrobe.pool))
-        outfit = self.wardrobe.outfit(number)
+        number, pool = int(rng.integers(self.config.wardrobe.pool)), self.config.wardrobe.pool
         skin_ = self.skins.skin(int(rng.integers(self.config.skin.pool)))
+        for _ in range(OUTFIT_TRIES):  # clothes should be seen to be clothes
+            outfit = self.wardrobe.outfit(number)
+            if np.linalg.norm(outfit.colour - skin_.colour) > DISTINCT:
+                break
+            number = (number + 1) % pool
         skirt = None
         if outfit.skirt is not None:
             if number not in self._skirt_textures:

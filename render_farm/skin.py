@@ -34,11 +34,13 @@ class Skin:
         texture: (s, s, 3) uint8 sRGB of the whole body with face and hair.
         bulge: (V,) float32 metres by which hair raises each vertex.
         specular: strength of the highlight.
+        colour: (3,) Lab of the tone.
     """
 
     texture: Bytes
     bulge: Singles
     specular: float
+    colour: Singles
 
 
 def tone(step: float) -> Singles:
@@ -222,7 +224,7 @@ def draw_skin(rng: np.random.Generator, config: SkinConfig, body: BodyMap, face:
     bulge = _grow_hair(head, body, face, hair, density, rng)
     lab[face.rows] = head
     texture = body.spread(np.round(lab_to_rgb(lab)).astype(np.uint8))
-    return Skin(texture, bulge, float(rng.uniform(0.04, 0.14)))
+    return Skin(texture, bulge, float(rng.uniform(0.04, 0.14)), base)
 
 
 class Skins:

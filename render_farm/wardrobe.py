@@ -61,6 +61,7 @@ class Outfit:
         cloth: (s, s, 3) uint8 sRGB, black where nothing covers (premultiplied).
         keep: (s, s, 3) uint8, share of the skin that shows times 255: 0 beneath cloth, below 255 beside its edge.
         bulge: (V,) float32 metres by which the garments raise each vertex along its rest normal.
+        colour: (3,) Lab, mean of the cloth.
         skirt: Lab colours, print kind and span of a skirt, where the cut has one.
     """
 
@@ -68,6 +69,7 @@ class Outfit:
     cloth: Bytes
     keep: Bytes
     bulge: Singles
+    colour: Singles
     skirt: Piece | None = None
 
 
@@ -151,6 +153,9 @@ def _fabric(rng: np.random.Generator, config: WardrobeConfig, patterned: bool = 
     """Print, palette and span of a cloth."""
     kind = choose(rng, config.patterns)
     colours = draw_palette(rng, config.lightness, config.chroma)
+    hue, chroma = np.degrees(np.arctan2(colours[0, 2], colours[0, 1])), np.hypot(colours[0, 1], colours[0, 2])
+    if 15 < hue < 95 and chroma > 5 and colours[0, 0] > 25:  # hues of skin would look like no clothes at all
+        colours[0, 1:] *= -1 if chroma > 14 else 0.15
     span = float(rng.uniform(0.07, 0.16)) * (2.2 if kind == "blocks" else 1.0)
     return (kind if patterned else "plain"), colours, span
 
@@ -164,7 +169,13 @@ def _pieces(rng: np.random.Generator, config: WardrobeConfig, cut: str, cutter: 
     rise, drop = rng.uniform(0, 0.012) * s, rng.uniform(0, 0.006) * s
     printed = "plain" if rng.random() < 0.5 else choose(rng, {"dots": 1, "stars": 1, "hearts": 1, "stripes": 0.5})
     diaper = Piece(
-        lambda p: diaper_field(c, p, rise, drop), printed, light.astype(np.float32), 0.06, 0.006 * s, 0.008 * s
+        lambda p: diaper_field(c, p, rise, drop),
+        printed,
+        light.astype(np.float32),
+        span=0.06,
+        thickness=0.006 * s,
+        hem=0.005 * s,
+        cuff=printed == "plain",
     )
     front, back, width = rng.uniform(0.008, 0.030) * s, rng.uniform(-0.008, 0.004) * s, rng.uniform(0.042, 0.062) * s
     short = float(choose(rng, {"-0.18": 0.25, "0.3": 0.45, "0.95": 0.3}))
@@ -276,8 +287,14 @@ def draw_outfit(rng: np.random.Generator, config: WardrobeConfig, cutter: Cutter
     cover[diaper_field(cutter, texels) > 0] = 1.0
     keep = np.round(255 * (1 - cover) * shade).astype(np.uint8)
     cloth = np.round(lab_to_rgb(colour) * (cover * shade)[:, None]).astype(np.uint8)
-    skirt = pieces[1] if cut == "dress" else None
-    return Outfit(cut, body.spread(cloth), np.repeat(body.spread(keep)[..., None], 3, 2), np.maximum(bulge, 0), skirt)
+    return Outfit(
+        cut=cut,
+        cloth=body.spread(cloth),
+        keep=np.repeat(body.spread(keep)[..., None], 3, 2),
+        bulge=np.maximum(bulge, 0),
+        colour=colour[cover >= 1].mean(0),
+        skirt=pieces[1] if cut == "dress" else None,
+    )
 
 
 def _paint(

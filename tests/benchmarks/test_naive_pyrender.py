@@ -40,6 +40,6 @@ def test_the_baseline_draws_the_same_mesh_at_the_same_place() -> None:
     assert done.returncode == 0, done.stderr
     overlap, shift, depth, contrast = map(float, done.stdout.split()[-4:])
     assert overlap > 0.9  # its borders, drawn with four samples a pixel, are wider all around
-    assert shift < 0.2, "pixels between the middles of the two silhouettes"
+    assert shift < 0.4, "pixels between the middles; depth is that of one of the four samples, not of the pixel centre"
     assert depth < 0.002
     assert contrast > 5

@@ -16,6 +16,7 @@ from sim2pose.render_farm.figure import Figure
 from sim2pose.render_farm.labels import label_person
 from sim2pose.render_farm.renderers import RENDERERS, Renderer, available_renderers, make_renderer
 from sim2pose.render_farm.renderers.selfcheck import check_renderer
+from sim2pose.render_farm.renderers.shading import Prepared, prepare
 from sim2pose.render_farm.scene import (
     OCCLUDER,
     Camera,
@@ -350,6 +351,21 @@ def test_the_self_check_notices(renderer: Renderer, fault: str) -> None:
     check_renderer(renderer)
     with pytest.raises(UserError, match="draws a wrong test picture"):
         check_renderer(_Broken(renderer, fault))
+
+
+def test_the_self_check_notices_half_a_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sim2pose.render_farm.renderers import raycast
+
+    open_renderer("raycast").close()
+    for shift in ((0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5)):
+
+        def moved(scene: Scene, shift: tuple[float, float] = shift) -> Prepared:
+            scene.camera.K = scene.camera.K + np.array([[0, 0, shift[0]], [0, 0, shift[1]], [0, 0, 0]])
+            return prepare(scene)
+
+        monkeypatch.setattr(raycast, "prepare", moved)
+        with pytest.raises(UserError, match="missing or misplaced"):
+            make_renderer("raycast")
 
 
 def test_names_and_devices_are_checked() -> None:

@@ -49,7 +49,14 @@ def test_events_are_whole_lines_and_drop_back_on_resume(tmp_path: Path) -> None:
     drop_after(tmp_path / "absent.jsonl", 0)
 
 
-def test_everything_arrives_once_in_one_run(tmp_path: Path, uri: str) -> None:
+def test_everything_arrives_once_in_one_run(tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ship, shipped = MlflowSender._ship, []
+
+    def counting(self: MlflowSender, pending: list[Any], done: dict[str, Any]) -> None:
+        shipped.extend((m.step, m.key) for m in pending)
+        ship(self, pending, done)
+
+    monkeypatch.setattr(MlflowSender, "_ship", counting)
     log = EventLog(tmp_path, 0)
     first = sender(tmp_path, uri)
     log.write(1, {"a": 1.0, "b": 2.0})
@@ -63,6 +70,7 @@ def test_everything_arrives_once_in_one_run(tmp_path: Path, uri: str) -> None:
     assert second.flush()
     assert history(uri, tmp_path, "a") == [(1, 1.0), (2, 4.0), (3, 5.0)]
     assert history(uri, tmp_path, "c") == [(1, 3.0)]
+    assert shipped == [(1, "a"), (1, "b"), (1, "c"), (2, "a"), (3, "a")], "sqlite would hide what is sent twice"
 
 
 def test_long_histories_go_in_batches_that_are_each_remembered(
