@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from .commands import bench, data, demo, doctor, evaluate, models, render, train
+from .commands import bench, data, demo, doctor, evaluate, models, render, submit, train, tune
 from .config import UserError
 
 app = typer.Typer(
@@ -22,6 +22,8 @@ app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
+app.command("tune")(tune.tune)
+app.command("submit")(submit.submit)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 
