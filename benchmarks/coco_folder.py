@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..datasets.augment import Augmentation, photometric, sample_affine
+from ..datasets.augment import Augmentation, sample_affine
 from ..datasets.crops import apply_affine, inside, warp_image
+from ..datasets.photometry import photometric
 from ..models.bodies.joints import joint_set
 
 BATCH = 64

@@ -81,6 +81,7 @@ def train_config(config: BenchConfig, out: Path, source: str, method: str) -> Tr
         "log_every": 10,
         "data": {"source": source, "target": source, "input": config.input, "sigma": 1.5},
         "model": {"network": config.network},
+        "optim": {"schedule": "constant"},
         "adversarial": {"method": method, "pre_steps": 0},
         "tracking": {"enabled": False},
     }
@@ -137,6 +138,7 @@ class Loop:
         run_dir.mkdir()
         seed_everything(0, 0)
         task = _Precomputed(self.cfg, Context())
+        task.network.load_state_dict(self.start.state_dict())
         task.ready = self.ready
         settings = loop.LoopSettings(self.cfg.name, run_dir, {}, 10**9, self.cfg.log_every, 10**9, 1)
         state = loop.run(task, settings, Context(shows=False))

@@ -29,9 +29,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..config import UserError
-from .augment import Augmentation, photometric, sample_affine
+from .augment import Augmentation, sample_affine
 from .crops import apply_affine, decode_for_crop, inside, warp_image
 from .persons import PersonDataset
+from .photometry import photometric
 from .plan import BatchPlan
 
 __all__ = ["Batch", "BatchPlan", "PersonDataset", "StepBatches", "make_loader", "make_sample"]

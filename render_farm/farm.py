@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..config import UserError
+from ..datasets.locks import driver_lock
 from ..datasets.manifest import Manifest, ShardEntry
+from ..datasets.progress import Progress
 from ..datasets.publish import Hooks, sweep_temp, write_manifest
 from .config import RenderConfig
 from .crew import Crew, Drive, FarmError, Limits
 from .infant import infant_job
-from .job import FarmJob, driver_lock, find_finished, render_shard, retract_manifest
-from .progress import Progress
+from .job import FarmJob, find_finished, render_shard, retract_manifest
 from .ray_session import ray_session
 
 __all__ = ["FarmError", "FarmOptions", "Limits", "render", "run_farm"]
@@ -88,26 +89,27 @@ def run_farm(job: FarmJob, options: FarmOptions) -> Manifest:
         entries = find_finished(job, options.resume)
         missing = [i for i in range(job.shards) if i not in entries]
         done = sum(entry.rows for entry in entries.values())
-        progress = Progress(job.frames, done, options.progress)
+        progress = Progress("render", job.frames, done, "frame", options.progress)
         if done:
-            progress.note(f"{job.folder}: {len(entries)} of {job.shards} shards are there already")
+            progress.say(f"{job.folder}: {len(entries)} of {job.shards} shards are there already")
 
         def on_shard(shard_id: int, entry: ShardEntry) -> None:
             entries[shard_id] = entry
-            progress.add(entry.rows)
+            progress.advance(entry.rows)
 
         try:
             if missing:
                 retract_manifest(job.folder)
-                _render_missing(job, missing, options, on_shard, progress.note)
+                _render_missing(job, missing, options, on_shard, progress.say)
         except KeyboardInterrupt:
-            progress.note(
+            progress.say(
                 f"interrupted: {len(entries)} of {job.shards} shards are finished; the same command renders the rest"
             )
             raise
         finally:
             progress.close()
             sweep_temp(job.folder)
+        assert len(entries) == job.shards, f"{len(entries)} shards are finished, {job.shards} make up the job"
         return write_manifest(job.folder, list(entries.values()), job.info)
 
 

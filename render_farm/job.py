@@ -1,4 +1,4 @@
-"""A farm job: which shards make up a folder, which of them are there already, and who may write it.
+"""A farm job: which shards make up a folder, and which of them are there already.
 
 Nothing here knows what the frames show: a job names a factory that makes a :class:`FrameMaker`, and a maker turns a
 range of frame indices into frames. A shard is therefore a function of (job, shard id) alone.
@@ -6,11 +6,6 @@ range of frame indices into frames. A shard is therefore a function of (job, sha
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import json
-import os
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +15,6 @@ from ..config import UserError
 from ..datasets.frames import DatasetInfo, Frame
 from ..datasets.manifest import MANIFEST, ShardEntry, check_pages, list_shards, read_manifest, shard_name
 from ..datasets.publish import Hooks, existing_shard, publish_shard, sync_folder
-
-LOCK = ".driver.lock"
 
 
 class FrameMaker(Protocol):
@@ -123,40 +116,6 @@ def _check_finished(job: FarmJob, names: dict[str, int], entry: ShardEntry, sha2
         raise UserError(
             f"{path} is damaged: its SHA-256 is not the manifest's; delete it and run the same command again"
         )
-
-
-@contextlib.contextmanager
-def driver_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder for one driver. The kernel frees the lock when the driver dies, however it dies.
-
-    Raises:
-        UserError: if another driver holds it, or the folder cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}") from None
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{folder} is in use by {_holder(descriptor)}: wait for it, or choose another folder"
-            ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _holder(descriptor: int) -> str:
-    try:
-        who = json.loads(os.pread(descriptor, 4096, 0))
-        return f"pid {who['pid']} on {who['host']}"
-    except (ValueError, KeyError):  # it has locked, but not yet signed
-        return "another process"
 
 
 def retract_manifest(folder: Path) -> None:

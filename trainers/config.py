@@ -34,7 +34,7 @@ class DataConfig(Config):
     )
     input: tuple[int, int] = Field(default=(288, 384), description="width and height of the crop in pixels")
     sigma: float = Field(default=3.0, gt=0, description="standard deviation of the target Gaussians, heatmap pixels")
-    augment: Literal["none", "plain", "strong"] = "plain"
+    augment: Literal["none", "mild", "plain", "strong"] = "plain"
     target_share: float = Field(
         default=0.5, gt=0, lt=1, description="share of target samples in a batch of both domains"
     )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .progress import Progress
+from ..datasets.progress import Progress
 from .tracking import read_events
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class _Follower:
 
     def _show(self, event: dict[str, Any]) -> None:
         if self._progress is None:
-            self._progress = Progress(self.name, event["of"], event["step"])
+            self._progress = Progress(self.name, event["of"], event["step"], "step")
         metrics = event["metrics"]
         losses = [f"{key[6:]} {value:.4g}" for key, value in sorted(metrics.items()) if key.startswith("train/loss_")]
         self._progress.note(f"{' '.join(losses)} {metrics['train/images_per_second']:.0f} images/s")

@@ -22,9 +22,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from ..datasets.progress import Progress
 from . import checkpoints
 from .context import Context, random_state, set_random_state, undisturbed_random
-from .progress import Progress
 from .tracking import EventLog
 from .updates import Guard, Update, Updater, describe_batch
 
@@ -116,7 +116,7 @@ def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
     }
     events = EventLog(settings.run_dir, state.step, task.total_steps, enabled=context.first)
     meter = Meter(context, state)
-    progress = Progress(settings.name, task.total_steps, state.step, shown=context.first and context.shows)
+    progress = Progress(settings.name, task.total_steps, state.step, "step", show=context.first and context.shows)
     batches = task.batches(state.step)
     clock = time.perf_counter()
     while state.step < task.total_steps and state.stopped is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from datetime import timedelta
@@ -150,6 +151,7 @@ def _train_torchrun(cfg: TrainConfig, resume: bool) -> RunResult:
     finally:
         if sender is not None:
             sender.close(status)
+        gc.collect()  # a DDP wrapper that outlives its process group can abort the interpreter's exit
         dist.destroy_process_group()
     return _result(run_dir)
 

@@ -6,12 +6,10 @@ the checkpoints that are there, and failed trials anew.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from ..config import UserError, nearest, parse_yaml
+from ..datasets.locks import driver_lock
 from ..trainers import runfolder
 from ..trainers.checkpoints import write_json
 from ..trainers.config import differing_keys
@@ -93,7 +92,7 @@ def run_sweep(
     """
     trials = make_trials(config)
     folder = config.folder
-    with _only_driver(folder):
+    with driver_lock(folder):
         claim(config)
         todo = [trial for trial in trials if runfolder.result(trial.run_dir) is None]
         for trial in todo:
@@ -145,20 +144,6 @@ def claim(config: SweepConfig) -> None:
     aside = path.with_suffix(".tmp")
     aside.write_text(yaml.safe_dump(json.loads(json.dumps(new)), sort_keys=False), encoding="utf-8")
     aside.replace(path)
-
-
-@contextmanager
-def _only_driver(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the kernel releases it however this process ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"another process is running the sweep in {folder}: wait for it, or choose another out=DIR"
-            ) from None
-        yield
 
 
 def look(config: SweepConfig, trial: Trial) -> Outcome:

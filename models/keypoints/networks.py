@@ -53,7 +53,8 @@ def build_network(name: str, joints: int, **options: Any) -> HeatmapNetwork:
     """
     if name not in NETWORKS:
         raise UserError(f"unknown network '{name}': {nearest(name, NETWORKS)}")
-    known = {*inspect.signature(HRNet).parameters, *inspect.signature(NETWORKS[name]).parameters} - {"joints", "options"}
+    known = {*inspect.signature(HRNet).parameters, *inspect.signature(NETWORKS[name]).parameters}
+    known -= {"joints", "options"}
     for option in options:
         if option not in known:
             raise UserError(f"network '{name}' has no option '{option}': {nearest(option, known)}")

@@ -11,15 +11,13 @@ from sim2pose.config import UserError
 from sim2pose.datasets.augment import (
     LEVELS,
     Geometry,
-    Photometry,
     augmentation,
-    colour_matrix,
     half_body_box,
     lower_body,
-    photometric,
     sample_affine,
 )
 from sim2pose.datasets.crops import apply_affine, crop_affine
+from sim2pose.datasets.photometry import Photometry, colour_matrix, photometric
 from sim2pose.models.bodies.joints import joint_set
 
 COCO = joint_set("coco17")

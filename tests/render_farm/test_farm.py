@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +23,13 @@ from ray import cloudpickle
 
 from sim2pose.config import UserError, config_hash
 from sim2pose.datasets.frames import DatasetInfo, Frame, Person
+from sim2pose.datasets.locks import LOCK, driver_lock
 from sim2pose.datasets.manifest import MANIFEST, read_manifest
 from sim2pose.datasets.shards import FramesFolder
 from sim2pose.render_farm.crew import FarmError, Limits
 from sim2pose.render_farm.farm import FarmOptions, run_farm
 from sim2pose.render_farm.faults import FaultPlan
-from sim2pose.render_farm.job import LOCK, FarmJob, driver_lock
-from sim2pose.render_farm.progress import Progress
+from sim2pose.render_farm.job import FarmJob
 from sim2pose.render_farm.ray_session import ray_session
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test module
@@ -269,7 +268,7 @@ def test_second_driver_is_told_who_has_the_folder(tmp_path: Path) -> None:
     code = f"""
         import sys, time
         from pathlib import Path
-        from sim2pose.render_farm.job import driver_lock
+        from sim2pose.datasets.locks import driver_lock
         with driver_lock(Path({str(tmp_path)!r})):
             print("held", flush=True)
             time.sleep(60)
@@ -327,17 +326,3 @@ def test_unwritable_place_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write to"):
         run_farm(make_job(tmp_path / "file" / "a"), HERE)
-
-
-def test_progress_prints_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sim2pose.render_farm.progress.LINE_EVERY_S", 0.0)
-    stream = StringIO()
-    progress = Progress(100, 20, stream=stream)
-    progress.add(40)
-    progress.note("hello")
-    progress.close()
-    lines = stream.getvalue().splitlines()
-    assert lines[0].startswith("render: 60/100 frames, ")
-    assert "s left" in lines[0]
-    assert lines[1] == "hello"
-    assert "\r" not in stream.getvalue()

@@ -107,7 +107,7 @@ def nursery(seed: int) -> Scene:
     eye = (rng.uniform(-0.6, 0.6), rng.uniform(0.5, 1.3), rng.uniform(-0.6, 0.6))
     camera = camera_at(eye, (rng.uniform(-0.1, 0.1), 0.05, rng.uniform(-0.1, 0.1)), 128)
     x, y, z = rng.uniform(-0.1, 0.1), rng.uniform(0.12, 0.25), rng.uniform(-0.2, 0.1)
-    blanket = sheet("blanket", [[x, y, z], [x, y, z + 0.2], [x + 0.2, y, z + 0.2], [x + 0.2, y, z]], (90, 160, 90))
+    blanket = sheet("quadrangle", [[x, y, z], [x, y, z + 0.2], [x + 0.2, y, z + 0.2], [x + 0.2, y, z]], (90, 160, 90))
     tiles = rng.integers(60, 220, (32, 32, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
     ground = Ground(tiles, 0.5, half_size=(0.4, 0.7) if seed % 2 else None, centre=(0.05, -0.03), yaw=0.4)
     return Scene(

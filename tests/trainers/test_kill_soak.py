@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,12 @@ import psutil
 import pytest
 import torch
 
-from sim2pose.config import dump_yaml, merge, validate
-from sim2pose.trainers import checkpoints
+from sim2pose.config import UserError, dump_yaml, merge, validate
+from sim2pose.trainers import checkpoints, runfolder
 from sim2pose.trainers.config import TrainConfig
 from sim2pose.trainers.runtimes import train
 from sim2pose.trainers.tracking import read_events
+from sim2pose.trainers.updates import NonFiniteLoss
 
 pytestmark = pytest.mark.soak
 
@@ -82,7 +85,7 @@ def test_killed_drivers_resume_bitwise(values: dict[str, Any], tmp_path: Path, s
     assert steps == sorted(set(steps)), "events of lost steps are dropped and written again"
 
 
-def ray_worker(name: str) -> psutil.Process | None:
+def ray_worker() -> psutil.Process | None:
     """A Ray Train worker process among the descendants of this process."""
     for process in psutil.Process().children(recursive=True):
         try:
@@ -102,7 +105,7 @@ def test_a_killed_ray_worker_costs_one_interval(values: dict[str, Any], record_p
 
     def kill() -> None:
         wait_for(run_dir, 3)
-        victim = ray_worker("disturbed")
+        victim = ray_worker()
         assert victim is not None
         victim.kill()
         seen["killed"] = time.monotonic()
@@ -120,26 +123,51 @@ def test_a_killed_ray_worker_costs_one_interval(values: dict[str, Any], record_p
     assert same(final(Path(undisturbed.out) / "undisturbed"), final(run_dir))
 
 
+def kill_a_worker_after(run_dir: Path, prepare: Callable[[], None] = lambda: None) -> threading.Thread:
+    """Once the run has a checkpoint: ``prepare``, then kill -9 one of its Ray workers."""
+
+    def kill() -> None:
+        wait_for(run_dir, 1)
+        prepare()
+        victim = ray_worker()
+        assert victim is not None
+        victim.kill()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    return thread
+
+
 def test_after_max_failures_the_first_cause_is_told(
     values: dict[str, Any], frames: dict[str, str], tmp_path: Path
 ) -> None:
-    """A picture that turns unreadable: the rank that met it is restarted, fails again, and its reason ends the run."""
-    import shutil
-
+    """A data file that is damaged while a run is on: the restarted ranks cannot read it, and that reason ends the run."""
     source = tmp_path / "damaged"
     shutil.copytree(frames["source"], source)
-    cfg = long_run(values, name="poisoned", runtime="ray", workers=2, max_failures=1)
+    cfg = long_run(values, name="poisoned", runtime="ray", workers=2, max_failures=1, steps=5000)
     cfg = validate(TrainConfig, merge(cfg.model_dump(), {"data": {"source": [str(source)]}}))
 
     def damage() -> None:
-        wait_for(Path(cfg.out) / "poisoned", 1)
         shard = next(source.glob("*.parquet"))
-        data = bytearray(shard.read_bytes())
-        data[4 : len(data) // 2] = bytes(len(data) // 2 - 4)
-        shard.write_bytes(data)
+        shard.write_bytes(shard.read_bytes()[:1000])
 
-    thread = threading.Thread(target=damage)
-    thread.start()
-    with pytest.raises((RuntimeError, ValueError), match=r"damaged"):
+    thread = kill_a_worker_after(Path(cfg.out) / "poisoned", damage)
+    with pytest.raises(UserError, match=r"damaged.*parquet"):
         train(cfg)
     thread.join()
+
+
+def test_a_rank_that_keeps_dying_ends_the_run_with_the_way_on(values: dict[str, Any]) -> None:
+    cfg = long_run(values, name="lost", runtime="ray", workers=2, max_failures=0, steps=5000)
+    thread = kill_a_worker_after(Path(cfg.out) / "lost")
+    with pytest.raises(RuntimeError, match=r"lost 1 times.*--resume"):
+        train(cfg)
+    thread.join()
+
+
+def test_a_non_finite_loss_on_ray_ends_it_without_restarts(values: dict[str, Any]) -> None:
+    cfg = long_run(values, name="diverged", runtime="ray", workers=2, optim={"lr": 1e30})
+    with pytest.raises(NonFiniteLoss, match=r"frames \["):
+        train(cfg)
+    noted = runfolder.failures(Path(cfg.out) / "diverged")
+    assert [f["kind"] for f in noted] == ["NonFiniteLoss"]

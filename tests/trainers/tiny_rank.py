@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import util
 from pathlib import Path
@@ -38,7 +39,10 @@ def main() -> None:
             answer = str(error)
         weights = {f"{n}.{k}": v for n, m in task.modules.items() for k, v in m.state_dict().items()}
         answers[name] = (answer, weights)
+        del task
     torch.save(answers, folder / f"rank{rank}.pt")
+    dist.barrier()
+    gc.collect()  # a DDP wrapper that outlives its process group can abort the interpreter's exit
     dist.destroy_process_group()
 
 

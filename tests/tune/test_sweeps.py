@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from sim2pose.config import UserError
+from sim2pose.datasets.locks import LOCK
 from sim2pose.trainers import runfolder
 from sim2pose.trainers.config import TrainConfig
 from sim2pose.trainers.runfolder import RunResult
@@ -203,9 +204,9 @@ def test_another_sweep_in_the_folder_is_refused_by_its_key(tmp_path: Path, value
 def test_one_process_at_a_time(tmp_path: Path, values: dict[str, Any]) -> None:
     config = load(tmp_path, values)
     config.folder.mkdir()
-    with (config.folder / ".lock").open("w") as file:
+    with (config.folder / LOCK).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="another process is running the sweep"):
+        with pytest.raises(UserError, match="in use by another process"):
             run_sweep(config)
 
 
