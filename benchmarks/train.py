@@ -7,10 +7,10 @@ loop's seconds are its own count, which leaves out validation and checkpoints (t
 from __future__ import annotations
 
 import copy
-import logging
 import statistics
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -90,9 +90,7 @@ def train_config(config: BenchConfig, out: Path, source: str, method: str) -> Tr
 
 def run(config: BenchConfig) -> list[Row]:
     """Measure; rows: the loop over the bare loop, and FiDIP's two-network step over the loop's one-network step."""
-    torch.set_num_threads(config.threads)
-    logging.getLogger("sim2pose").setLevel(logging.WARNING)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _threads(config.threads):
         out = Path(folder)
         source = config.data or str(noise_frames(out / "noise", 4 * config.batch, *config.input, "synthetic"))
         loops = {method: Loop(config, out, source, method) for method in ("none", "fidip")}
@@ -112,6 +110,17 @@ def run(config: BenchConfig) -> list[Row]:
         Row(f"training loop, {what}", best["none"], "images/s", f"bare loop: {best['bare']:.1f}", ratios["loop"]),
         Row(f"FiDIP step, {what}", best["fidip"], "images/s", f"pose step: {best['none']:.1f}", ratios["fidip"]),
     ]
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Torch's threads while the block runs; the caller's count afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Loop:

@@ -35,7 +35,7 @@ class DemoConfig(Config):
     out: Path = Field(Path("demo"), description="everything goes here")
     seed: int = 0
     workers: int = Field(2, ge=1, description="render actors, and training ranks")
-    renderer: str = Field("auto", description="of the source; the stand-in is drawn by raycast")
+    renderer: str = Field("auto", description="of the source frames; the stand-in is always drawn by raycast")
     source_frames: int = Field(800, ge=64)
     target_frames: int = Field(384, ge=64, description="of the stand-in, for training")
     test_frames: int = Field(192, ge=32, description="held out, of each domain")
@@ -131,8 +131,9 @@ def _frames(config: DemoConfig, out: Path) -> dict[str, Path]:
         source = name.startswith("source")
         values = {"frames": count, "out": folders[name], "seed": config.seed * 16 + i, "workers": config.workers}
         values |= {"width": config.size, "height": config.size, "shard_frames": 64, "parts": source}
-        values |= {"renderer": config.renderer if source else "raycast"}
-        render(load_config(RenderConfig, "infant" if source else "infant_standin", values))
+        if source:
+            values["renderer"] = config.renderer
+        render(load_config(RenderConfig, "demo_infant" if source else "demo_standin", values))
     if config.real is not None:
         folders |= _import_real(config.real, out / "frames", config.seed)
     return folders

@@ -74,15 +74,15 @@ def add_figures(page: Report, metrics: Mapping[str, float], names: list[str]) ->
 
 
 PANELS: dict[str, tuple[tuple[str, str], ...]] = {
-    "pose loss": (("pose_loss", "{run}"),),
+    "pose loss": (("train/pose_mse", "{run}"),),
     "AP": (("source/AP", "{run}, source"), ("target/AP", "{run}, target")),
     "mean OKS": (("source/oks", "{run}, source"), ("target/oks", "{run}, target")),
     "domain accuracy (0.5: cannot tell)": (
-        ("domain_accuracy", "{run}, online classifier"),
+        ("train/domain_accuracy", "{run}, online classifier"),
         ("domain_probe_accuracy", "{run}, fresh probe"),
     ),
-    "adversarial / pose gradient at the feature": (("gradient_ratio", "{run}"),),
-    "learning rate": (("lr/pose", "{run}"),),
+    "adversarial / pose gradient at the feature": (("train/gradient_ratio", "{run}"),),
+    "learning rate": (("train/lr_pose", "{run}"),),
 }
 
 

@@ -227,7 +227,7 @@ def test_of_twins_one_publishes(tmp_path: Path) -> None:
 
     def hooks(point: str, shard_id: int) -> None:
         if point == "before_publish":
-            barrier.wait(20)
+            barrier.wait(120)
 
     with ThreadPoolExecutor(4) as pool:
         frames = [make_frame(i) for i in range(10)]

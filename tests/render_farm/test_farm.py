@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -25,6 +24,7 @@ from sim2pose.config import UserError, config_hash
 from sim2pose.datasets.frames import DatasetInfo, Frame, Person
 from sim2pose.datasets.locks import LOCK, driver_lock
 from sim2pose.datasets.manifest import MANIFEST, read_manifest
+from sim2pose.datasets.publish import Hooks
 from sim2pose.datasets.shards import FramesFolder
 from sim2pose.render_farm.crew import FarmError, Limits
 from sim2pose.render_farm.farm import FarmOptions, run_farm
@@ -69,9 +69,7 @@ class NoiseFrames:
         pass
 
 
-def make_job(
-    folder: Path, frames: int = 160, seed: int = 7, hooks: FaultPlan | None = None, **maker: object
-) -> FarmJob:
+def make_job(folder: Path, frames: int = 160, seed: int = 7, hooks: Hooks | None = None, **maker: object) -> FarmJob:
     config = {"seed": seed, "shard_frames": 32, "scene": {"size": [16, 24]}}
     joints = tuple(f"joint{i}" for i in range(JOINTS))
     info = DatasetInfo("five", joints, ((1, 2),), None, config, config_hash(config), "free")
@@ -290,10 +288,16 @@ def test_second_driver_is_told_who_has_the_folder(tmp_path: Path) -> None:
 def test_driver_killed_at_publishing_is_continued(tmp_path: Path) -> None:
     (tmp_path / "marks").mkdir()
     job = make_job(tmp_path / "a", hooks=FaultPlan(tmp_path / "marks", {("before_publish", 2): 1}))
-    driver = multiprocessing.get_context("fork").Process(target=run_farm, args=(job, HERE))
-    driver.start()
-    driver.join(60)
-    assert driver.exitcode == -signal.SIGKILL
+    (tmp_path / "job").write_bytes(cloudpickle.dumps((job, HERE)))
+    # A process of its own: a fork of this one would inherit the locks of its threads (Ray's, Arrow's) as they stand.
+    code = f"""
+        from pathlib import Path
+        from ray import cloudpickle
+        from sim2pose.render_farm.farm import run_farm
+        run_farm(*cloudpickle.loads(Path({str(tmp_path / "job")!r}).read_bytes()))
+    """
+    driver = subprocess.run([sys.executable, "-c", textwrap.dedent(code)])
+    assert driver.returncode == -signal.SIGKILL
     assert len(left_over(tmp_path / "a")) == 1
     with pytest.raises(UserError, match="half written: 2 shards"):
         FramesFolder.open(tmp_path / "a")
@@ -303,19 +307,17 @@ def test_driver_killed_at_publishing_is_continued(tmp_path: Path) -> None:
     assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
 
 
-def test_interrupt_leaves_whole_shards_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("point", "finished"), [("before_write", 1), ("before_publish", 1), ("after_publish", 2)])
+def test_interrupt_leaves_whole_shards_only(tmp_path: Path, point: str, finished: int) -> None:
     out = tmp_path / "a"
 
-    def interrupt() -> None:
-        while not (out / "shard-00000.parquet").exists():
-            time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
+    def interrupt(*where: object) -> None:
+        if where == (point, 1):
+            signal.raise_signal(signal.SIGINT)
 
-    thread = threading.Thread(target=interrupt)
-    thread.start()
     with pytest.raises(KeyboardInterrupt):
-        run_farm(make_job(out, seconds=0.01), HERE)
-    thread.join()
+        run_farm(make_job(out, hooks=interrupt), HERE)
+    assert len(list(out.glob("*.parquet"))) == finished
     assert left_over(out) == []
     assert not (out / MANIFEST).exists()
     run_farm(make_job(out), HERE)

@@ -199,7 +199,11 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, tuple[
     folder = tmp_path_factory.mktemp("ranks")
     script = Path(__file__).with_name("tiny_rank.py")
     ranks = [subprocess.Popen([sys.executable, str(script), str(r), "2", str(folder)]) for r in range(2)]
-    assert [process.wait(timeout=120) for process in ranks] == [0, 0]
+    try:
+        assert [process.wait(timeout=240) for process in ranks] == [0, 0]
+    finally:
+        for process in ranks:
+            process.kill()  # where the other one failed, this one waits for it
     return [torch.load(folder / f"rank{r}.pt") for r in range(2)]
 
 

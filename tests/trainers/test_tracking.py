@@ -31,8 +31,12 @@ def history(uri: str, run_dir: Path, key: str) -> list[tuple[int, float]]:
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One database for all tests: creating its tables takes seconds."""
-    return default_uri(tmp_path_factory.mktemp("mlflow"))
+    """One database for all tests: creating its tables takes seconds, more than a sender waits on a busy machine."""
+    from mlflow.tracking import MlflowClient
+
+    there = default_uri(tmp_path_factory.mktemp("mlflow"))
+    assert MlflowClient(tracking_uri=there).get_experiment_by_name("experiment") is None
+    return there
 
 
 def test_events_are_whole_lines_and_drop_back_on_resume(tmp_path: Path) -> None:
