@@ -93,7 +93,7 @@ def add_curves(page: Report, runs: Mapping[str, Path], note: str = "") -> None:
         series = curves(run_dir)
         for title, lines in PANELS.items():
             for key, label in lines:
-                if key in series:
+                if len(series.get(key, ((), ()))[0]) > 1:  # a single point is no curve; it stands in the tables
                     found.setdefault(title, {})[label.format(run=name.replace("_", " "))] = series[key]
     page.curves(found, note)
     if not found:
