@@ -7,7 +7,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from ..config import UserError
 from ..datasets.frames import Person
@@ -134,7 +133,7 @@ def camera_frame_pose(person: PersonInScene, camera: Camera) -> tuple[NDArray[np
     R, t = np.asarray(camera.R, np.float64), np.asarray(camera.t, np.float64)
     pelvis, transl = np.asarray(person.joints[0], np.float64), np.asarray(person.transl, np.float64)
     pose = np.array(person.pose, np.float64).reshape(-1, 3)
-    pose[0] = Rotation.from_matrix(R @ Rotation.from_rotvec(pose[0]).as_matrix()).as_rotvec()
+    pose[0] = cv2.Rodrigues(R @ cv2.Rodrigues(pose[0])[0])[0].ravel()  # matrix from axis-angle, and back
     return pose.ravel().astype(np.float32), (R @ pelvis + t - (pelvis - transl)).astype(np.float32)
 
 

@@ -175,7 +175,7 @@ def vertex_normals(topology: Topology, vertices: NDArray[np.float32]) -> NDArray
     mesh = static_mesh(topology)
     used = np.asarray(vertices[: mesh.incidence.shape[0]], np.float32)
     origin = used.take(mesh.corners[0], 0)
-    crossed = np.cross(used.take(mesh.corners[1], 0) - origin, used.take(mesh.corners[2], 0) - origin)
+    crossed = cross(used.take(mesh.corners[1], 0) - origin, used.take(mesh.corners[2], 0) - origin)
     summed = mesh.incidence @ crossed
     length = np.sqrt(np.einsum("ij,ij->i", summed, summed))
     normals = np.zeros(vertices.shape, np.float32)
@@ -193,17 +193,27 @@ def surface_points(surface: Surface) -> NDArray[np.float32]:
     return np.concatenate([vertices, inside.reshape(-1, 3)])
 
 
+def cross(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cross products of rows, (N, 3) and (N, 3); several times as fast as ``np.cross``, which shuffles axes."""
+    (ax, ay, az), (bx, by, bz) = a.T, b.T
+    product = np.empty_like(a)
+    product[:, 0] = ay * bz - az * by
+    product[:, 1] = az * bx - ax * bz
+    product[:, 2] = ax * by - ay * bx
+    return product
+
+
 def texel_level(surface: Surface, pixel_metres: float) -> int:
     """How often a texture may be halved before its texels grow wider than the picture's pixels.
 
     Args:
-        surface: the surface; its texels are compared with its size in metres on some 500 of its faces.
+        surface: the surface; its texels are compared with its size in metres on some 150 of its faces.
         pixel_metres: width in metres of a pixel at the distance of the surface.
     """
-    step = max(1, len(surface.topology.faces) // 500)
+    step = max(1, len(surface.topology.faces) // 150)
     faces, coords = surface.topology.faces[::step], surface.topology.uv[surface.topology.uv_faces[::step]]
     corner = surface.vertices[faces]
-    area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1).sum()
+    area = np.linalg.norm(cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1).sum()
     edge1, edge2 = coords[:, 1] - coords[:, 0], coords[:, 2] - coords[:, 0]
     covered = np.abs(edge1[:, 0] * edge2[:, 1] - edge1[:, 1] * edge2[:, 0]).sum()
     height, width = surface.texture.shape[:2]

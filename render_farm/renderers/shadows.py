@@ -11,6 +11,7 @@ Two kinds of maps, both computed in numpy in well under a millisecond and sample
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -48,11 +49,18 @@ class GroundMap:
 
 def light_basis(direction: NDArray[np.floating]) -> NDArray[np.float64]:
     """Rows: two axes across the light and its unit direction, (3, 3), from a direction of any length."""
-    unit = np.asarray(direction, np.float64) / np.linalg.norm(direction)
+    return _light_basis(*map(float, direction))
+
+
+@lru_cache(maxsize=16)  # each surface of a frame asks for the same few directions, and small products are slow in numpy
+def _light_basis(x: float, y: float, z: float) -> NDArray[np.float64]:
+    unit = np.array([x, y, z]) / np.sqrt(x * x + y * y + z * z)
     helper = np.eye(3)[int(np.argmin(np.abs(unit)))]
     across = np.cross(unit, helper)
     across /= np.linalg.norm(across)
-    return np.stack([across, np.cross(unit, across), unit])
+    basis = np.stack([across, np.cross(unit, across), unit])
+    basis.flags.writeable = False  # it is shared
+    return basis
 
 
 def visibility(
