@@ -207,8 +207,11 @@ def _summary(
     uri = f"sqlite:///{out / 'runs' / 'mlflow.db'}"
     return {
         "target": "stand-in (rendered)" if config.real is None else config.real,
-        "frames": {name: len(folder) for name, folder in opened.items()},
-        "shards": {name: len(folder.shards) for name, folder in opened.items()},
+        "frames": sum(len(folder) for folder in opened.values()),
+        "shards": sum(len(folder.shards) for folder in opened.values()),
+        "folders": {
+            name: {"frames": len(f), "shards": len(f.shards), "path": str(f.path)} for name, f in opened.items()
+        },
         **{
             name: {
                 "source_ap": by_domain["source"]["model"]["AP"],

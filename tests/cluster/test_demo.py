@@ -35,7 +35,14 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, obje
 def test_summary_has_what_it_promises(done: tuple[Path, dict[str, object]]) -> None:
     out, _ = done
     summary = json.loads((out / "summary.json").read_text())
-    assert summary["frames"] == {"source_train": 64, "source_test": 32, "target_train": 64, "target_test": 32}
+    assert summary["frames"] == 192
+    assert summary["shards"] == 4
+    assert {name: entry["frames"] for name, entry in summary["folders"].items()} == {
+        "source_train": 64,
+        "source_test": 32,
+        "target_train": 64,
+        "target_test": 32,
+    }
     assert list(summary["stage_seconds"])[:2] == ["render", "train source only"]
     for run in ("source_only", "adapted"):
         assert set(summary[run]) == {"source_ap", "target_ap", "target_oks"}
