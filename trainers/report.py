@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import __version__
 from ..config import dump_yaml, load_config
+from ..datasets.coco import person_id
 from ..datasets.crops import apply_affine, crop_affine, decode_image, warp_image
 from ..datasets.draw import caption, draw_keypoints, mosaic
 from ..datasets.frames import Frame
@@ -144,17 +145,16 @@ def prediction_sheet(results: list[dict[str, Any]], folder: Path, count: int = 1
 
 def _tile(frame: Frame, row: dict[str, Any], joints: Any) -> np.ndarray:
     keypoints = np.asarray(row["keypoints"], np.float64).reshape(-1, 3)
-    box = _box(frame, row, keypoints)
+    box = _box(frame, row)
     affine = crop_affine(box, (TILE, TILE), padding=1.35)
     picture = warp_image(decode_image(frame.image), affine, (TILE, TILE))
     points = np.concatenate([apply_affine(keypoints[:, :2], affine), np.full((len(keypoints), 1), 2.0)], axis=1)
     return caption(draw_keypoints(picture, points, joints, size=2.5), f"{frame.frame_id}  score {row['score']:.2f}")
 
 
-def _box(frame: Frame, row: dict[str, Any], keypoints: np.ndarray) -> np.ndarray:
-    """The annotated box nearest to the prediction's centre."""
-    centre = keypoints[:, :2].mean(axis=0)
-    return min((p.bbox for p in frame.persons), key=lambda b: float(np.hypot(*(b[:2] + b[2:] / 2 - centre))))
+def _box(frame: Frame, row: dict[str, Any]) -> np.ndarray:
+    """The box the prediction was made in."""
+    return next(p.bbox for i, p in enumerate(frame.persons) if person_id(frame, i) == row["annotation_id"])
 
 
 def environment() -> str:
