@@ -130,7 +130,7 @@ class Backgrounds:
         if index not in self._surfaces:
             rng = np.random.default_rng([self.seed, _SURFACE_STREAM, index])
             kind = choose(rng, self.config.surfaces)
-            self._surfaces[index] = DRAW[kind](rng, self.config, self.config.texture)
+            self._surfaces[index] = DRAW[kind](rng, self.config, self.config.texture or 512)
         return self._surfaces[index]
 
     def cloth(self, index: int) -> SurfaceLook:
@@ -138,7 +138,7 @@ class Backgrounds:
         if index not in self._cloths:
             rng = np.random.default_rng([self.seed, _CLOTH_STREAM, index])
             kind = choose(rng, {"sheet": 1, "quilt": 1, "muslin": 1.5, "towel": 0.5})
-            self._cloths[index] = DRAW[kind](rng, self.config, self.config.texture)
+            self._cloths[index] = DRAW[kind](rng, self.config, self.config.texture or 512)
         return self._cloths[index]
 
     def room(self, index: int) -> Bytes:

@@ -90,6 +90,14 @@ class Look:
     skirt: Bytes | None
 
 
+def _with_texels(config: SceneConfig, side: int) -> SceneConfig:
+    """Texture sizes left open, filled in for a picture of ``side`` pixels: finer texels than its pixels would not show."""
+    texels = 256 if side <= 400 else 512
+    parts = {"wardrobe": config.wardrobe, "backgrounds": config.backgrounds}
+    filled = {name: part.model_copy(update={"texture": part.texture or texels}) for name, part in parts.items()}
+    return config.model_copy(update=filled)
+
+
 class SceneSampler:
     """Samples scenes of dressed infants.
 
@@ -104,9 +112,10 @@ class SceneSampler:
     """
 
     def __init__(self, config: SceneConfig, body: Body, seed: int, width: int = 256, height: int = 256) -> None:
+        config = _with_texels(config, max(width, height))
         self.config, self.body, self.seed = config, body, seed
         self.width, self.height = width, height
-        self.map: BodyMap = build_body_map(body, config.wardrobe.texture)
+        self.map: BodyMap = build_body_map(body, config.wardrobe.texture or 512)
         self.proxy: Proxy = build_proxy(body)
         self.topology = Topology(body.name, body.faces, body.uv, body.uv_faces, body.part_ids)
         self.wardrobe = Wardrobe(config.wardrobe, self.map, seed)
