@@ -93,9 +93,9 @@ class Look:
 def _with_texels(config: SceneConfig, side: int) -> SceneConfig:
     """Texture sizes left open, filled in for a picture of ``side`` pixels: finer texels than its pixels would not show."""
     texels = 256 if side <= 400 else 512
-    parts = {"wardrobe": config.wardrobe, "backgrounds": config.backgrounds}
-    filled = {name: part.model_copy(update={"texture": part.texture or texels}) for name, part in parts.items()}
-    return config.model_copy(update=filled)
+    wardrobe = config.wardrobe.model_copy(update={"texture": config.wardrobe.texture or texels})
+    backgrounds = config.backgrounds.model_copy(update={"texture": config.backgrounds.texture or texels})
+    return config.model_copy(update={"wardrobe": wardrobe, "backgrounds": backgrounds})
 
 
 class SceneSampler:
