@@ -94,18 +94,18 @@ def find_model(path: Path) -> Path:
     return model_of_run(path)
 
 
-def model_of_run(run_dir: Path, which: str = "best") -> Path:
-    """Write ``<run>/model`` from the run's best or last checkpoint, averaged weights where there are any.
+def model_of_run(run_dir: Path) -> Path:
+    """Write ``<run>/model`` from the run's best checkpoint (the last, where none was scored); averaged weights if any.
 
     Raises:
         UserError: if the run has no whole checkpoint yet.
     """
     cfg = load_config(TrainConfig, str(run_dir / "config.yaml"))
-    checkpoint = checkpoints.best_checkpoint(run_dir) if which == "best" else newest_folder(run_dir)
+    checkpoint = checkpoints.best_checkpoint(run_dir)
     if checkpoint is None:
         raise UserError(f"{run_dir} has no checkpoint yet: go on with it (sim2pose train … --resume)")
     folder = run_dir / "model"
-    label = f"{checkpoint.name}"
+    label = checkpoint.name
     if (folder / SPEC).is_file() and json.loads((folder / SPEC).read_text(encoding="utf-8"))["checkpoint"] == label:
         return folder
     sources = [FramesFolder.open(path) for path in cfg.data.source]
@@ -123,12 +123,6 @@ def model_of_run(run_dir: Path, which: str = "best") -> Path:
         checkpoint=label,
     )
     return save_model(folder, network, spec)
-
-
-def newest_folder(run_dir: Path) -> Path | None:
-    """Folder of the newest whole checkpoint of a run, or None."""
-    newest = checkpoints.newest(run_dir / "checkpoints")
-    return None if newest is None else newest.path
 
 
 def data_hash(folder: FramesFolder) -> str:
