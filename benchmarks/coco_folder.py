@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from ..datasets.augment import Augmentation, sample_affine
 from ..datasets.crops import apply_affine, inside, warp_image
 from ..datasets.photometry import photometric
-from ..models.bodies.joints import joint_set
+from ..models.joints import joint_set
 
 BATCH = 64
 

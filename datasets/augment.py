@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..config import UserError, nearest
-from ..models.bodies.joints import JointSet
+from ..models.joints import JointSet
 from .crops import PADDING, crop_affine
 from .photometry import Photometry
 

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from ..config import UserError
-from ..models.bodies.joints import JointSet
-from ..models.bodies.joints import joint_set as find_joint_set
+from ..models.joints import JointSet
+from ..models.joints import joint_set as find_joint_set
 from .coco_export import export_coco, frames_to_coco, person_id
 from .coco_fields import Bad, Entry, degenerate_area, image_extra, image_path, is_id, person, picture_size
 from .frames import DatasetInfo, Frame, Person, dataset_info

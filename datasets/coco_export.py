@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..config import UserError
-from ..models.bodies.joints import joint_set
+from ..models.joints import joint_set
 from .coco_fields import Entry, columns_to_annotation, columns_to_image, exact, restore, row_of
 from .crops import is_png
 from .frames import DatasetInfo, Frame

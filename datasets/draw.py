@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ..models.bodies.joints import JointSet
+from ..models.joints import JointSet
 
 Colour = tuple[int, int, int]
 

@@ -184,7 +184,7 @@ def dataset_info(
     Raises:
         UserError: for an unknown joint set (nearest named).
     """
-    from ..models.bodies.joints import joint_set as find
+    from ..models.joints import joint_set as find
 
     joints = find(joint_set)
     config = config or {}

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ..config import UserError
-from ..models.bodies.joints import JointSet, joint_set
+from ..models.joints import JointSet, joint_set
 from .coco_fields import degenerate_area
 from .crops import apply_affine, crop_affine, decode_image, warp_image
 from .draw import caption, draw_box, draw_keypoints, mosaic

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..config import UserError, nearest
-from ..models.bodies.joints import JointSet, joint_set
+from ..models.joints import JointSet, joint_set
 from .manifest import open_shard, read_columns
 from .shards import FramesFolder
 

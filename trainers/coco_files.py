@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..config import UserError
-from ..models.bodies.joints import JointSet
+from ..models.joints import JointSet
 
 Json = dict[str, Any]
 

@@ -18,8 +18,8 @@ from pycocotools.cocoeval import COCOeval
 
 from ..config import UserError
 from ..datasets.coco import degenerate_area
-from ..models.bodies.joints import JointSet
-from ..models.bodies.joints import joint_set as find_joint_set
+from ..models.joints import JointSet
+from ..models.joints import joint_set as find_joint_set
 from . import keypoint_metrics
 from .coco_files import GroundTruth, Json, read_ground_truth, read_results
 from .keypoint_metrics import Matched, box_normalised, keypoint_oks

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models.bodies.joints import JointSet
+from ..models.joints import JointSet
 
 PCK_THRESHOLDS = (0.1, 0.2, 0.5)
 SWAP_TOLERANCE = 0.1  # of the box's longer side: this near to the partner's truth counts as sitting on it

@@ -21,7 +21,7 @@ from .. import __version__
 from ..config import Config, UserError, config_hash, load_config, validate
 from ..datasets.persons import PersonDataset
 from ..datasets.shards import FramesFolder
-from ..models.bodies.joints import joint_set
+from ..models.joints import joint_set
 from ..models.keypoints.base import HeatmapNetwork
 from ..models.keypoints.networks import build_network
 from ..models.keypoints.weights import load_weights

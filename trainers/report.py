@@ -18,7 +18,7 @@ from ..datasets.draw import caption, draw_keypoints, mosaic
 from ..datasets.frames import Frame
 from ..datasets.inspect import contact_sheet
 from ..datasets.shards import FramesFolder
-from ..models.bodies.joints import joint_set
+from ..models.joints import joint_set
 from .config import TrainConfig
 from .html import Report
 from .tracking import read_events

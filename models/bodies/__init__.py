@@ -1,19 +1,17 @@
 """SMPL-family bodies: ``load_body("open-infant")``, or a model file of your own by path.
 
-Joint sets need numpy alone; torch and smplx are imported with the first use of a body.
+Torch and smplx are imported with the first use of a body.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .joints import JOINT_SETS, JointSet, joint_set
-
 if TYPE_CHECKING:
     from .body import Body, BodyOutput
     from .load import load_body, load_parts
 
-__all__ = ["JOINT_SETS", "Body", "BodyOutput", "JointSet", "joint_set", "load_body", "load_parts"]
+__all__ = ["Body", "BodyOutput", "load_body", "load_parts"]
 
 _LAZY = {"Body": "body", "BodyOutput": "body", "load_body": "load", "load_parts": "load"}
 

@@ -13,8 +13,8 @@ import torch
 from smplx.utils import Struct
 
 from ...config import UserError, nearest
+from ..joints import JOINT_SETS, SMPL24_PARENTS
 from .body import Body
-from .joints import JOINT_SETS, SMPL24_PARENTS
 from .meshes import distance_to_mesh, grid_atlas
 from .skinning import prepare
 

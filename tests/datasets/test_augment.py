@@ -18,7 +18,7 @@ from sim2pose.datasets.augment import (
 )
 from sim2pose.datasets.crops import apply_affine, crop_affine
 from sim2pose.datasets.photometry import Photometry, colour_matrix, photometric
-from sim2pose.models.bodies.joints import joint_set
+from sim2pose.models.joints import joint_set
 
 COCO = joint_set("coco17")
 BOX = np.array([20.0, 30.0, 60.0, 120.0], np.float32)

@@ -12,7 +12,7 @@ from sim2pose.config import UserError
 from sim2pose.datasets.draw import LEFT, RIGHT, caption, draw_box, draw_keypoints, mosaic
 from sim2pose.datasets.frames import Frame
 from sim2pose.datasets.inspect import inspect, summary_lines
-from sim2pose.models.bodies.joints import joint_set
+from sim2pose.models.joints import joint_set
 
 from .conftest import MakeFolder
 

@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from sim2pose.config import UserError
-from sim2pose.models.bodies.joints import JointSet, joint_set
+from sim2pose.models.joints import JointSet, joint_set
 from sim2pose.trainers.coco_files import read_ground_truth
 from sim2pose.trainers.evaluation import STATS, baselines, evaluate_results, mean_pose
 

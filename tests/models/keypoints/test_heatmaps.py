@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sim2pose.config import UserError
-from sim2pose.models.bodies.joints import joint_set
+from sim2pose.models.joints import joint_set
 from sim2pose.models.keypoints.heatmaps import decode, encode, flip_heatmaps
 
 

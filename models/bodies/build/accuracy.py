@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from .anny_source import AnnySource
-from .body import Body
-from .joints import JOINT_SETS
+from ..body import Body
+from ...joints import JOINT_SETS
 from .population import sample
 
 # Ranges of motion in degrees, (low, high) for rotations about x, y, z of the T-pose; left side, mirrored for the right.

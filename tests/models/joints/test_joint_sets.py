@@ -6,7 +6,7 @@ import pytest
 from pycocotools.cocoeval import Params
 
 from sim2pose.config import UserError
-from sim2pose.models.bodies.joints import JOINT_SETS, SMPL24_PARENTS, joint_set
+from sim2pose.models.joints import JOINT_SETS, SMPL24_PARENTS, joint_set
 
 
 @pytest.mark.parametrize("name", sorted(JOINT_SETS))
@@ -47,5 +47,5 @@ def test_unknown_names_get_the_nearest() -> None:
 
 
 def test_joint_sets_do_not_import_torch() -> None:
-    code = "import sys, sim2pose.models.bodies.joints; sys.exit('torch' in sys.modules)"
+    code = "import sys, sim2pose.models.joints; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

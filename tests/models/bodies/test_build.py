@@ -8,8 +8,9 @@ import roma
 import torch
 from scipy.spatial import cKDTree
 
-from sim2pose.models.bodies import fitting, joint_set
-from sim2pose.models.bodies.decimate import decimate
+from sim2pose.models.bodies.build import fitting
+from sim2pose.models.bodies.build.decimate import decimate
+from sim2pose.models.joints import joint_set
 
 FLIP = np.array([-1.0, 1.0, 1.0])
 SMPL = joint_set("smpl24")
@@ -143,7 +144,7 @@ def test_reduced_weights_keep_the_largest() -> None:
 
 
 def test_measures_of_a_sphere() -> None:
-    from sim2pose.models.bodies.population import body_length, body_mass, head_circumference
+    from sim2pose.models.bodies.build.population import body_length, body_mass, head_circumference
 
     points, faces, _ = sphere(60, 120)
     assert body_length(points[None])[0] == pytest.approx(0.1)
@@ -156,7 +157,7 @@ def test_measures_of_a_sphere() -> None:
 def test_committed_body_follows_anny_on_new_shapes_and_poses() -> None:
     if importlib.util.find_spec("anny") is None:
         pytest.skip("anny is not installed (pip install 'sim2pose[bodies]')")
-    from sim2pose.models.bodies.build_infant import recheck
+    from sim2pose.models.bodies.build.infant import recheck
 
     error = recheck(count=64)
     assert error["vertex_mean_mm"] <= 0.55

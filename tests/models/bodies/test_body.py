@@ -10,9 +10,10 @@ import torch
 
 from sim2pose.config import UserError
 from sim2pose.models import geometry
-from sim2pose.models.bodies import Body, joint_set, load_body, load_parts
+from sim2pose.models.bodies import Body, load_body, load_parts
 from sim2pose.models.bodies.load import OPEN_BODIES, SMPL_KEYS, read_npz
 from sim2pose.models.bodies.meshes import distance_to_mesh, grid_atlas
+from sim2pose.models.joints import joint_set
 
 SMPL, COCO = joint_set("smpl24"), joint_set("coco17")
 

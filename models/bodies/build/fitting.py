@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .joints import JOINT_SETS, SMPL24_PARENTS
+from ...joints import JOINT_SETS, SMPL24_PARENTS
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import roma
 import torch
 from scipy.spatial import cKDTree
 
-from .joints import JOINT_SETS
+from ...joints import JOINT_SETS
 
 AXES = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 """Anny's world (Z up, facing -Y) to SMPL's (Y up, facing +Z): rows are SMPL's x, y, z."""

