@@ -53,96 +53,10 @@ class JointSet:
         return permutation
 
 
-def _pairs(joints: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+def left_right_pairs(joints: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
     """(left, right) pairs of joints named ``left_*`` and ``right_*``."""
     return tuple(
         (i, joints.index("right_" + name.removeprefix("left_")))
         for i, name in enumerate(joints)
         if name.startswith("left_")
     )
-
-
-_COCO17 = (
-    "nose",
-    "left_eye",
-    "right_eye",
-    "left_ear",
-    "right_ear",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-)
-
-# Sigmas of the COCO keypoint task (pycocotools.cocoeval.Params.kpt_oks_sigmas).
-_COCO17_SIGMAS = (
-    *(0.026, 0.025, 0.025, 0.035, 0.035),
-    *(0.079, 0.079, 0.072, 0.072, 0.062, 0.062),
-    *(0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
-)
-
-# COCO's person skeleton, counted from zero.
-_COCO17_SKELETON = (
-    *((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10)),
-    *((1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6)),
-)
-
-_SMPL24 = (
-    "pelvis",
-    "left_hip",
-    "right_hip",
-    "spine1",
-    "left_knee",
-    "right_knee",
-    "spine2",
-    "left_ankle",
-    "right_ankle",
-    "spine3",
-    "left_foot",
-    "right_foot",
-    "neck",
-    "left_collar",
-    "right_collar",
-    "head",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hand",
-    "right_hand",
-)
-
-SMPL24_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
-"""Parent of each SMPL joint (Loper et al. 2015); -1 at the root."""
-
-JOINT_SETS: dict[str, JointSet] = {
-    "coco17": JointSet("coco17", _COCO17, _pairs(_COCO17), _COCO17_SIGMAS, _COCO17_SKELETON),
-    "smpl24": JointSet(
-        "smpl24",
-        _SMPL24,
-        _pairs(_SMPL24),
-        None,
-        tuple((parent, child) for child, parent in enumerate(SMPL24_PARENTS) if parent >= 0),
-    ),
-}
-
-
-def joint_set(name: str) -> JointSet:
-    """Look a joint set up by name.
-
-    Raises:
-        UserError: for an unknown name; names the nearest.
-    """
-    if name not in JOINT_SETS:
-        raise UserError(f"unknown joint set '{name}': {nearest(name, JOINT_SETS)}")
-    return JOINT_SETS[name]
