@@ -154,14 +154,24 @@ def image_path(root: Path, name: str) -> Path:
     Raises:
         Bad: for an absolute path, one that leaves the root, or a missing file.
     """
+    path = beneath(root, name)
+    if not path.is_file():
+        raise Bad(f"there is no file {path}")
+    return path
+
+
+def beneath(root: Path, name: str) -> Path:
+    """A path certain to lie beneath ``root`` (symbolic links followed), whether there is a file or not.
+
+    Raises:
+        Bad: for an absolute path, or one that leaves the root.
+    """
     pure = PurePosixPath(name.replace("\\", "/"))
     if pure.is_absolute() or ".." in pure.parts or not pure.parts or ":" in pure.parts[0]:
         raise Bad(f"file_name '{name}' leaves the folder of images")
     path = root / pure
     if not path.resolve().is_relative_to(root.resolve()):
         raise Bad(f"file_name '{name}' is a link that leaves the folder of images")
-    if not path.is_file():
-        raise Bad(f"there is no file {path}")
     return path
 
 

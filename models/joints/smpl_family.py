@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .base import JointSet, left_right_pairs
+from .base import JointSet, bones, both_sides, left_right_pairs, sided
+from .coco import FEET6
+from .face import FACE68, face_bones, face_pairs
+from .hands import HAND15, MANO16, MANO21, TIPS5, hand_parents
 
 _BODY22 = (
     *("pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle"),
@@ -11,42 +14,57 @@ _BODY22 = (
 )
 _BODY22_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
 
-FINGERS = ("index", "middle", "pinky", "ring", "thumb")
-"""Fingers in MANO's order (Romero et al. 2017), which is that of SMPL-H and SMPL-X too."""
-
-_HAND15 = tuple(f"{finger}{segment}" for finger in FINGERS for segment in (1, 2, 3))
-
-
-def _hand_parents(wrist: int, first: int) -> tuple[int, ...]:
-    """Parents of fifteen finger joints that begin at index ``first`` and hang on joint ``wrist``."""
-    return tuple(wrist if segment == 0 else first + 3 * f + segment - 1 for f in range(5) for segment in range(3))
-
-
-def _sided(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"{side}_{name}" for side in ("left", "right") for name in names)
-
-
-_NAMES = {
-    "smpl24": (*_BODY22, "left_hand", "right_hand"),
-    "smplh52": (*_BODY22, *_sided(_HAND15)),
-    "smplx55": (*_BODY22, "jaw", "left_eyeball", "right_eyeball", *_sided(_HAND15)),
-    "mano16": ("wrist", *_HAND15),
-}
+_SMPL24 = (*_BODY22, "left_hand", "right_hand")
+_SMPLH52 = (*_BODY22, *sided(HAND15))
+_SMPLX55 = (*_BODY22, "jaw", "left_eyeball", "right_eyeball", *sided(HAND15))
 
 PARENTS: dict[str, tuple[int, ...]] = {
     "smpl24": (*_BODY22_PARENTS, 20, 21),
-    "smplh52": (*_BODY22_PARENTS, *_hand_parents(20, 22), *_hand_parents(21, 37)),
-    "smplx55": (*_BODY22_PARENTS, 15, 15, 15, *_hand_parents(20, 25), *_hand_parents(21, 40)),
-    "mano16": (-1, *_hand_parents(0, 1)),
+    "smplh52": (*_BODY22_PARENTS, *hand_parents(20, 22), *hand_parents(21, 37)),
+    "smplx55": (*_BODY22_PARENTS, 15, 15, 15, *hand_parents(20, 25), *hand_parents(21, 40)),
+    "mano16": (-1, *hand_parents(0, 1)),
 }
 """Parent of each joint by joint set, -1 at the root (Loper et al. 2015; Romero et al. 2017; Pavlakos et al. 2019)."""
 
 
-def _set(name: str) -> JointSet:
-    names, parents = _NAMES[name], PARENTS[name]
-    bones = tuple((parent, child) for child, parent in enumerate(parents) if parent >= 0)
-    return JointSet(name, names, left_right_pairs(names), None, bones)
+def _tree(name: str) -> tuple[tuple[int, int], ...]:
+    return tuple((parent, child) for child, parent in enumerate(PARENTS[name]) if parent >= 0)
 
 
-SMPL_SETS = {name: _set(name) for name in _NAMES}
-"""``smpl24`` (SMPL, SMIL), ``smplh52``, ``smplx55``, and ``mano16`` (one hand, either side)."""
+def _set(name: str, joints: tuple[str, ...], about: str) -> JointSet:
+    return JointSet(name, joints, left_right_pairs(joints), None, _tree(name), about)
+
+
+# What the smplx package appends to the 55 joints: surface points of the head, the feet and the fingertips, then the face
+# without its jaw line.
+_HEAD5 = ("nose", "right_eye", "left_eye", "right_ear", "left_ear")
+_SMPLX127 = (*_SMPLX55, *_HEAD5, *FEET6, *sided(TIPS5), *FACE68[17:])
+_SURFACE = (
+    "left_eye nose right_eye",
+    *both_sides(
+        (
+            *("left_eye left_ear", "left_foot left_big_toe", "left_foot left_small_toe", "left_ankle left_heel"),
+            *(f"left_{tip.removesuffix('_tip')}3 left_{tip}" for tip in TIPS5),
+        )
+    ),
+)
+
+SMPLX127 = JointSet(
+    "smplx127",
+    _SMPLX127,
+    (*left_right_pairs(_SMPLX127), *face_pairs(_SMPLX127)),
+    None,
+    (*_tree("smplx55"), *bones(_SMPLX127, _SURFACE), *face_bones(_SMPLX127)),
+    "SMPL-X with the surface points that the smplx package appends: head, toes, heels, fingertips, face17–67",
+)
+"""smplx's output without the moving jaw line: 0–54 joints, 55–75 surface points, 76–126 ``face17`` … ``face67``."""
+
+SMPL_SETS: dict[str, JointSet] = {
+    "smpl24": _set("smpl24", _SMPL24, "SMPL and SMIL: 24 joints, the hands as one each"),
+    "smplh52": _set("smplh52", _SMPLH52, "SMPL-H: 22 joints of the body, 15 of each hand"),
+    "smplx55": _set("smplx55", _SMPLX55, "SMPL-X: 22 joints of the body, jaw, eyeballs, 15 of each hand"),
+    "smplx127": SMPLX127,
+    "mano16": MANO16,
+    "mano21": MANO21,
+}
+"""The sets of the SMPL family by name."""
