@@ -25,6 +25,7 @@ bench: $(READY)  ## speed as ratios against named baselines of the same run
 	$(BIN)/sim2pose bench render
 	$(BIN)/sim2pose bench ingest
 	$(BIN)/sim2pose bench train
+	$(BIN)/sim2pose bench fit
 
 lint: $(READY)
 	$(BIN)/ruff check .

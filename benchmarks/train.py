@@ -10,18 +10,17 @@ import copy
 import statistics
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from pydantic import Field
 
 from ..config import Config, validate
 from ..datasets.frames import Frame, Person, dataset_info
 from ..datasets.publish import publish_shard, write_manifest
+from ..models.threads import torch_threads
 from ..trainers import loop
 from ..trainers.config import TrainConfig
 from ..trainers.context import Context, seed_everything
@@ -90,7 +89,7 @@ def train_config(config: BenchConfig, out: Path, source: str, method: str) -> Tr
 
 def run(config: BenchConfig) -> list[Row]:
     """Measure; rows: the loop over the bare loop, and FiDIP's two-network step over the loop's one-network step."""
-    with tempfile.TemporaryDirectory() as folder, _threads(config.threads):
+    with tempfile.TemporaryDirectory() as folder, torch_threads(config.threads):
         out = Path(folder)
         source = config.data or str(noise_frames(out / "noise", 4 * config.batch, *config.input, "synthetic"))
         loops = {method: Loop(config, out, source, method) for method in ("none", "fidip")}
@@ -110,17 +109,6 @@ def run(config: BenchConfig) -> list[Row]:
         Row(f"training loop, {what}", best["none"], "images/s", f"bare loop: {best['bare']:.1f}", ratios["loop"]),
         Row(f"FiDIP step, {what}", best["fidip"], "images/s", f"pose step: {best['none']:.1f}", ratios["fidip"]),
     ]
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Torch's threads while the block runs; the caller's count afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class Loop:

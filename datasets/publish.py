@@ -119,6 +119,27 @@ def write_manifest(folder: Path | str, entries: Sequence[ShardEntry], info: Data
     return manifest
 
 
+def replace_file(path: Path, write: Callable[[Path], object]) -> Path:
+    """Write a file beside its place and rename it into it, so that readers see the old file or the new one, whole.
+
+    Args:
+        write: called with the temporary path, which has the suffix of ``path``.
+
+    Raises:
+        UserError: if the folder or the file cannot be written.
+    """
+    temp = path.with_name(f".{path.stem}.{os.getpid()}-{uuid.uuid4().hex[:8]}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temp)
+        os.replace(temp, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temp.unlink(missing_ok=True)
+    return path
+
+
 def sweep_temp(folder: Path | str) -> int:
     """Remove temp files that killed writers left; only for the one who holds the folder's lock. Returns how many."""
     left = [*Path(folder).glob(f".shard-*{TEMP_SUFFIX}"), *Path(folder).glob(f".{MANIFEST}.*{TEMP_SUFFIX}")]

@@ -51,6 +51,18 @@ def matrix_from_6d(columns: torch.Tensor) -> torch.Tensor:
     return roma.special_gramschmidt(columns)
 
 
+def axis_rotation(axis: int, angle: np.ndarray) -> np.ndarray:
+    """Right-handed rotations (..., 3, 3) about x (0), y (1) or z (2) by ``angle`` (...), radians; numpy."""
+    angle = np.asarray(angle, np.float64)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    matrix = np.zeros((*angle.shape, 3, 3))
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    matrix[..., axis, axis] = 1
+    matrix[..., first, first] = matrix[..., second, second] = cosine
+    matrix[..., first, second], matrix[..., second, first] = -sine, sine
+    return matrix
+
+
 def compose_axis_angle(second: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
     """Rotation vector of ``R(second) @ R(first)``, shapes (..., 3)."""
     return matrix_to_axis_angle(axis_angle_to_matrix(second) @ axis_angle_to_matrix(first))

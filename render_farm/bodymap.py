@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from ..config import UserError
 from ..models.bodies.body import Body
+from ..models.bodies.meshes import vertex_normals
+from .regions import smpl24_regions
 
 Singles = NDArray[np.float32]
 
@@ -103,15 +105,6 @@ def _barycentric(body: Body, faces: NDArray[np.int64], flat: NDArray[np.int64], 
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
-def _normals(vertices: Singles, faces: NDArray[np.int32]) -> Singles:
-    corners = vertices[faces]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    total = np.zeros_like(vertices)
-    for k in range(3):
-        np.add.at(total, faces[:, k], normal)
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
-
-
 def _measure(position: Singles, normal: Singles, joint: NDArray[np.int32], joints: Singles) -> Points:
     """Arm, leg and weave coordinates of places on the body; radii of the cylinders are shares of the trunk's size."""
     x, y, z = position.T
@@ -158,7 +151,7 @@ def build_body_map(body: Body, size: int) -> BodyMap:
     """Rasterise a body's texture coordinates; about half a second, once for each process.
 
     Raises:
-        UserError: if the body has no texture coordinates.
+        UserError: if the body has no texture coordinates, or is a hand.
     """
     if len(body.uv) == 0 or len(body.uv_faces) != len(body.faces):
         raise UserError(f"body '{body.name}' has no texture coordinates, so it cannot be dressed; give a file with uv")
@@ -167,17 +160,17 @@ def build_body_map(body: Body, size: int) -> BodyMap:
     faces = covering[inside]
     weights = _barycentric(body, faces, inside, size)
     template = body.template.astype(np.float32)
-    normals = _normals(template, body.faces)
+    normals = vertex_normals(template, body.faces)
     corner = body.faces[faces]
     position = np.einsum("tk,tkc->tc", weights, template[corner])
     normal = np.einsum("tk,tkc->tc", weights, normals[corner])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    owner = np.argmax(body.weights, axis=1).astype(np.int32)
+    regions, joints = smpl24_regions(body)
+    owner = np.argmax(regions, axis=1).astype(np.int32)
     largest = corner[np.arange(len(faces)), weights.argmax(1)]
     joint = owner[largest]
     landmarks = (body.keypoint_regressor.cpu().numpy() @ template).astype(np.float32)
 
-    joints = body.mesh.joints.numpy().astype(np.float32)
     outside = (covering < 0).reshape(size, size).astype(np.uint8)
     _, labels = cv2.distanceTransformWithLabels(outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     of_label = np.zeros(labels.max() + 1, np.int64)

@@ -69,6 +69,10 @@ class PoseConfig(Config):
     asymmetry: Share = Field(0.75, description="share of frames in which left and right limbs do different things")
     relax: Share = Field(0.65, description="share of limbs that gravity lays onto the bed, lying postures only")
     sink: Range = Field((0.003, 0.010), description="depth to which the body presses into the surface")
+    source: Path | None = Field(
+        None,
+        description="pose file (.npz, .parquet) or folder of them, whose poses replace drawn ones: mocap, fits, ...",
+    )
 
     @model_validator(mode="after")
     def _known(self) -> PoseConfig:

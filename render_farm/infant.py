@@ -37,12 +37,15 @@ class InfantFrames:
         config: the job, its renderer named (not "auto").
         device: of the renderer: "cuda" where the worker was given a GPU, else "cpu".
         digest: of the body that the driver saw; None takes any.
+        poses_digest: of the source of poses that the driver saw; None takes any.
 
     Raises:
-        UserError: if the renderer does not work here, or another body lies under the name.
+        UserError: if the renderer does not work here, or another body or source of poses lies under the name.
     """
 
-    def __init__(self, config: RenderConfig, device: str = "cpu", digest: str | None = None) -> None:
+    def __init__(
+        self, config: RenderConfig, device: str = "cpu", digest: str | None = None, poses_digest: str | None = None
+    ) -> None:
         import torch
 
         from ..models.bodies import load_body
@@ -60,6 +63,12 @@ class InfantFrames:
                 "and it must not change while a job runs"
             )
         self._sampler = SceneSampler(config.scene, body, config.seed, config.width, config.height)
+        source = self._sampler.source
+        if source is not None and poses_digest not in (None, source.digest):
+            raise UserError(
+                f"poses at {config.scene.poses.source} on {socket.gethostname()} are not the driver's: nodes must have the "
+                "same files, and they must not change while a job runs"
+            )
         self._renderer = make_renderer(config.renderer, device)
 
     def frames(self, start: int, stop: int) -> Iterator[Frame]:
@@ -97,7 +106,7 @@ class InfantFrames:
 
 def body_digest(body: Body) -> str:
     """16 hex digits that tell bodies apart, whatever their files are called."""
-    parts = [body.template, body.weights, body.faces, body.layer.shapedirs.numpy(), body.keypoint_regressor.numpy()]
+    parts = [body.template, body.weights, body.faces, body.mesh.shapedirs.numpy(), body.keypoint_regressor.numpy()]
     parts += [] if body.population is None else [body.population]
     return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
 
@@ -113,6 +122,10 @@ def infant_info(config: RenderConfig) -> DatasetInfo:
     body = load_body(config.body)
     content = config.model_dump(mode="json", exclude=set(RUN_FIELDS))
     content |= {"version": version("sim2pose"), "body_digest": body_digest(body)}
+    if config.scene.poses.source is not None:
+        from .pose_source import load_pose_source
+
+        content["poses_digest"] = load_pose_source(config.scene.poses.source).digest
     return dataset_info(JOINT_SET, content, body.licence)
 
 
@@ -130,7 +143,7 @@ def infant_job(config: RenderConfig, device: str = "cpu", hooks: Hooks | None = 
         frames=config.frames,
         shard_frames=config.shard_frames,
         info=info,
-        make=partial(InfantFrames, config, device, info.config["body_digest"]),
+        make=partial(InfantFrames, config, device, info.config["body_digest"], info.config.get("poses_digest")),
         hooks=hooks,
     )
 

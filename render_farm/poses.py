@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from ..models.geometry import matrix_to_axis_angle, mirror_axis_angle
+from ..models.geometry import axis_rotation, matrix_to_axis_angle, mirror_axis_angle
 from .config import PoseConfig
 from .postures import (
     ARM,
@@ -130,14 +130,7 @@ def truncated_normal(uniform: Floats, mean: Floats, sd: Floats, low: Floats, hig
 
 def _turn(axis: int, degrees: Floats | float) -> Floats:
     """Rotation matrices (..., 3, 3) about a coordinate axis (0 x, 1 y, 2 z), right-handed."""
-    angle = np.radians(np.asarray(degrees, np.float64))
-    cosine, sine = np.cos(angle), np.sin(angle)
-    matrix = np.zeros((*angle.shape, 3, 3))
-    first, second = (axis + 1) % 3, (axis + 2) % 3
-    matrix[..., axis, axis] = 1
-    matrix[..., first, first] = matrix[..., second, second] = cosine
-    matrix[..., first, second], matrix[..., second, first] = -sine, sine
-    return matrix
+    return axis_rotation(axis, np.radians(np.asarray(degrees, np.float64)))
 
 
 def _left_limbs(angle: dict[str, Floats]) -> dict[int, Floats]:

@@ -25,6 +25,7 @@ from .cameras import sample_camera
 from .config import BLOCK, SceneConfig
 from .lights import sample_lights
 from .patterns import Bytes
+from .pose_source import PoseSource, load_pose_source
 from .poses import COLUMN, HIGH, LOW, Plan, angles_to_pose, draw_angles, draw_plan, nominal_orientation
 from .resting import Proxy, build_proxy, lay_down, pick_candidates, settle, stand
 from .scene import Camera, PersonInScene, Scene, Surface, Topology
@@ -108,7 +109,8 @@ class SceneSampler:
         width, height: of the pictures, pixels.
 
     Raises:
-        UserError: for a body without texture coordinates, an age range it does not have, or an unusable picture folder.
+        UserError: for a body without texture coordinates, an age range it does not have, an unusable picture folder, or
+            an unusable source of poses.
     """
 
     def __init__(self, config: SceneConfig, body: Body, seed: int, width: int = 256, height: int = 256) -> None:
@@ -117,6 +119,7 @@ class SceneSampler:
         self.width, self.height = width, height
         self.map: BodyMap = build_body_map(body, config.wardrobe.texture or 512)
         self.proxy: Proxy = build_proxy(body)
+        self.source: PoseSource | None = load_pose_source(config.poses.source) if config.poses.source else None
         self.topology = Topology(body.name, body.faces, body.uv, body.uv_faces, body.part_ids)
         self.wardrobe = Wardrobe(config.wardrobe, self.map, seed)
         self.skins = Skins(config.skin, self.map, seed)
@@ -173,19 +176,45 @@ class SceneSampler:
         Args:
             bulges: (B, V) metres by which cloth and hair raise the vertices.
         """
+        indices = range(start, start + len(bulges))
+        plans, betas, pose, sinks = self._drawn(indices) if self.source is None else self._read(indices, self.source)
+        return self._skin(plans, betas, pose, torch.from_numpy(bulges), sinks)
+
+    def _drawn(self, indices: range) -> tuple[list[Plan], torch.Tensor, torch.Tensor, NDArray[np.float32]]:
+        """Plans, betas (B, N), poses (B, 24, 3) at rest and depths (B,) in the surface of procedural poses."""
         poses = self.config.poses
         plans, candidates, sinks = [], [], []
-        for index in range(start, start + len(bulges)):
+        for index in indices:
             rng = self.rng(index, Stream.POSE)
             plans.append(draw_plan(rng, poses))
             candidates.append(draw_angles(rng, plans[-1], CANDIDATES))
             sinks.append(rng.uniform(*poses.sink))
-        betas = torch.from_numpy(np.stack([self._betas(start + k, plan) for k, plan in enumerate(plans)]))
+        betas = torch.from_numpy(np.stack([self._betas(*pair) for pair in zip(indices, plans, strict=True)]))
         angles = pick_candidates(self.proxy, betas, np.stack(candidates))
         nominal = np.stack([nominal_orientation(plan) for plan in plans])
         angles = lay_down(self.proxy, betas, angles, plans, nominal)
         angles = _flatten_feet(angles, plans)
-        pose = angles_to_pose(angles)
+        pose = self._at_rest(plans, betas, angles_to_pose(angles), nominal)
+        return plans, betas, pose, np.array(sinks, np.float32)
+
+    def _read(
+        self, indices: range, source: PoseSource
+    ) -> tuple[list[Plan], torch.Tensor, torch.Tensor, NDArray[np.float32]]:
+        """The same as ``_drawn``, of the poses that a source holds."""
+        rows, plans, sinks = [source.row(self.seed, index) for index in indices], [], []
+        for index, row in zip(indices, rows, strict=True):
+            rng = self.rng(index, Stream.POSE)
+            plans.append(source.plan(row, float(rng.uniform(-np.pi, np.pi))))
+            sinks.append(rng.uniform(*self.config.poses.sink))
+        betas = torch.from_numpy(np.stack([self._betas(*pair) for pair in zip(indices, plans, strict=True)]))
+        nominal = np.stack([source.nominal(row, plan.yaw) for row, plan in zip(rows, plans, strict=True)])
+        pose = self._at_rest(plans, betas, torch.from_numpy(source.pose[rows]), nominal)
+        return plans, betas, pose, np.array(sinks, np.float32)
+
+    def _at_rest(
+        self, plans: list[Plan], betas: torch.Tensor, pose: torch.Tensor, nominal: NDArray[np.float64]
+    ) -> torch.Tensor:
+        """Poses (B, 24, 3) whose global orientation is the nominal one (B, 3, 3) after standing level or settling."""
         rough = skin(self.proxy.mesh, betas, pose)[0].transpose(1, 2).double().numpy()
         turns = []
         for k, plan in enumerate(plans):
@@ -195,7 +224,7 @@ class SceneSampler:
                 last = settle(points, self.proxy.mass, plan.table.settle)
             turns.append(last @ nominal[k])
         pose[:, 0] = matrix_to_axis_angle(torch.from_numpy(np.stack(turns)).float())
-        return self._skin(plans, betas, pose, torch.from_numpy(bulges), np.array(sinks, np.float32))
+        return pose
 
     def _skin(
         self,
@@ -252,6 +281,7 @@ class SceneSampler:
         long = joints[15] - joints[[7, 8]].mean(0)
         ground, backdrop = self.backgrounds.place(self.rng(index, Stream.BACKGROUND), camera, view, vertices, long)
         rng = self.rng(index, Stream.OCCLUDERS)
+        origin = "" if self.source is None else f" pose={self.source.names[self.source.row(self.seed, index)]}"
         return Scene(
             camera=camera,
             persons=[person],
@@ -259,7 +289,7 @@ class SceneSampler:
             lights=sample_lights(self.rng(index, Stream.LIGHTS), self.config.lights),
             occluders=self._occluders(rng, camera, view, block.plans[k], vertices, joints),
             ground=ground,
-            source=f"seed={self.seed} frame={index} posture={block.plans[k].posture} view={view}",
+            source=f"seed={self.seed} frame={index} posture={block.plans[k].posture} view={view}{origin}",
             sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor),
         )
 

@@ -24,6 +24,8 @@ MONK = (
 _HAIR = np.array([[10, 1, 2], [18, 4, 6], [28, 7, 12], [42, 8, 20], [66, 5, 28], [40, 20, 30]], np.float32)
 # Iris: Lab of dark brown, brown, hazel, green, blue, slate (the newborn's).
 _IRIS = np.array([[14, 6, 8], [24, 10, 16], [36, 4, 22], [44, -8, 14], [48, -4, -18], [38, -1, -10]], np.float32)
+_INFANT_UNIT = 0.0245  # half eye distance, metres, up to which a face is an infant's
+_GROWN_IRIS = 0.0072  # radius of other irises, metres: true ones have 0.006, which vanish in coarse texels
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def _paint_eyes(lab: Singles, face: Face, rng: np.random.Generator, closed: bool
     iris = _IRIS[min(5, int(np.searchsorted(np.cumsum(weights) / weights.sum(), rng.random())))]
     gaze = rng.normal(0, 0.07, 2)
     balls = bool(np.any(face.eyeball))
+    iris_size = 1.0 if face.unit <= _INFANT_UNIT else _GROWN_IRIS / (0.29 * face.unit)
     for number, eye in enumerate(face.eyes, start=1):
         dx, dy, dz = face.offset(eye)
         lash = np.exp(-(((dy - (0.30 if balls else 0.24) + 0.55 * dx**2 + 0.45 * closed) / 0.05) ** 2)) * (
@@ -139,14 +142,15 @@ def _paint_eyes(lab: Singles, face: Face, rng: np.random.Generator, closed: bool
         if closed:
             lab[opening, 0] *= 0.93
             continue
-        radius = np.hypot(dx - gaze[0], dy - gaze[1])
+        radius = np.hypot(dx - gaze[0], dy - gaze[1]) / iris_size
         lab[opening] = (84, 1, 3)
-        lab[opening & (radius > 0.42), 0] *= 0.88
+        lab[opening & (radius * iris_size > 0.42), 0] *= 0.88
         ring = opening & (radius < 0.29)
         lab[ring] = iris
         lab[ring & (radius > 0.24), 0] *= 0.6
         lab[opening & (radius < 0.13)] = (5, 0, 0)
-        lab[opening & (np.hypot(dx - gaze[0] + 0.08, dy - gaze[1] - 0.10) < 0.05)] = (96, 0, 0)
+        glint = np.hypot(dx - gaze[0] + 0.08 * iris_size, dy - gaze[1] - 0.10 * iris_size)
+        lab[opening & (glint < 0.05 * iris_size)] = (96, 0, 0)
 
 
 def _paint_brows(lab: Singles, face: Face, hair: Singles, strength: float) -> None:
@@ -159,11 +163,16 @@ def _paint_brows(lab: Singles, face: Face, hair: Singles, strength: float) -> No
         lab += brow[:, None] * (hair - lab)
 
 
-def _scalp(p: Points, face: Face, line: float) -> Singles:
-    """Metres inside the hairline: above the forehead, round the ears, down to the nape; off the head negative."""
+def scalp(p: Points, face: Face, line: float, length: float = 0.0) -> Singles:
+    """Metres inside the hairline: above the forehead, round the ears, down to the nape; off the head negative.
+
+    Args:
+        line: higher by this many units of the face. length: long hair hangs that many units lower behind the temples.
+    """
     u, eyes = face.unit, face.eyes.mean(0)
     depth = (eyes[2] - p.position[:, 2]) / u  # 0 at the eyes, about 4 at the back of the head
-    lower = np.interp(depth, [-0.5, 0.9, 2.0, 3.0, 4.2], [1.75, 1.30, 0.75, -0.7, -1.3]).astype(np.float32) + line
+    heights = np.array([1.75, 1.30, 0.75, -0.7, -1.3]) - length * np.array([0, 0.25, 1, 1, 1])
+    lower = np.interp(depth, [-0.5, 0.9, 2.0, 3.0, 4.2], heights).astype(np.float32) + line
     field = (p.position[:, 1] - eyes[1]) / u - lower
     return np.where(p.joint == 15, field * u, -1.0).astype(np.float32)
 
@@ -181,7 +190,13 @@ def _pick_hair(rng: np.random.Generator, dark: float) -> Singles:
 
 
 def _grow_hair(
-    lab: Singles, body: BodyMap, face: Face, hair: Singles, density: float, rng: np.random.Generator
+    lab: Singles,
+    body: BodyMap,
+    face: Face,
+    hair: Singles,
+    density: float,
+    rng: np.random.Generator,
+    hanging: float = 0.0,
 ) -> Singles:
     """Paint hair onto the head's texels (in place) and return how far it raises each vertex, metres."""
     line, length = rng.uniform(-0.15, 0.3), rng.uniform(0.001, 0.006)
@@ -190,18 +205,29 @@ def _grow_hair(
         return np.zeros(len(body.vertices.joint), np.float32)
     grain, patch = _at(strands, face.p, 0.12), _at(patches, face.p, 0.25)
     soft = (0.5 + 0.7 * (1 - density)) * face.unit
-    edge = _scalp(face.p, face, line) + np.float32(0.06 * face.unit) * grain
+    edge = scalp(face.p, face, line, hanging) + np.float32(0.06 * face.unit) * grain
     amount = np.clip(edge / soft, 0, 1)
     sparse = 0.10 * (grain + patch) * (amount > 0) * (1.2 - density)
     amount = np.clip(amount * (0.45 + 0.65 * density) + sparse, 0, 1) * (face.eyeball == 0)
     coloured = hair + np.array([1.0, 0.1, 0.2], np.float32) * (3.0 * grain)[:, None]
     lab += amount[:, None] * (coloured - lab)
-    scalp = np.clip(_scalp(body.vertices, face, line) / (0.8 * face.unit), 0, 1)
-    return (scalp * density * length).astype(np.float32)
+    covered = np.clip(scalp(body.vertices, face, line, hanging) / (0.8 * face.unit), 0, 1)
+    return (covered * density * length).astype(np.float32)
 
 
-def draw_skin(rng: np.random.Generator, config: SkinConfig, body: BodyMap, face: Face) -> Skin:
-    """Draw one infant: tone, mottling, face and hair."""
+def draw_skin(
+    rng: np.random.Generator,
+    config: SkinConfig,
+    body: BodyMap,
+    face: Face,
+    colour: Singles | None = None,
+    hanging: float = 0.0,
+) -> Skin:
+    """Draw one person: tone, mottling, face and hair.
+
+    Args:
+        colour: Lab of the hair; None draws it by the tone. hanging: length of long hair, see :func:`scalp`.
+    """
     step, blotches = rng.uniform(*config.tone), rng.uniform(*config.blotches)
     base = tone(step) + rng.normal(0, (1.0, 1.2, 1.5)).astype(np.float32)
     # The scale's colours are of swatches; living pale skin is redder and a little darker.
@@ -219,9 +245,10 @@ def draw_skin(rng: np.random.Generator, config: SkinConfig, body: BodyMap, face:
     _paint_mouth(head, face, rng)
     dark = float(np.clip((step - 3) / 5, 0, 1))
     density, hair = rng.uniform(*config.hair), _pick_hair(rng, dark)
+    hair = hair if colour is None else colour
     _paint_eyes(head, face, rng, bool(rng.random() < config.eyes_closed), dark)
     _paint_brows(head, face, hair, float(rng.uniform(0.08, 0.42)))
-    bulge = _grow_hair(head, body, face, hair, density, rng)
+    bulge = _grow_hair(head, body, face, hair, density, rng, hanging)
     lab[face.rows] = head
     texture = body.spread(np.round(lab_to_rgb(lab)).astype(np.uint8))
     return Skin(texture, bulge, float(rng.uniform(0.04, 0.14)), base)

@@ -57,7 +57,7 @@ def skirt_mesh(body: Body, cutter: Cutter) -> SkinnedMesh:
 
     side = np.clip(0.5 + 0.8 * x / max(float(np.abs(x).max()), 1e-6), 0, 1)
     thigh = np.clip(down * 1.5, 0, 1)
-    weights = np.zeros((24, len(outer)))
+    weights = np.zeros((body.joint_count, len(outer)))  # pelvis and hips come first in every joint set
     weights[0], weights[1], weights[2] = 1 - thigh, thigh * side, thigh * (1 - side)
     nearest = torch.from_numpy(np.argmin(((rest[:, None] - points[None, ::3]) ** 2).sum(-1), axis=1) * 3)
     mesh, count = body.mesh, len(points)

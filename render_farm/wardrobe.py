@@ -82,10 +82,11 @@ def _smooth(value: Singles, width: float) -> Singles:
 class Cutter:
     """The smooth surfaces along which garments of one body are cut."""
 
-    def __init__(self, body: BodyMap) -> None:
+    def __init__(self, body: BodyMap, scale: float | None = None) -> None:
+        """``scale`` multiplies all that is given in metres for an infant of 0.65 m; None: by the body's height."""
         joints, vertices = body.joints, body.vertices
         self.body = body
-        self.scale = body.height / 0.65
+        self.scale = body.height / 0.65 if scale is None else scale
         self.pelvis, self.chest, self.neck = (float(joints[k, 1]) for k in (0, 6, 12))
         self.hip, self.ankle = float(joints[[1, 2], 1].mean()), float(joints[[7, 8], 1].mean())
         self.leg_length = self.hip - self.ankle
@@ -247,17 +248,32 @@ def _wrinkles(p: Points, height: Singles, scale: float) -> Singles:
     return folds + 0.55 * np.minimum(bent, 1) * ripples
 
 
-def draw_outfit(rng: np.random.Generator, config: WardrobeConfig, cutter: Cutter) -> Outfit:
-    """Draw and paint one outfit.
+@dataclass(frozen=True)
+class Painted:
+    """Garments on a body, before they become a texture.
 
-    Returns:
-        the outfit; texels of :func:`diaper_field` > 0 have ``keep`` 0 whatever was drawn.
+    Attributes:
+        colour: (T, 3) Lab, cover: (T,) 0..1 and shade: (T,) factor beside edges, of the map's texels.
+        bulge: (V,) metres.
+    """
+
+    colour: Singles
+    cover: Singles
+    shade: Singles
+    bulge: Singles
+
+
+def paint_pieces(
+    rng: np.random.Generator, folds: tuple[float, float], pieces: list[Piece], hidden: list[Piece], cutter: Cutter
+) -> Painted:
+    """Paint garments from the skin outwards.
+
+    Args:
+        folds: range of the strength of creases. hidden: pieces beneath others, whose edges shall not show through.
     """
     body, scale = cutter.body, cutter.scale
-    cut = choose(rng, config.cuts)
-    pieces = _pieces(rng, config, cut, cutter)
     height = creases(rng, _TILE, rng.uniform(2.0, 3.5), aspect=rng.uniform(0.6, 1.6))
-    strength = rng.uniform(*config.folds)
+    strength = rng.uniform(*folds)
     slope = np.roll(height, -2, 0) - np.roll(height, 2, 0) + 0.6 * (np.roll(height, -2, 1) - np.roll(height, 2, 1))
     slope = np.tanh(slope / max(float(slope.std()), 1e-6) * 0.6)
 
@@ -279,20 +295,39 @@ def draw_outfit(rng: np.random.Generator, config: WardrobeConfig, cutter: Cutter
         colour[on] = colour[on] * (1 - a) + cloth * a
         shade[on] = shade[on] * (1 - alpha[on]) + alpha[on]
         cover = np.maximum(cover, alpha)
-        visible = piece is not pieces[0] or cut in ("diaper", "shirt_diaper")
-        covered = _smooth(piece.field(vertices), (0.005 if visible else 0.035) * scale)
+        covered = _smooth(piece.field(vertices), (0.035 if any(piece is other for other in hidden) else 0.005) * scale)
         bulge += covered * (piece.thickness + 0.0009 * scale * strength * vertex_folds)
-    puff = _smooth(diaper_field(cutter, vertices), 0.035 * scale)
-    bulge += (0.002 + 0.004 * rng.random()) * scale * puff
-    cover[diaper_field(cutter, texels) > 0] = 1.0
-    keep = np.round(255 * (1 - cover) * shade).astype(np.uint8)
-    cloth = np.round(lab_to_rgb(colour) * (cover * shade)[:, None]).astype(np.uint8)
+    return Painted(colour, cover, shade, bulge)
+
+
+def as_textures(painted: Painted, body: BodyMap) -> tuple[Bytes, Bytes]:
+    """Cloth and keep of an :class:`Outfit`."""
+    keep = np.round(255 * (1 - painted.cover) * painted.shade).astype(np.uint8)
+    cloth = np.round(lab_to_rgb(painted.colour) * (painted.cover * painted.shade)[:, None]).astype(np.uint8)
+    return body.spread(cloth), np.repeat(body.spread(keep)[..., None], 3, 2)
+
+
+def draw_outfit(rng: np.random.Generator, config: WardrobeConfig, cutter: Cutter) -> Outfit:
+    """Draw and paint one outfit.
+
+    Returns:
+        the outfit; texels of :func:`diaper_field` > 0 have ``keep`` 0 whatever was drawn.
+    """
+    body, scale = cutter.body, cutter.scale
+    cut = choose(rng, config.cuts)
+    pieces = _pieces(rng, config, cut, cutter)
+    hidden = [] if cut in ("diaper", "shirt_diaper") else pieces[:1]
+    painted = paint_pieces(rng, config.folds, pieces, hidden, cutter)
+    puff = _smooth(diaper_field(cutter, body.vertices), 0.035 * scale)
+    bulge = painted.bulge + (0.002 + 0.004 * rng.random()) * scale * puff
+    painted.cover[diaper_field(cutter, body.texels) > 0] = 1.0
+    cloth, keep = as_textures(painted, body)
     return Outfit(
         cut=cut,
-        cloth=body.spread(cloth),
-        keep=np.repeat(body.spread(keep)[..., None], 3, 2),
+        cloth=cloth,
+        keep=keep,
         bulge=np.maximum(bulge, 0),
-        colour=colour[cover >= 1].mean(0),
+        colour=painted.colour[painted.cover >= 1].mean(0),
         skirt=pieces[1] if cut == "dress" else None,
     )
 

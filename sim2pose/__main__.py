@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from .commands import bench, data, demo, doctor, evaluate, models, render, submit, train, tune
+from .commands import bench, bodies, data, demo, doctor, evaluate, fit, models, render, submit, train, tune
 from .config import UserError
 
 app = typer.Typer(
@@ -20,8 +20,10 @@ app.command("demo")(demo.demo)
 app.command("render")(render.render)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
+app.command("fit")(fit.fit)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
+app.add_typer(bodies.app, name="bodies")
 app.command("tune")(tune.tune)
 app.command("submit")(submit.submit)
 app.command("bench")(bench.bench)

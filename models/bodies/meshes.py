@@ -20,6 +20,16 @@ def grid_atlas(count: int) -> tuple[np.ndarray, np.ndarray]:
     return uv, np.arange(3 * count, dtype=np.int32).reshape(-1, 3)
 
 
+def vertex_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Unit normals (V, 3), means over the faces around each vertex weighted by area."""
+    corners = points[faces]
+    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(points)
+    for k in range(3):
+        np.add.at(normals, faces[:, k], flat)
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+
+
 def distance_to_mesh(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Distance (P,) from points (P, 3) to the nearest place on a mesh's surface, in the unit of the vertices."""
     corners = vertices[faces].astype(np.float64)

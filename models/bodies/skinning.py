@@ -6,7 +6,8 @@ operations are matrix products or run over contiguous memory, and pose correctiv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 
@@ -66,6 +67,15 @@ def prepare(
         parents=parents,
         weights=weights.T.contiguous(),
     )
+
+
+def move(mesh: SkinnedMesh, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> SkinnedMesh:
+    """The same mesh on a device, its floats in a precision."""
+    tensors = {f.name: value for f in fields(mesh) if isinstance(value := getattr(mesh, f.name), torch.Tensor)}
+    moved: dict[str, Any] = {
+        name: value.to(device, dtype if value.is_floating_point() else None) for name, value in tensors.items()
+    }
+    return replace(mesh, **moved)
 
 
 def joint_transforms(

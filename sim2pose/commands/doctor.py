@@ -15,13 +15,6 @@ import typer
 
 from . import table, write_json
 
-LICENSED = {
-    "SMIL (infants)": ("smil_web.pkl", "https://s.fhg.de/smil"),
-    "SMPL": ("SMPL_NEUTRAL.pkl", "https://smpl.is.tue.mpg.de"),
-    "SMPL-X": ("SMPLX_NEUTRAL.npz", "https://smpl-x.is.tue.mpg.de"),
-    "MANO": ("MANO_RIGHT.pkl", "https://mano.is.tue.mpg.de"),
-}
-
 
 @dataclass(frozen=True)
 class Check:
@@ -111,9 +104,10 @@ def disk() -> list[Check]:
 
 def licensed_bodies() -> list[Check]:
     """Licensed body files, looked for under SIM2POSE_BODIES (default ~/body_models); never needed."""
-    root = Path(os.environ.get("SIM2POSE_BODIES", Path.home() / "body_models"))
-    checks = []
-    for name, (file, where) in LICENSED.items():
+    from ..models.bodies.files import LICENSED_FILES, licensed_root
+
+    root, checks = licensed_root(), []
+    for name, (file, where) in LICENSED_FILES.items():
         found = next(iter(sorted(root.rglob(file))), None) if root.is_dir() else None
         if found is None:
             remedy = f"optional; the open bodies stand in. Register at {where}, put {file} under {root}"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
-from .anny_source import AnnySource
-from ..body import Body
 from ...joints import JOINT_SETS
-from .population import sample
+from ..skinning import SkinnedMesh, prepare, skin
+from .anny_source import AnnySource
+
+Draw = Callable[[np.random.Generator, int], Any]
+"""Draws so many shapes or poses."""
 
 # Ranges of motion in degrees, (low, high) for rotations about x, y, z of the T-pose; left side, mirrored for the right.
-# They cover lying, sitting and crawling infants with their hips and knees flexed, and are wider than any scene draws.
+# They cover lying, sitting and crawling infants with their hips and knees flexed, closed fists and open mouths, and are
+# wider than any scene draws.
 RANGES: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
     "spine1": ((-12, 20), (-12, 12), (-12, 12)),
     "spine2": ((-10, 15), (-12, 12), (-10, 10)),
@@ -27,69 +31,114 @@ RANGES: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, f
     "shoulder": ((-45, 45), (-80, 30), (-80, 40)),
     "elbow": ((-50, 50), (-130, 0), (-8, 8)),
     "wrist": ((-15, 15), (-20, 20), (-45, 40)),
+    "jaw": ((0, 25), (-6, 6), (-3, 3)),
+    "eyeball": ((-20, 20), (-30, 30), (0, 0)),
+    **{f"{finger}1": ((-5, 5), (-12, 12), (-85, 15)) for finger in ("index", "middle", "ring", "pinky")},
+    **{f"{finger}2": ((0, 0), (-3, 3), (-100, 5)) for finger in ("index", "middle", "ring", "pinky")},
+    **{f"{finger}3": ((0, 0), (-2, 2), (-70, 5)) for finger in ("index", "middle", "ring", "pinky")},
+    "thumb1": ((-25, 25), (-20, 40), (-25, 20)),
+    "thumb2": ((-10, 10), (-10, 50), (-10, 10)),
+    "thumb3": ((-5, 5), (-10, 70), (-5, 5)),
 }
 
 
-def sample_poses(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Poses (count, 24, 3) axis-angle with each joint uniform within :data:`RANGES`, toes, fingers and root at rest."""
+def sample_poses(rng: np.random.Generator, count: int, joint_set: str = "smpl24", side: str = "") -> np.ndarray:
+    """Poses (count, J, 3) axis-angle with each joint uniform within :data:`RANGES`, the others at rest.
+
+    Args:
+        side: "left" or "right" for "mano16", whose joint names do not tell.
+    """
     import roma
 
-    poses = np.zeros((count, 24, 3))
-    for joint, name in enumerate(JOINT_SETS["smpl24"].joints):
-        side, _, part = name.partition("_")
+    names = JOINT_SETS[joint_set].joints
+    poses = np.zeros((count, len(names), 3))
+    for joint, name in enumerate(names):
+        half, _, part = f"{side}_{name}".partition("_") if side else name.partition("_")
         ranges = RANGES.get(part or name)
-        if ranges is None:
+        if ranges is None or (side and joint == 0):
             continue
         low, high = np.array(ranges).T
         euler = rng.uniform(low, high, (count, 3))
-        if side == "right":
+        if half == "right":
             euler *= (1, -1, -1)
         poses[:, joint] = roma.euler_to_rotvec("ZYX", torch.from_numpy(euler[:, ::-1].copy()), degrees=True).numpy()
     return poses
 
 
-def compare(body: Body, source: AnnySource, kept: np.ndarray, seed: int, count: int) -> dict[str, float]:
+def skinned_mesh(arrays: dict[str, np.ndarray]) -> tuple[SkinnedMesh, np.ndarray]:
+    """A body file's arrays ready for :func:`skin`, and its shape columns (3V, N) float64 without those that are zero."""
+    size = len(arrays["v_template"])
+    shapedirs = arrays["shapedirs"].astype(np.float32)
+    shapedirs = shapedirs[:, :, np.abs(shapedirs).max((0, 1)) > 0]
+    parents = (-1, *arrays["kintree_table"][0, 1:].astype(int).tolist())
+    mesh = prepare(
+        torch.from_numpy(arrays["v_template"]),
+        torch.from_numpy(shapedirs),
+        torch.from_numpy(arrays["posedirs"].astype(np.float32).reshape(3 * size, -1).T.copy()),
+        torch.from_numpy(arrays["J_regressor"]),
+        parents,
+        torch.from_numpy(arrays["weights"]),
+    )
+    return mesh, shapedirs.astype(np.float64).reshape(3 * size, -1)
+
+
+def project(basis: np.ndarray, template: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """Coefficients (B, N) of shape columns (3V, N) that bring the T-posed body nearest to vertices (B, V, 3)."""
+    gaps = (vertices - template).reshape(len(vertices), -1)
+    return np.linalg.solve(basis.T @ basis, basis.T @ gaps.T).T
+
+
+def compare(
+    arrays: dict[str, np.ndarray],
+    source: AnnySource,
+    shapes: Draw,
+    poses: Draw,
+    seed: int,
+    count: int,
+    keypoints: np.ndarray | None = None,
+    regions: dict[str, np.ndarray] | None = None,
+) -> dict[str, float]:
     """Errors of a body against its source on ``count`` shapes and poses drawn from ``seed``, in millimetres.
 
     Args:
-        kept: (V,) indices of the body's vertices in the source.
+        arrays: those of the body's file. shapes, poses: draw parameters for ``source``.
+        keypoints: (K, source vertices) regressor that the file's ``keypoint_regressor`` stands for.
+        regions: masks (V,) of the body's vertices whose mean error is given apart, by name.
 
     Returns:
         mean, 99th percentile and maximum over all vertices and bodies; mean and maximum joint error; the part that the
-        shape space alone causes (T-pose); mean and maximum distance of the COCO keypoints from the source's regressor.
+        shape space alone causes (T-pose); mean and maximum distance of the keypoints from the source's regressor.
     """
     rng = np.random.default_rng(seed)
-    regressor = source.coco_regressor()
-    found: dict[str, list[Any]] = {"vertex": [], "rest": [], "joint": [], "keypoint": []}
+    kept = arrays["source_vertices"].astype(int)
+    mesh, basis = skinned_mesh(arrays)
+    found: dict[str, list[np.ndarray]] = {"vertex": [], "rest": [], "joint": [], "keypoint": []}
     for start in range(0, count, 32):
         some = min(32, count - start)
-        shapes, _ = sample(source, rng, some)
-        pose = sample_poses(rng, some)
-        rest, _ = source(shapes)
-        posed, joints = source(shapes, pose)
-        betas = torch.from_numpy(project(body, rest[:, kept])).float()
-        with torch.no_grad():
-            still = body(betas, torch.zeros(some, 72), torch.zeros(some, 3))
-            moved = body(betas, torch.from_numpy(pose).float(), torch.zeros(some, 3))
-        found["rest"].append(np.linalg.norm(still.vertices.numpy() - rest[:, kept], axis=-1))
-        found["vertex"].append(np.linalg.norm(moved.vertices.numpy() - posed[:, kept], axis=-1))
-        found["joint"].append(np.linalg.norm(moved.joints.numpy() - joints, axis=-1))
-        found["keypoint"].append(np.linalg.norm(moved.keypoints.numpy() - regressor @ posed, axis=-1))
-    error = {name: 1000 * np.concatenate(parts) for name, parts in found.items()}
-    return {
-        "vertex_mean_mm": float(error["vertex"].mean()),
-        "vertex_p99_mm": float(np.percentile(error["vertex"], 99)),
-        "vertex_max_mm": float(error["vertex"].max()),
-        "shape_mean_mm": float(error["rest"].mean()),
-        "joint_mean_mm": float(error["joint"].mean()),
-        "joint_max_mm": float(error["joint"].max()),
-        "keypoint_mean_mm": float(error["keypoint"].mean()),
-        "keypoint_max_mm": float(error["keypoint"].max()),
+        drawn, pose = shapes(rng, some), poses(rng, some)
+        rest, _ = source(drawn)
+        posed, joints = source(drawn, pose)
+        betas = project(basis, arrays["v_template"], rest[:, kept])
+        planes, moved_joints = skin(mesh, torch.from_numpy(betas).float(), torch.from_numpy(pose).float())
+        moved = planes.transpose(1, 2).double().numpy()
+        still = arrays["v_template"] + (betas @ basis.T).reshape(some, -1, 3)
+        found["rest"].append(np.linalg.norm(still - rest[:, kept], axis=-1))
+        found["vertex"].append(np.linalg.norm(moved - posed[:, kept], axis=-1))
+        found["joint"].append(np.linalg.norm(moved_joints.numpy() - joints, axis=-1))
+        if keypoints is not None:
+            points = arrays["keypoint_regressor"] @ moved
+            found["keypoint"].append(np.linalg.norm(points - keypoints @ posed, axis=-1))
+    error = {name: 1000 * np.concatenate(parts) for name, parts in found.items() if parts}
+    report = {
+        "vertex_mean_mm": error["vertex"].mean(),
+        "vertex_p99_mm": np.percentile(error["vertex"], 99),
+        "vertex_max_mm": error["vertex"].max(),
+        "shape_mean_mm": error["rest"].mean(),
+        "joint_mean_mm": error["joint"].mean(),
+        "joint_max_mm": error["joint"].max(),
     }
-
-
-def project(body: Body, vertices: np.ndarray) -> np.ndarray:
-    """Betas (B, N) float64 that bring the T-posed body nearest to vertices (B, V, 3) in least squares."""
-    basis = body.layer.shapedirs.double().numpy().reshape(-1, body.num_betas)
-    gaps = (vertices - body.template).reshape(len(vertices), -1)
-    return np.linalg.solve(basis.T @ basis, basis.T @ gaps.T).T
+    if keypoints is not None:
+        report |= {"keypoint_mean_mm": error["keypoint"].mean(), "keypoint_max_mm": error["keypoint"].max()}
+    for name, members in (regions or {}).items():
+        report[f"{name}_mean_mm"] = error["vertex"][:, members].mean()
+    return {name: float(value) for name, value in report.items()}

@@ -17,7 +17,7 @@ EDGE_SHARE = 0.01
 WEIGHT_SHARE = 0.06
 """Further share for each unit of difference in skinning weights: keeps vertices where bodies bend."""
 MAX_EDGE = 0.022
-"""Longest edge that a collapse may make, metres; longer ones show as corners at elbows, knees and the crown."""
+"""Longest edge that a collapse may make on an infant, metres; longer ones show as corners at elbows, knees and crown."""
 MAX_VALENCE = 10
 MIN_COSINE = 0.4
 """Cosine of the largest turn of a triangle's normal."""
@@ -37,6 +37,7 @@ class Decimation:
     uv_faces: list[tuple[int, int, int]]
     quadrics: np.ndarray
     areas: np.ndarray
+    max_edge: float
     around: list[set[int]] = field(default_factory=list)
     stamps: list[int] = field(default_factory=list)
 
@@ -91,7 +92,7 @@ class Decimation:
         moved = np.where(corners == a, b, corners)
         texture = np.array([self.uv_faces[f] for f in faces])
         new_texture = np.vectorize(lambda t: replaced.get(t, t))(texture)
-        return _well_shaped(self.points[corners], self.points[moved]) and _unfolded(
+        return _well_shaped(self.points[corners], self.points[moved], self.max_edge) and _unfolded(
             self.uv[texture], self.uv[new_texture]
         )
 
@@ -119,7 +120,7 @@ class Decimation:
         return next(((price, b) for price, b in options if self.allowed(a, b)), None)
 
 
-def _well_shaped(before: np.ndarray, after: np.ndarray) -> bool:
+def _well_shaped(before: np.ndarray, after: np.ndarray, max_edge: float) -> bool:
     """Whether triangles (F, 3, 3) may become ``after``: no fold, no sliver, no long edge."""
     old = np.cross(before[:, 1] - before[:, 0], before[:, 2] - before[:, 0])
     new = np.cross(after[:, 1] - after[:, 0], after[:, 2] - after[:, 0])
@@ -127,7 +128,7 @@ def _well_shaped(before: np.ndarray, after: np.ndarray) -> bool:
     cosine = (old * new).sum(1) / np.maximum(np.linalg.norm(old, axis=1) * lengths, 1e-30)
     squared = ((after - np.roll(after, 1, axis=1)) ** 2).sum(-1)
     quality = 2 * np.sqrt(3) * lengths / np.maximum(squared.sum(1), 1e-30)
-    return bool(cosine.min() > MIN_COSINE and quality.min() > MIN_SHAPE and squared.max() < MAX_EDGE**2)
+    return bool(cosine.min() > MIN_COSINE and quality.min() > MIN_SHAPE and squared.max() < max_edge**2)
 
 
 def _unfolded(before: np.ndarray, after: np.ndarray) -> bool:
@@ -165,12 +166,14 @@ def decimate(
     weights: np.ndarray,
     importance: np.ndarray,
     target: int,
+    max_edge: float = MAX_EDGE,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Collapse vertices until about ``target`` are left, or none can go.
 
     Args:
         points: (V, 3) symmetric positions, metres. faces, uv_faces: (F, 3). uv: (T, 2). mirror: (V,) permutation.
         weights: (V, J) skinning weights. importance: (F,) factor on a face's error; small where nobody looks.
+        target: vertices to keep. max_edge: longest edge a collapse may make, metres.
 
     Returns:
         faces and uv_faces of the decimated mesh, in the source's numbering.
@@ -178,7 +181,7 @@ def decimate(
     quadrics, areas = vertex_quadrics(points, faces, importance)
     work = Decimation(
         points, uv, mirror, weights, [tuple(f) for f in faces.tolist()], [tuple(f) for f in uv_faces.tolist()],
-        quadrics, areas, [set() for _ in points], [0] * len(points),
+        quadrics, areas, max_edge, [set() for _ in points], [0] * len(points),
     )  # fmt: skip
     for number, corners in enumerate(faces.tolist()):
         for corner in corners:

@@ -1,4 +1,4 @@
-"""Fit SMPL's arrays to samples of a source body.
+"""Fit the arrays of an SMPL-family body, of any joint tree, to samples of a source body.
 
 Least squares run in float64: in single precision they were seen to err by 87 mm.
 """
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...joints import JOINT_SETS, SMPL24_PARENTS
+Parents = tuple[int, ...]
+"""Parent of each joint, -1 at the root, parents before children."""
 
 
 @dataclass(frozen=True)
@@ -36,23 +37,34 @@ def mirrored(points: np.ndarray, permutation: np.ndarray) -> np.ndarray:
     return points[..., permutation, :] * np.array([-1.0, 1.0, 1.0])
 
 
-def shape_space(vertices: np.ndarray, joints: np.ndarray, mirror: np.ndarray, count: int) -> ShapeSpace:
-    """Principal components of a population, made symmetric.
+def shape_space(
+    vertices: np.ndarray,
+    joints: np.ndarray,
+    count: int,
+    mirror: np.ndarray | None = None,
+    joint_flip: np.ndarray | None = None,
+    joint_weight: float = 0.0,
+) -> ShapeSpace:
+    """Principal components of a population, made symmetric where a mirror is given.
 
     Args:
-        vertices: (N, V, 3) T-posed, pelvis at the origin. joints: (N, 24, 3). mirror: (V,) vertex permutation.
-        count: number of components.
+        vertices: (N, V, 3) T-posed, root joint at the origin. joints: (N, J, 3). count: number of components.
+        mirror: (V,) vertex permutation. joint_flip: (J,) joint permutation.
+        joint_weight: how many vertices a joint counts for; bodies bend better about joints that are in place.
     """
-    vertices = (vertices + mirrored(vertices, mirror)) / 2
-    joints = (joints + mirrored(joints, JOINT_SETS["smpl24"].flip_permutation())) / 2
+    if mirror is not None:
+        assert joint_flip is not None
+        vertices = (vertices + mirrored(vertices, mirror)) / 2
+        joints = (joints + mirrored(joints, joint_flip)) / 2
     members, size = len(vertices), vertices.shape[1]
     template, mean_joints = vertices.mean(0), joints.mean(0)
     gaps = (vertices - template).reshape(members, -1)
-    values, vectors = np.linalg.eigh(gaps @ gaps.T)
-    values, vectors = values[::-1][:count], vectors[:, ::-1][:, :count]
+    joint_gaps = np.sqrt(joint_weight) * (joints - mean_joints).reshape(members, -1)
+    _, vectors = np.linalg.eigh(gaps @ gaps.T + joint_gaps @ joint_gaps.T)
+    vectors = vectors[:, ::-1][:, :count]
     betas = vectors * np.sqrt(members)  # unit variance
-    basis = gaps.T @ betas / members
-    signs = np.sign(basis.reshape(size, 3, count)[template[:, 1].argmax(), 1])  # positive: a higher crown
+    basis = gaps.T @ betas / members  # least squares: betas are orthogonal
+    signs = np.sign(basis.reshape(size, 3, count)[template[:, 1].argmax(), 1])  # positive: the highest vertex rises
     betas, basis = betas * signs, basis * signs
     return ShapeSpace(
         template=template,
@@ -60,7 +72,7 @@ def shape_space(vertices: np.ndarray, joints: np.ndarray, mirror: np.ndarray, co
         joints=mean_joints,
         joint_shapedirs=np.einsum("njc,nk->jck", joints - mean_joints, betas) / members,
         betas=betas,
-        explained=float(values.sum() / (gaps**2).sum()),
+        explained=float(((vectors.T @ gaps) ** 2).sum() / (gaps**2).sum()),
     )
 
 
@@ -101,14 +113,14 @@ def reduce_weights(weights: np.ndarray, keep: int = 4) -> np.ndarray:
     return reduced / reduced.sum(1, keepdims=True)
 
 
-def chain(rotations: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """World rotations (B, 24, 3, 3) and translations (B, 24, 3) of SMPL joints: ``x -> R x + t`` from the T-pose.
+def chain(rotations: np.ndarray, joints: np.ndarray, parents: Parents) -> tuple[np.ndarray, np.ndarray]:
+    """World rotations (B, J, 3, 3) and translations (B, J, 3) of joints: ``x -> R x + t`` from the T-pose.
 
     Args:
-        rotations: (B, 24, 3, 3) relative to the parent. joints: (B, 24, 3) of the T-pose.
+        rotations: (B, J, 3, 3) relative to the parent. joints: (B, J, 3) of the T-pose.
     """
     world, places = [rotations[:, 0]], [joints[:, 0]]
-    for child, parent in enumerate(SMPL24_PARENTS[1:], start=1):
+    for child, parent in enumerate(parents[1:], start=1):
         offset = (joints[:, child] - joints[:, parent])[..., None]
         places.append((world[parent] @ offset)[..., 0] + places[parent])
         world.append(world[parent] @ rotations[:, child])
@@ -116,66 +128,84 @@ def chain(rotations: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.nda
     return turned, moved - (turned @ joints[..., None])[..., 0]
 
 
-def relevant_joints(support: tuple[int, ...]) -> tuple[int, ...]:
+def relevant_joints(support: tuple[int, ...], parents: Parents) -> tuple[int, ...]:
     """Joints whose rotation can bend a vertex skinned to ``support``: those between the joints of the support."""
     paths: list[set[int]] = []
     for joint in support:
         path = [joint]
-        while SMPL24_PARENTS[path[-1]] >= 0:
-            path.append(SMPL24_PARENTS[path[-1]])
+        while parents[path[-1]] >= 0:
+            path.append(parents[path[-1]])
         paths.append(set(path))
     return tuple(sorted(paths[0].union(*paths) - paths[0].intersection(*paths)))
 
 
-def pose_correctives(
+def unposed_gaps(
     rest: np.ndarray,
     joints: np.ndarray,
     rotations: np.ndarray,
     posed: np.ndarray,
     weights: np.ndarray,
-    ridge: float,
+    parents: Parents,
 ) -> np.ndarray:
-    """Ridge-fit SMPL's posedirs (V, 3, 207) to posed samples.
+    """What linear blend skinning of the rest bodies misses of ``posed``, (N, V, 3), turned back to the T-pose."""
+    world, shift = chain(rotations, joints, parents)
+    gaps = np.empty(rest.shape)
+    for i in range(len(rest)):
+        blend = (weights @ world[i].reshape(-1, 9)).reshape(-1, 3, 3)
+        gap = posed[i] - weights @ shift[i]
+        # Where blended rotations nearly cancel, the inverse explodes; 2 cm is more than any true corrective.
+        gaps[i] = np.clip(np.linalg.solve(blend, gap[..., None])[..., 0] - rest[i], -0.02, 0.02)
+    return gaps
+
+
+def pose_correctives(
+    gaps: np.ndarray, rotations: np.ndarray, weights: np.ndarray, parents: Parents, ridge: float
+) -> np.ndarray:
+    """Ridge-fit posedirs (V, 3, 9 (J - 1)) to posed samples.
 
     A vertex depends only on the joints that lie between those it is skinned to: nothing else can bend it, and the array
     stays sparse (and its file small).
 
     Args:
-        rest: (N, V, 3) T-posed vertices. joints: (N, 24, 3) T-posed. rotations: (N, 24, 3, 3) relative to the parent.
-        posed: (N, V, 3) vertices wanted. weights: (V, 24). ridge: penalty on the squared correctives, per sample.
+        gaps: (N, V, 3) from :func:`unposed_gaps`. rotations: (N, J, 3, 3) relative to the parent. weights: (V, J).
+        ridge: penalty on the squared correctives, per sample.
     """
-    count, size = rest.shape[:2]
-    world, shift = chain(rotations, joints)
-    wanted = np.zeros((count, size, 3))
-    for i in range(count):
-        blend = np.einsum("vj,jab->vab", weights, world[i])
-        gap = posed[i] - weights @ shift[i]
-        # Where blended rotations nearly cancel, the inverse explodes; 2 cm is more than any true corrective.
-        wanted[i] = np.clip(np.linalg.solve(blend, gap[..., None])[..., 0] - rest[i], -0.02, 0.02)
-    features = (rotations[:, 1:] - np.eye(3)).reshape(count, 23, 9)
+    count, size = gaps.shape[:2]
+    bends = len(parents) - 1
+    features = (rotations[:, 1:] - np.eye(3)).reshape(count, bends, 9)
     groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for vertex, row in enumerate(weights > 0):
-        groups[relevant_joints(tuple(np.flatnonzero(row)))].append(vertex)
-    posedirs = np.zeros((size, 3, 23, 9))
+        groups[relevant_joints(tuple(np.flatnonzero(row)), parents)].append(vertex)
+    posedirs = np.zeros((size, 3, bends, 9))
     for between, members in groups.items():
         columns = [joint - 1 for joint in between if joint > 0]
         if not columns:
             continue
         system = features[:, columns].reshape(count, -1)
-        right = system.T @ wanted[:, members].reshape(count, -1)
+        right = system.T @ gaps[:, members].reshape(count, -1)
         left = system.T @ system + ridge * count * np.eye(system.shape[1])
         found = np.linalg.solve(left, right).reshape(len(columns), 9, len(members), 3)
         posedirs[np.ix_(members, range(3), columns)] = found.transpose(2, 3, 0, 1)
-    return posedirs.reshape(size, 3, 207)
+    return posedirs.reshape(size, 3, 9 * bends)
 
 
-def symmetrised_posedirs(posedirs: np.ndarray, mirror: np.ndarray) -> np.ndarray:
-    """Mean of posedirs (V, 3, 207) and their mirror image.
+def symmetrised_posedirs(posedirs: np.ndarray, mirror: np.ndarray, joint_flip: np.ndarray) -> np.ndarray:
+    """Mean of posedirs (V, 3, 9 (J - 1)) and their mirror image.
 
     Under the mirror S = diag(-1, 1, 1) a rotation feature R - I of a joint becomes S (R - I) S of the opposite joint.
+
+    Args:
+        mirror: (V,) vertex permutation. joint_flip: (J,) joint permutation.
     """
     flip = np.array([-1.0, 1.0, 1.0])
-    joints = JOINT_SETS["smpl24"].flip_permutation()[1:] - 1
-    features = posedirs.reshape(-1, 3, 23, 3, 3)
+    joints = joint_flip[1:] - 1
+    features = posedirs.reshape(-1, 3, len(joints), 3, 3)
     image = features[mirror][:, :, joints] * flip[:, None, None, None] * flip[:, None] * flip
-    return ((features + image) / 2).reshape(-1, 3, 207)
+    return ((features + image) / 2).reshape(posedirs.shape)
+
+
+def kintree_table(parents: Parents) -> np.ndarray:
+    """Joint tree (2, J) uint32 as model files hold it: parents, with 2^32 - 1 at the root, above joint numbers."""
+    tree = np.stack([np.array(parents), np.arange(len(parents))])
+    tree[0, 0] = 2**32 - 1
+    return tree.astype(np.uint32)

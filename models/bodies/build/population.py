@@ -2,7 +2,7 @@
 
 Anny's own phenotypes give bodies that are leaner, with smaller heads, than infants from six months on. Local shape
 changes correct this: with the means below, length, head circumference and weight follow the medians of the WHO Child
-Growth Standards (2006), which ``growth_table`` measures and the builder prints.
+Growth Standards (2006); the builder measures them on the finished file.
 """
 
 from __future__ import annotations
@@ -10,15 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.spatial import ConvexHull
 
 from .anny_source import AnnySource
+from .anthropometry import WHO_LENGTH_CM, WHO_MONTHS, body_length
 
-# Medians of boys and girls, averaged (WHO Child Growth Standards 2006).
-WHO_MONTHS = (0.0, 6.0, 12.0, 24.0)
-WHO_LENGTH_CM = (49.5, 66.65, 74.85, 87.1)
-WHO_WEIGHT_KG = (3.25, 7.6, 9.25, 11.85)
-WHO_HEAD_CM = (34.2, 42.75, 45.5, 47.75)
 LENGTH_SPREAD = 0.035
 """Standard deviation of length over its median; the WHO tables give 3.4 to 3.8 % in this range."""
 
@@ -58,13 +53,13 @@ CHANGES: dict[str, tuple[str, float, float, float]] = {
     "chin-width-incr": ("mouth", 0.0, 0.0, 0.15),
 }
 
-_CENTRE = "head-trans-out"
+CENTRE = "head-trans-out"
 """Moves the head sideways: MakeHuman's baby has its head 2 mm to the left, which ``calibrate`` undoes."""
 
 
 def change_labels() -> list[str]:
     """Names of the local changes as Anny knows them."""
-    return [*(label for name in CHANGES for label in _sides(name)), _CENTRE]
+    return [*(label for name in CHANGES for label in _sides(name)), CENTRE]
 
 
 def _sides(name: str) -> tuple[str, ...]:
@@ -110,10 +105,10 @@ def calibrate(source: AnnySource, shapes: dict[str, Any], lengths: np.ndarray) -
     steps bring them within 0.1 mm of the wish unless a parameter meets its bounds.
     """
     eyes = source.coco_regressor()[1:3].mean(0)
-    shapes["local_changes"][_CENTRE] = np.full(len(lengths), -0.1)
+    shapes["local_changes"][CENTRE] = np.full(len(lengths), -0.1)
     knobs = (
         (shapes["phenotypes"], "height", 0.05, (0.0, 1.0), body_length, lengths),
-        (shapes["local_changes"], _CENTRE, -0.05, (-1.0, 0.0), lambda v: v[:, :, 0] @ eyes, 0.0),
+        (shapes["local_changes"], CENTRE, -0.05, (-1.0, 0.0), lambda v: v[:, :, 0] @ eyes, 0.0),
     )
     for _ in range(2):
         for values, name, step, (low, high), measure, wish in knobs:
@@ -133,56 +128,8 @@ def sample(source: AnnySource, rng: np.random.Generator, count: int) -> tuple[di
     return shapes, months
 
 
-def body_length(vertices: np.ndarray) -> np.ndarray:
-    """Crown to sole (B,) metres of T-posed bodies (B, V, 3)."""
-    return vertices[:, :, 1].max(1) - vertices[:, :, 1].min(1)
-
-
-def body_mass(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Mass (B,) kg of closed meshes (B, V, 3) at 1.03 kg/l, the density of infants (Fomon et al. 1982: 1.02-1.06)."""
-    a, b, c = (vertices[:, faces[:, k]] for k in range(3))
-    return np.abs((np.cross(a, b) * c).sum((1, 2))) / 6 * 1030
-
-
-def head_circumference(vertices: np.ndarray, faces: np.ndarray, eye_height: float) -> float:
-    """Largest horizontal girth (convex hull), metres, of the head of one T-posed body above the brows.
-
-    Sections are searched between 35 % and 70 % of the way from the eyes (``eye_height``, metres) to the crown.
-    """
-    crown = vertices[:, 1].max()
-    girth = 0.0
-    for share in np.linspace(0.35, 0.7, 8):
-        height = eye_height + share * (crown - eye_height)
-        triangles = vertices[faces]
-        cut = triangles[(triangles[:, :, 1].min(1) < height) & (triangles[:, :, 1].max(1) >= height)]
-        points = []
-        for i, j in ((0, 1), (1, 2), (2, 0)):
-            start, end = cut[:, i], cut[:, j]
-            crosses = (start[:, 1] < height) != (end[:, 1] < height)
-            start, end = start[crosses], end[crosses]
-            along = ((height - start[:, 1]) / (end[:, 1] - start[:, 1]))[:, None]
-            points.append((start + along * (end - start))[:, [0, 2]])
-        girth = max(girth, ConvexHull(np.concatenate(points)).area)  # in two dimensions "area" is the perimeter
-    return girth
-
-
-def growth_table(source: AnnySource) -> list[dict[str, float]]:
-    """Length, weight and head circumference of the mean infant at the ages of the WHO table, beside its medians."""
-    months = np.array(WHO_MONTHS)
-    shapes = draw(np.random.default_rng(0), months, spread=0.0)
+def mean_infants(source: AnnySource) -> np.ndarray:
+    """The mean infant at the ages of the WHO table, T-posed, (4, source vertices, 3)."""
+    shapes = draw(np.random.default_rng(0), np.array(WHO_MONTHS), spread=0.0)
     calibrate(source, shapes, np.array(WHO_LENGTH_CM) / 100)
-    vertices, _ = source(shapes)
-    eyes = np.einsum("v,bv->b", source.coco_regressor()[1:3].mean(0), vertices[:, :, 1])
-    masses, lengths = body_mass(vertices, source.faces), body_length(vertices)
-    return [
-        {
-            "months": float(month),
-            "length_cm": round(100 * float(lengths[i]), 1),
-            "length_who": WHO_LENGTH_CM[i],
-            "weight_kg": round(float(masses[i]), 2),
-            "weight_who": WHO_WEIGHT_KG[i],
-            "head_cm": round(100 * head_circumference(vertices[i], source.faces, float(eyes[i])), 1),
-            "head_who": WHO_HEAD_CM[i],
-        }
-        for i, month in enumerate(months)
-    ]
+    return source(shapes)[0]

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .anny_source import AnnySource
-from .decimate import decimate
-from ...joints import JOINT_SETS
+from .decimate import MAX_EDGE, decimate
 
 _FACE_IMPORTANCE = 12.0
 _DIGIT_IMPORTANCE = 2.0
-_FACE_RADIUS = 0.04  # metres, on an infant of mean size
+_DIGITS = ("_hand", "_foot", "1", "2", "3")  # fingers are numbered by segment
+FACE_RADIUS = 0.04
+"""How far the face reaches around nose and eyes, metres, on an infant of mean size."""
 
 
 @dataclass(frozen=True)
@@ -27,26 +28,29 @@ class Submesh:
     mirror: np.ndarray
 
 
-def select(source: AnnySource, points: np.ndarray, target: int) -> Submesh:
+def select(
+    source: AnnySource, points: np.ndarray, target: int, face_radius: float = FACE_RADIUS, max_edge: float = MAX_EDGE
+) -> Submesh:
     """The source's mesh without the tongue, decimated to about ``target`` vertices.
 
     Args:
         points: (source vertices, 3) a typical T-posed body, symmetric, metres. target: vertices to keep.
+        face_radius: size of the face, metres. max_edge: longest edge that decimation may make, metres.
     """
     visible = ~source.region("tongue")
     faces, uv_faces, mirror = source.faces[visible], source.uv_faces[visible], source.mirror()
-    importance = face_importance(source, points)[visible]
-    faces, uv_faces = decimate(points, faces, uv_faces, source.uv, mirror, source.weights, importance, target)
+    importance = face_importance(source, points, face_radius)[visible]
+    faces, uv_faces = decimate(points, faces, uv_faces, source.uv, mirror, source.weights, importance, target, max_edge)
     return compact(faces, uv_faces, source.uv, mirror)
 
 
-def face_importance(source: AnnySource, points: np.ndarray) -> np.ndarray:
+def face_importance(source: AnnySource, points: np.ndarray, face_radius: float) -> np.ndarray:
     """How much an error on each triangle (F,) counts: most on the face, little within mouth and eye sockets."""
     nose, left_eye, right_eye = source.coco_regressor()[:3] @ points
     centre = (nose + left_eye + right_eye) / 3
     distance = np.linalg.norm(points[source.faces].mean(1) - centre, axis=1)
-    importance = 1 + _FACE_IMPORTANCE * np.exp(-((distance / _FACE_RADIUS) ** 2))
-    digits = [JOINT_SETS["smpl24"].index(f"{side}_{part}") for side in ("left", "right") for part in ("hand", "foot")]
+    importance = 1 + _FACE_IMPORTANCE * np.exp(-((distance / face_radius) ** 2))
+    digits = [joint for joint, name in enumerate(source.joint_set.joints) if name.endswith(_DIGITS) and "_" in name]
     importance += _DIGIT_IMPORTANCE * source.weights[:, digits].sum(1)[source.faces].mean(1)
     inner = source.region("mouth_cavity", "eye_cavity.L", "eye_cavity.R", "eye_back.L", "eye_back.R")
     return np.where(inner, 0.1, importance)

@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from sim2pose.models.bodies.build import fitting
 from sim2pose.models.bodies.build.decimate import decimate
+from sim2pose.models.joints import SMPL24_PARENTS as PARENTS
 from sim2pose.models.joints import joint_set
 
 FLIP = np.array([-1.0, 1.0, 1.0])
@@ -78,7 +79,7 @@ def test_shape_space_recovers_planted_components() -> None:
     steps = np.concatenate([steps, steps * FLIP], 1)
     vertices = base + np.einsum("nk,kvc->nvc", rng.normal(size=(200, 3)), steps)
     joints = vertices[:, SMPL.flip_permutation()[np.arange(24)] % 20] * (0, 1, 1)
-    space = fitting.shape_space(vertices, joints, mirror, 3)
+    space = fitting.shape_space(vertices, joints, 3, mirror, SMPL.flip_permutation())
     assert space.explained == pytest.approx(1, abs=1e-9)
     assert np.allclose(space.betas.std(0), 1)
     rebuilt = space.template + np.einsum("vck,nk->nvc", space.shapedirs, space.betas)
@@ -113,10 +114,11 @@ def test_pose_correctives_recover_planted_ones() -> None:
     rotations = roma.rotvec_to_rotmat(torch.from_numpy(0.5 * rng.normal(size=(count, 24, 3)))).numpy()
     features = (rotations[:, 1:] - np.eye(3)).reshape(count, 207)
     offsets = np.einsum("vcf,nf->nvc", planted.reshape(size, 3, 207), features)
-    world, shift = fitting.chain(rotations, joints)
+    world, shift = fitting.chain(rotations, joints, PARENTS)
     blend = np.einsum("vj,njab->nvab", weights, world)
     posed = np.einsum("nvab,nvb->nva", blend, rest + offsets) + np.einsum("vj,njc->nvc", weights, shift)
-    found = fitting.pose_correctives(rest, joints, rotations, posed, weights, ridge=1e-9)
+    gaps = fitting.unposed_gaps(rest, joints, rotations, posed, weights, PARENTS)
+    found = fitting.pose_correctives(gaps, rotations, weights, PARENTS, ridge=1e-9)
     again = np.einsum("vcf,nf->nvc", found, features)
     assert np.abs(again - offsets).max() < 1e-4
     assert not np.delete(found.reshape(size, 3, 23, 9), knee - 1, axis=2).any()
@@ -124,16 +126,16 @@ def test_pose_correctives_recover_planted_ones() -> None:
 
 def test_only_joints_between_the_support_matter() -> None:
     names = ("spine3", "left_shoulder")
-    between = fitting.relevant_joints(tuple(SMPL.index(name) for name in names))
+    between = fitting.relevant_joints(tuple(SMPL.index(name) for name in names), PARENTS)
     assert [SMPL.joints[j] for j in between] == ["left_collar", "left_shoulder"]
-    assert fitting.relevant_joints((5,)) == ()
+    assert fitting.relevant_joints((5,), PARENTS) == ()
 
 
 def test_mirroring_correctives_twice_changes_nothing() -> None:
     rng = np.random.default_rng(0)
     mirror = np.array([1, 0, 2])
-    once = fitting.symmetrised_posedirs(rng.normal(size=(3, 3, 207)), mirror)
-    assert np.allclose(fitting.symmetrised_posedirs(once, mirror), once)
+    once = fitting.symmetrised_posedirs(rng.normal(size=(3, 3, 207)), mirror, SMPL.flip_permutation())
+    assert np.allclose(fitting.symmetrised_posedirs(once, mirror, SMPL.flip_permutation()), once)
 
 
 def test_reduced_weights_keep_the_largest() -> None:
@@ -144,7 +146,7 @@ def test_reduced_weights_keep_the_largest() -> None:
 
 
 def test_measures_of_a_sphere() -> None:
-    from sim2pose.models.bodies.build.population import body_length, body_mass, head_circumference
+    from sim2pose.models.bodies.build.anthropometry import body_length, body_mass, head_circumference
 
     points, faces, _ = sphere(60, 120)
     assert body_length(points[None])[0] == pytest.approx(0.1)
