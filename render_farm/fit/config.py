@@ -58,8 +58,8 @@ class FitSearchConfig(Config):
 
     directions: int = Field(48, ge=6, le=512, description="view directions compared in closed form")
     exemplars: int = Field(512, ge=1, le=4096, description="poses compared in closed form, from the prior")
-    starts: int = Field(8, ge=1, le=64, description="best distinct orientations that are fitted coarsely")
-    finalists: int = Field(3, ge=1, le=64, description="of those, fitted further")
+    starts: int = Field(12, ge=1, le=64, description="best distinct orientations that are fitted coarsely")
+    finalists: int = Field(5, ge=1, le=64, description="of those, fitted further")
     coarse_iterations: int = Field(5, ge=1)
     evidence: bool = Field(
         True, description="choose among solutions by evidence (loss and width) instead of loss alone"
