@@ -120,7 +120,10 @@ def test_pictures_that_cannot_be_read_are_listed(
         (("fit", "/nowhere/*.json"), "/nowhere"),
         (("fit", "x.json", "fitt"), "unknown preset 'fitt': did you mean 'fit'?"),
         (("fit", "x.json", "bodi=open-infant"), "unknown key 'bodi': did you mean 'body'?"),
-        (("fit", "x.json", "search.starts=1"), "search.finalists (3) must not exceed search.starts (1)"),
+        (
+            ("fit", "x.json", "search.starts=1", "search.finalists=3"),
+            "search.finalists (3) must not exceed search.starts (1)",
+        ),
     ],
 )
 def test_mistakes_exit_with_2_and_a_sentence(
