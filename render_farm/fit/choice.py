@@ -55,14 +55,17 @@ def keep_best(setup: Setup, solution: Solution, to: Targets, weights: Weights, r
         owner = torch.arange(people, device=rank.device).repeat_interleave(each)
         score = score + _log_volume(setup, solution.at, to.take(owner), weights).view(people, each)
     best, index = score.min(1)
-    roots = solution.at.root.view(people, each, 3, 3)
     rows = torch.arange(people, device=rank.device)
-    cosine = ((roots * roots[rows, index][:, None]).sum((-1, -2)) - 1) / 2
-    others = torch.where(cosine > SAME, torch.inf, score)
-    margin = others.min(1)[0] - best
     flat = rows * each + index
+    margin = best_other(score, solution.at.root, solution.at.root[flat]) - best
     one = take_rows(solution, flat)
     return Fitted(one, to, weights, rank[rows, index], margin)
+
+
+def best_other(score: Tensor, roots: Tensor, kept: Tensor) -> Tensor:
+    """Lowest score (N,) among those (N, F) whose root (N F, 3, 3) is turned against the one kept (N, 3, 3); or infinity."""
+    cosine = ((roots.view(*score.shape, 3, 3) * kept[:, None]).sum((-1, -2)) - 1) / 2
+    return torch.where(cosine > SAME, torch.inf, score).min(1)[0]
 
 
 def _log_volume(setup: Setup, at: Variables, to: Targets, weights: Weights) -> Tensor:

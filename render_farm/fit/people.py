@@ -20,7 +20,7 @@ from .result import FitResult, Floats, merge_results, problem
 from .setup import Setup, check_points, prepare
 from .stages import fit_batch
 from .targets import box_diagonals, make_targets
-from .terms import project
+from .terms import NEAREST, project
 
 
 def fit_people(
@@ -121,7 +121,7 @@ def _collect(
     K[:, :2, 2], K[:, 2, 2] = to.camera[:, 2:].double().cpu().numpy(), 1
     betas, transl = at.betas.double().cpu().numpy(), at.transl.double().cpu().numpy()
     finite = np.isfinite(pose).all((1, 2)) & np.isfinite(betas).all(1) & np.isfinite(transl).all(1) & np.isfinite(px)
-    hidden = behind.cpu().numpy()
+    hidden = (behind | (posed.joints[..., 2] < NEAREST).any(1)).cpu().numpy()
     reasons = [
         _reason(*judged, config)
         for judged in zip(finite.tolist(), hidden.tolist(), px.tolist(), share.tolist(), strict=True)
@@ -152,7 +152,7 @@ def _reason(finite: bool, behind: bool, px: float, share: float, config: FitConf
     if not finite:
         return "the fit diverged: values that are not finite"
     if behind:
-        return "the fit put the body behind the camera"
+        return "the fit put part of the body behind the camera"
     if share > config.limit:
         limit = f"(limit {100 * config.limit:.0f} %)"
         return f"the fit misses the keypoints by {px:.1f} px, {100 * share:.0f} % of their box {limit}"

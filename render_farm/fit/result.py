@@ -27,8 +27,8 @@ class FitResult:
         reprojection_px: (N,) mean distance to the keypoints given, pixels, confidence not regarded.
         reprojection_box: (N,) the same as a share of the diagonal of the keypoints' box.
         hypothesis: (N,) rank of the orientation kept among the first guesses (0: the closed form's own favourite).
-        margin: (N,) by how much the loss of the next best, different orientation is larger; infinite without one. Small
-            margins (below about 5) mean that the picture does not tell them apart.
+        margin: (N,) by how much the loss of the next best orientation, 40 degrees or more away, is larger, as far as it was
+            fitted; infinite without one. Below about 5 the picture does not tell them apart.
         iterations: (N,) of the kept solution, all stages.
         failed: id and reason of each person without a usable fit.
         body, joint_set: name of the body and its joints.

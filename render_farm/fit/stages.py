@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 
 import torch
 
-from .choice import Fitted, begin, keep_best, take_rows
+from .choice import Fitted, begin, best_other, keep_best, take_rows
 from .config import FitConfig
 from .limbs import alternatives, merge
 from .setup import Setup
@@ -44,7 +44,8 @@ def _sim2pose(setup: Setup, to: Targets, config: FitConfig, known_camera: bool) 
     each = rank.shape[1]
     owner = torch.arange(people, device=rank.device).repeat_interleave(each)
     coarse = replace(fine, noise=search.coarse_sigma)
-    solution = minimise(setup.objective, at, to.take(owner), coarse, search.coarse_iterations, config.tolerance)
+    wide = to.take(owner)
+    solution = minimise(setup.objective, at, wide, coarse, search.coarse_iterations, config.tolerance)
     kept = solution.loss.view(people, each).argsort(1)[:, : search.finalists]
     rows = (kept + each * torch.arange(people, device=kept.device)[:, None]).flatten()
     at = solution.at.take(rows)
@@ -53,6 +54,9 @@ def _sim2pose(setup: Setup, to: Targets, config: FitConfig, known_camera: bool) 
     final = minimise(setup.objective, at, to.take(owner), fine, config.iterations, config.tolerance)
     final = replace(final, iterations=final.iterations + solution.iterations[rows])
     fitted = keep_best(setup, final, to, fine, kept)
+    coarse_loss = sum(setup.objective.terms(solution.at, wide, fine).values(), start=torch.zeros_like(solution.loss))
+    other = best_other(coarse_loss.view(people, each), solution.at.root, fitted.solution.at.root)
+    fitted = replace(fitted, margin=torch.minimum(fitted.margin, other - fitted.solution.loss))
     if search.limbs and setup.limbs:
         return replace(fitted, solution=_reconsider(setup, fitted.solution, to, fine, config))
     return fitted

@@ -10,6 +10,7 @@ from sim2pose.models.bodies.body import Body
 from sim2pose.models.geometry import procrustes_align
 from sim2pose.models.priors import GaussianPrior
 from sim2pose.render_farm.fit import FitConfig, fit_people
+from sim2pose.render_farm.fit.choice import best_other
 from sim2pose.render_farm.fit.config import FitCameraConfig, FitDataConfig, FitInterpenetrationConfig, FitPriorConfig
 from sim2pose.render_farm.fit.hypotheses import view_directions
 from sim2pose.render_farm.fit.priors import own_prior
@@ -212,3 +213,11 @@ def test_view_directions_are_rotations_all_round() -> None:
     assert np.allclose(views @ views.transpose(0, 2, 1), np.eye(3), atol=1e-12)
     assert np.allclose(np.linalg.det(views), 1)
     assert np.linalg.norm(views[:, 2].mean(0)) < 0.05
+
+
+def test_margin_is_to_the_best_that_is_turned_otherwise() -> None:
+    score = torch.tensor([[1.0, 2.0, 7.0], [4.0, 3.0, 5.0]])
+    turned = torch.diag(torch.tensor([-1.0, 1.0, -1.0]))
+    roots = torch.stack([torch.eye(3), torch.eye(3), turned, torch.eye(3), torch.eye(3), torch.eye(3)])
+    other = best_other(score, roots, torch.eye(3).expand(2, 3, 3))
+    assert other.tolist() == [7.0, float("inf")]
