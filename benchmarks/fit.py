@@ -26,7 +26,7 @@ from ..render_farm.config import BLOCK, RenderConfig
 from ..render_farm.fit import FitConfig, FitResult, fit_people
 from ..render_farm.fit.job import torch_threads
 from ..render_farm.fit.priors import pose_prior
-from ..render_farm.infant import InfantFrames, working_renderer
+from ..render_farm.kinds.frames import InfantFrames, working_renderer
 from .rows import Row
 from .smplify_baseline import OneAtATime, OneFit
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import UserError
-from ..render_farm.scene import Scene
+from ..render_farm.scenes.scene import Scene
 
 
 @cache

@@ -16,11 +16,11 @@ from pydantic import Field
 from ..config import Config, load_config
 from ..models.bodies import load_body
 from ..render_farm.config import BLOCK, RenderConfig
-from ..render_farm.farm import FarmOptions, run_farm
-from ..render_farm.infant import infant_job
-from ..render_farm.job import render_shard
+from ..render_farm.farm.job import render_shard
+from ..render_farm.farm.run import FarmOptions, run_farm
+from ..render_farm.kinds.frames import infant_job
+from ..render_farm.kinds.infant import SceneSampler
 from ..render_farm.renderers import available_renderers
-from ..render_farm.sampling import SceneSampler
 from .naive_pyrender import NaivePyrender
 from .rows import Row, compare, one_core, rates
 
@@ -77,7 +77,7 @@ class Pipeline:
 
 def _farm(config: BenchConfig, renderer: str) -> Row:
     """The Ray farm with one worker against the same work in this process, both from their first shard to their last."""
-    from ..render_farm.ray_session import ray_session
+    from ..render_farm.farm.ray_session import ray_session
 
     frames = 4 * config.frames
     job = load_config(RenderConfig, "infant", {"frames": frames, "shard_frames": BLOCK, "renderer": renderer})

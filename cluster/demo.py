@@ -75,7 +75,7 @@ def run_demo(config: DemoConfig) -> dict[str, Any]:
     Raises:
         UserError: if the output folder holds another demo, or the real data cannot be read.
     """
-    from ..render_farm.ray_session import ray_session
+    from ..render_farm.farm.ray_session import ray_session
     from .evaluations import evaluate_on, register_run
 
     out = config.out.resolve()
@@ -125,7 +125,7 @@ def _frames(config: DemoConfig, out: Path) -> dict[str, Path]:
     if config.real is None:
         counts |= {"target_train": config.target_frames, "target_test": config.test_frames}
     folders = {name: out / "frames" / name for name in counts}
-    from ..render_farm.farm import render
+    from ..render_farm.farm.run import render
 
     for i, (name, count) in enumerate(counts.items()):
         source = name.startswith("source")

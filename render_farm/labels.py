@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..config import UserError
 from ..datasets.frames import Person
-from .scene import Camera, PersonInScene, Rendered, Scene
+from .scenes.scene import Camera, PersonInScene, Rendered, Scene
 
 MARGIN = 0.012  # metres: thickness of clothes, and error of interpolated depth
 # How far before a keypoint a surface may lie without hiding it, in distances of the keypoint to the nearest skin: flesh of

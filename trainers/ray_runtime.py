@@ -40,7 +40,7 @@ def train_on_ray(cfg: TrainConfig, run_dir: Path, sender: MlflowSender | None = 
         NonFiniteLoss: what the ranks agreed on.
         RuntimeError: after ``max_failures`` restarts, with the first cause.
     """
-    from ..render_farm.ray_session import ray_session
+    from ..render_farm.farm.ray_session import ray_session
 
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)

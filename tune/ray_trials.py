@@ -42,7 +42,7 @@ def run_trials(
     Raises:
         UserError: if a private Ray has fewer CPUs or GPUs than a trial needs.
     """
-    from ..render_farm.ray_session import ray_session
+    from ..render_farm.farm.ray_session import ray_session
 
     for key, value in SETTINGS.items():
         os.environ.setdefault(key, value)

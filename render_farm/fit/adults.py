@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...models.priors.gaussian import Floats
-from ..poses import COLUMN, angles_to_pose, choose, truncated_normal
-from ..postures import ARM, DEFAULTS, LEG, LIMITS, MIDLINE, NAMES, Angles
+from ..poses.angles import COLUMN, angles_to_pose, choose, truncated_normal
+from ..poses.postures import ARM, DEFAULTS, LEG, LIMITS, MIDLINE, NAMES, Angles
 
 ADULT_LIMITS = LIMITS | {
     "neck_turn": (-75.0, 75.0),

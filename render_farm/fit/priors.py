@@ -79,7 +79,7 @@ def infant_poses(count: int, seed: int) -> Floats:
     """Body poses (count, 69) of the farm's infants, settled on their bed."""
     from ...models.bodies import load_body
     from ..config import BLOCK, SceneConfig
-    from ..sampling import SceneSampler
+    from ..kinds.infant import SceneSampler
 
     body = load_body("open-infant")
     sampler = SceneSampler(SceneConfig(), body, seed)

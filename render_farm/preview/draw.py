@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...config import UserError
 from ...models.bodies.body import Body
 from ..renderers import Renderer, make_renderer
-from ..scene import Camera, Ground, Lights, PersonInScene, Scene, Surface
+from ..scenes.scene import Camera, Ground, Lights, PersonInScene, Scene, Surface
 from .dressing import Dress, dress_plainly
 from .views import View, finer, frame_points, moved, scaled_world
 

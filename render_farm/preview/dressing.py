@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from ...config import UserError, nearest
 from ...models.bodies.body import Body
-from ..bodymap import BodyMap, build_body_map
 from ..config import SkinConfig, WardrobeConfig
-from ..patterns import lab_to_rgb, noise
+from ..looks.bodymap import BodyMap, build_body_map
+from ..looks.patterns import lab_to_rgb, noise
+from ..looks.skin import Skin, draw_skin, find_face, scalp, tone
+from ..looks.wardrobe import Outfit, Wardrobe, as_textures, dress
 from ..renderers.mesh import vertex_normals
-from ..scene import Surface, Topology
-from ..skin import Skin, draw_skin, find_face, scalp, tone
-from ..wardrobe import Outfit, Wardrobe, as_textures, dress
+from ..scenes.scene import Surface, Topology
 from .faces import dark_mouth, hair_volume
 from .outfits import plain_clothes
 from .shoes import Shoe, make_shoes, put_on
@@ -49,7 +49,7 @@ class Dress:
         bulge: (V,) metres by which clothes and hair raise each vertex along its normal.
         smooth: (V, V) sparse matrix that evens the surface beneath cloth out, or None.
         shoes: what the feet wear, if anything.
-        specular, wrap: see :class:`~sim2pose.render_farm.scene.Surface`.
+        specular, wrap: see :class:`~sim2pose.render_farm.scenes.scene.Surface`.
         height: of the body's template, metres (of a hand 1.8 lengths); sets the scale of scenes and their shadows.
     """
 

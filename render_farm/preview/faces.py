@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bodymap import BodyMap
-from ..skin import Face, scalp
+from ..looks.bodymap import BodyMap
+from ..looks.skin import Face, scalp
 
 Singles = NDArray[np.float32]
 _LOOKS = 36  # directions from which the inside of the mouth is sought

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.bodies.body import Body
-from ..scene import Camera
+from ..scenes.scene import Camera
 from .draw import PAPER, draw_people
 from .dressing import Dress
 from .media import Bytes, captioned, write_text

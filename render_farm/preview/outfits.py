@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..bodymap import BodyMap, Points, Singles
-from ..patterns import draw_colour
-from ..poses import choose
-from ..wardrobe import Cutter, Painted, Piece, paint_pieces
+from ..looks.bodymap import BodyMap, Points, Singles
+from ..looks.patterns import draw_colour
+from ..looks.wardrobe import Cutter, Painted, Piece, paint_pieces
+from ..poses.angles import choose
 
 LEG = (4, 5, 7, 8, 10, 11)
 SCALE_SHARE = 0.55

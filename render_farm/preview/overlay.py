@@ -10,7 +10,7 @@ from ...config import UserError
 from ...datasets.draw import INK, Colour, joint_colours
 from ...models.bodies.body import Body
 from ...models.joints import joint_set as joint_set_named
-from ..scene import Camera
+from ..scenes.scene import Camera
 from .draw import checked_vertices, draw_people
 from .dressing import Dress, dress_plainly
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
-from ..bodymap import BodyMap
+from ..looks.bodymap import BodyMap
 
 Singles = NDArray[np.float32]
 _FEET = ((7, 10), (8, 11))  # SMPL's ankle and foot joint, left and right

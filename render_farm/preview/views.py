@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ...config import UserError, nearest
 from ...models.geometry import camera_matrix
-from ..scene import Camera
+from ..scenes.scene import Camera
 
 Floats = NDArray[np.float64]
 View = str | tuple[float, float] | Camera

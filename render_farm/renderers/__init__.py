@@ -13,13 +13,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ...config import UserError, nearest
-from ..scene import Rendered, Scene
+from ..scenes.scene import Rendered, Scene
 
 log = logging.getLogger(__name__)
 
 
 class Renderer(Protocol):
-    """Draws scenes; see :class:`~sim2pose.render_farm.scene.Rendered` for what comes back."""
+    """Draws scenes; see :class:`~sim2pose.render_farm.scenes.scene.Rendered` for what comes back."""
 
     name: str
     device_name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..scene import Rendered
+from ..scenes.scene import Rendered
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 KERNEL = np.array([1, 2, 1], np.float32) / 4

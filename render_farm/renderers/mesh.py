@@ -11,7 +11,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from ...config import UserError
-from ..scene import Surface, Topology
+from ..scenes.scene import Surface, Topology
 
 T = TypeVar("T")
 SAMPLED_BELOW = 1500  # meshes with fewer faces than this (boxes, sheets) get extra points for the shadows

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...config import UserError
-from ..scene import Camera, Ground, Rendered, Scene
+from ..scenes.scene import Camera, Ground, Rendered, Scene
 from . import shading
 from .antialias import soften_edges
 from .mesh import IdentityCache, StaticMesh

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...config import UserError
-from ..scene import Rendered, Scene
+from ..scenes.scene import Rendered, Scene
 from .antialias import soften_edges
 from .mesh import IdentityCache, StaticMesh
 from .selfcheck import check_renderer

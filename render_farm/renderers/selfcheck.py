@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...config import UserError
-from ..scene import Camera, Lights, PersonInScene, Scene, Surface, Topology
+from ..scenes.scene import Camera, Lights, PersonInScene, Scene, Surface, Topology
 
 _TOPOLOGY = Topology(
     "self-check",

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...config import UserError
-from ..scene import Camera, Ground, Scene, Surface
+from ..scenes.scene import Camera, Ground, Scene, Surface
 from .mesh import StaticMesh, check_surface, static_mesh, surface_points, texel_level, vertex_normals
 from .shadows import GroundMap, ground_map, visibility
 

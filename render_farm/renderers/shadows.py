@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scene import Ground, Lights
+from ..scenes.scene import Ground, Lights
 
 MAP_SIZE = 96
 LIGHT_CELLS = 96

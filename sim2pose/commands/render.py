@@ -30,8 +30,8 @@ def render(
     if dry_run:
         print(dump_yaml(config), end="")
         return
-    from ..render_farm.farm import FarmError
-    from ..render_farm.farm import render as run
+    from ..render_farm.farm.run import FarmError
+    from ..render_farm.farm.run import render as run
 
     try:
         manifest = run(config, address=address, gpus_per_worker=gpus_per_worker)

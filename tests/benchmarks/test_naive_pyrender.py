@@ -14,9 +14,9 @@ PROGRAM = """
 import numpy as np
 from sim2pose.benchmarks.naive_pyrender import render_naive, vertex_colours
 from sim2pose.models.geometry import camera_matrix, look_at
-from sim2pose.render_farm.figure import Figure
+from sim2pose.render_farm.renderers.figure import Figure
 from sim2pose.render_farm.renderers import make_renderer
-from sim2pose.render_farm.scene import Camera, Scene
+from sim2pose.render_farm.scenes.scene import Camera, Scene
 
 figure = Figure(12, 14)
 person = figure.person(np.zeros(20), np.zeros((24, 3)), np.zeros(3))

@@ -17,7 +17,7 @@ from sim2pose.datasets.poses import load_poses
 from sim2pose.models.bodies import load_body
 from sim2pose.models.geometry import camera_matrix, project
 from sim2pose.render_farm.fit.job import FitJobConfig
-from sim2pose.render_farm.pose_source import load_pose_source
+from sim2pose.render_farm.poses.source import load_pose_source
 
 W, H = 320, 240
 QUICK = ("search.starts=3", "search.finalists=1", "search.exemplars=64", "iterations=15", "search.coarse_iterations=4")

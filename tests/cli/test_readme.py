@@ -46,7 +46,7 @@ def test_pictures_and_links_exist() -> None:
 
 def test_python_uses_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The three uses in order, in a folder that the README's commands have filled (small)."""
-    from sim2pose.render_farm.farm import render
+    from sim2pose.render_farm.farm.run import render
     from sim2pose.trainers.runtimes import train
 
     monkeypatch.chdir(tmp_path)

@@ -246,7 +246,7 @@ def run_on(head: tuple[str, dict[str, str]], code: str, env: dict[str, str]) -> 
 @pytest.mark.soak
 def test_a_real_head_runs_the_shipped_package_and_gives_its_exit_code(head: tuple[str, dict[str, str]]) -> None:
     code = (
-        "import os, sys, ray, sim2pose.trainers.config as c; from sim2pose.render_farm.ray_session import ray_session\n"
+        "import os, sys, ray, sim2pose.trainers.config as c; from sim2pose.render_farm.farm.ray_session import ray_session\n"
         "print('DRIVER=' + c.__file__, os.environ['MINE'], os.getcwd())\n"
         "f = ray.remote(lambda: (__import__('sim2pose').__file__, os.environ['OMP_NUM_THREADS']))\n"
         "with ray_session():\n    print('WORKER=', *ray.get(f.remote()))\n"

@@ -10,7 +10,6 @@ import torch
 from sim2pose.config import UserError
 from sim2pose.models.bodies import load_body
 from sim2pose.models.geometry import camera_matrix, look_at
-from sim2pose.render_farm.figure import Figure
 from sim2pose.render_farm.labels import (
     camera_frame_pose,
     decode_png,
@@ -21,7 +20,8 @@ from sim2pose.render_farm.labels import (
     visible_box,
 )
 from sim2pose.render_farm.renderers import Renderer, make_renderer
-from sim2pose.render_farm.scene import OCCLUDER, Camera, PersonInScene, Rendered, Scene, Surface, Topology
+from sim2pose.render_farm.renderers.figure import Figure
+from sim2pose.render_farm.scenes.scene import OCCLUDER, Camera, PersonInScene, Rendered, Scene, Surface, Topology
 
 FIGURE = Figure(16, 18)
 BACKDROP = np.zeros((4, 4, 3), np.uint8)

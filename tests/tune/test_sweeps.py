@@ -285,7 +285,7 @@ def test_a_metric_that_was_not_measured_fails_its_trials(tmp_path: Path, values:
 
 @pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[None]:
-    from sim2pose.render_farm.ray_session import ray_session
+    from sim2pose.render_farm.farm.ray_session import ray_session
 
     with ray_session(num_cpus=2):
         yield

@@ -13,7 +13,7 @@ from sim2pose.render_farm.preview.draw import PAPER
 from sim2pose.render_farm.preview.lineup import betas_at_age, lineup
 from sim2pose.render_farm.preview.standing import at_ease, posed, turned
 from sim2pose.render_farm.preview.views import finer, moved, scaled_world
-from sim2pose.render_farm.scene import Camera
+from sim2pose.render_farm.scenes.scene import Camera
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from sim2pose.config import UserError
 from sim2pose.models.bodies import load_body
 from sim2pose.models.bodies.body import Body
 from sim2pose.models.bodies.meshes import grid_atlas
-from sim2pose.render_farm.bodymap import build_body_map
+from sim2pose.render_farm.looks.bodymap import build_body_map
+from sim2pose.render_farm.looks.regions import REGIONS, region_of, smpl24_regions
 from sim2pose.render_farm.preview import dress_plainly
 from sim2pose.render_farm.preview.outfits import plain_clothes
 from sim2pose.render_farm.preview.shoes import make_shoes, put_on
-from sim2pose.render_farm.regions import REGIONS, region_of, smpl24_regions
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Kinds of frames: what each draws and labels."""

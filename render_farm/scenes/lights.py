@@ -1,0 +1,47 @@
+"""The window or lamp, and the light the room returns."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..config import LightsConfig
+from .scene import Lights
+
+WHITE_KELVIN = 5000.0
+"""Colour temperature that the camera takes for white."""
+_WAVELENGTHS = np.array([610e-9, 550e-9, 465e-9])  # where red, green and blue respond most (sRGB primaries' dominants)
+
+
+def black_body_gains(kelvin: float) -> np.ndarray:
+    """Linear RGB (3,) of a lamp of that temperature by Planck's law, relative to 5000 K, green 1.
+
+    2856 K (a tungsten bulb) gives about (1.51, 1, 0.53).
+    """
+    constant = 1.4387769e-2  # second radiation constant, m K (CODATA 2018)
+
+    def radiance(temperature: float) -> np.ndarray:
+        return 1 / (np.exp(constant / (_WAVELENGTHS * temperature)) - 1)
+
+    gains = radiance(kelvin) / radiance(WHITE_KELVIN)
+    return gains / gains[1]
+
+
+def sample_lights(rng: np.random.Generator, config: LightsConfig) -> Lights:
+    """Draw a light from a window or lamp, and an ambient that takes over half of its colour."""
+    azimuth, elevation = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(*config.elevation))
+    direction = np.array([np.cos(elevation) * np.cos(azimuth), np.sin(elevation), np.cos(elevation) * np.sin(azimuth)])
+    colour = black_body_gains(np.exp(rng.uniform(*np.log(config.kelvin))))
+    colour = colour / (colour @ (0.2126, 0.7152, 0.0722))
+    key, ambient = rng.uniform(*config.key), rng.uniform(*config.ambient)
+    level = key * direction[1] + ambient  # on a level surface; a camera's meter keeps it within bounds
+    metered = np.clip(level, *config.level) / level
+    key, ambient = key * metered, ambient * metered
+    tint = np.exp(config.tint * rng.standard_normal(3))
+    sky = ambient * tint * np.sqrt(colour)
+    return Lights(
+        direction=direction,
+        colour=key * colour,
+        sky=sky,
+        floor=sky * rng.uniform(0.25, 0.6),
+        softness=float(rng.uniform(*config.softness)),
+    )
