@@ -22,11 +22,12 @@ from ..models.bodies import Body, load_body
 from ..models.geometry import procrustes_align, project
 from ..models.joints import joint_set
 from ..models.priors import PosePrior
-from ..render_farm.config import BLOCK, RenderConfig
+from ..render_farm.config import BLOCK
 from ..render_farm.fit import FitConfig, FitResult, fit_people
 from ..render_farm.fit.job import torch_threads
 from ..render_farm.fit.priors import pose_prior
-from ..render_farm.kinds.frames import InfantFrames, working_renderer
+from ..render_farm.kinds.frames import SceneFrames, working_renderer
+from ..render_farm.kinds.infant.config import InfantConfig
 from .rows import Row
 from .smplify_baseline import OneAtATime, OneFit
 
@@ -114,9 +115,9 @@ def render_infants(config: BenchConfig, body: Body) -> tuple[list[Infant], list[
     """Render until there are as many labelled infants as asked; also says which frames had to be left out, and why."""
     width, height = config.size
     job = load_config(
-        RenderConfig, "infant", {"seed": config.seed, "width": width, "height": height, "renderer": working_renderer()}
+        InfantConfig, "infant", {"seed": config.seed, "width": width, "height": height, "renderer": working_renderer()}
     )
-    maker = InfantFrames(job)
+    maker = SceneFrames(job)
     infants: list[Infant] = []
     left_out: list[str] = []
     start = 0

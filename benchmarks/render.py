@@ -15,11 +15,12 @@ from pydantic import Field
 
 from ..config import Config, load_config
 from ..models.bodies import load_body
-from ..render_farm.config import BLOCK, RenderConfig
+from ..render_farm.config import BLOCK
 from ..render_farm.farm.job import render_shard
 from ..render_farm.farm.run import FarmOptions, run_farm
-from ..render_farm.kinds.frames import infant_job
-from ..render_farm.kinds.infant import SceneSampler
+from ..render_farm.kinds.frames import render_job
+from ..render_farm.kinds.infant.config import InfantConfig
+from ..render_farm.kinds.infant.sampler import InfantSampler
 from ..render_farm.renderers import available_renderers
 from .naive_pyrender import NaivePyrender
 from .rows import Row, compare, one_core, rates
@@ -41,8 +42,8 @@ def run(config: BenchConfig) -> list[Row]:
     trouble = available_renderers()
     rows: list[Row] = []
     for width, height in config.sizes:
-        job = load_config(RenderConfig, "infant", {"width": width, "height": height, "frames": config.frames})
-        sampler = SceneSampler(job.scene, load_body(job.body), job.seed, width, height)
+        job = load_config(InfantConfig, "infant", {"width": width, "height": height, "frames": config.frames})
+        sampler = InfantSampler(job.scene, load_body(job.body), job.seed, width, height)
         names = [name for name in ("opengl", "raycast") if trouble[name] is None]
         with tempfile.TemporaryDirectory() as scratch, NaivePyrender(sampler.scenes(0)[:8]) as naive:
             work: dict[str, Callable[[], int]] = {
@@ -63,8 +64,8 @@ def _label(renderer: str, width: int, height: int) -> str:
 class Pipeline:
     """One job in this process: each call renders, labels and publishes a fresh set of shards; returns the frames."""
 
-    def __init__(self, config: RenderConfig, renderer: str, folder: Path) -> None:
-        self.job = infant_job(config.model_copy(update={"renderer": renderer, "out": folder}))
+    def __init__(self, config: InfantConfig, renderer: str, folder: Path) -> None:
+        self.job = render_job(config.model_copy(update={"renderer": renderer, "out": folder}))
         self.job.folder.mkdir(parents=True)
         self.maker = self.job.make()
 
@@ -80,12 +81,12 @@ def _farm(config: BenchConfig, renderer: str) -> Row:
     from ..render_farm.farm.ray_session import ray_session
 
     frames = 4 * config.frames
-    job = load_config(RenderConfig, "infant", {"frames": frames, "shard_frames": BLOCK, "renderer": renderer})
+    job = load_config(InfantConfig, "infant", {"frames": frames, "shard_frames": BLOCK, "renderer": renderer})
     with tempfile.TemporaryDirectory() as scratch:
         here, there = Path(scratch) / "here", Path(scratch) / "farm"
         Pipeline(job, renderer, here)()
         with ray_session(num_cpus=1):
-            run_farm(infant_job(job.model_copy(update={"out": there})), FarmOptions(workers=1, progress=False))
+            run_farm(render_job(job.model_copy(update={"out": there})), FarmOptions(workers=1, progress=False))
         found = {"Ray farm, one worker": _steady(there), "in this process": _steady(here)}
     return compare("Ray farm, one worker", "frames/s", found, "in this process")
 

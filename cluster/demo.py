@@ -22,7 +22,7 @@ from pydantic import Field, field_validator
 
 from ..config import Config, UserError, load_config
 from ..datasets.shards import FramesFolder
-from ..render_farm.config import RenderConfig
+from ..render_farm.kinds.infant.config import InfantConfig
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ def _frames(config: DemoConfig, out: Path) -> dict[str, Path]:
     if config.real is None:
         counts |= {"target_train": config.target_frames, "target_test": config.test_frames}
     folders = {name: out / "frames" / name for name in counts}
-    from ..render_farm.farm.run import render
+    from ..render_farm.render import render
 
     for i, (name, count) in enumerate(counts.items()):
         source = name.startswith("source")
@@ -133,7 +133,7 @@ def _frames(config: DemoConfig, out: Path) -> dict[str, Path]:
         values |= {"width": config.size, "height": config.size, "shard_frames": 64, "parts": source}
         if source:
             values["renderer"] = config.renderer
-        render(load_config(RenderConfig, "demo_infant" if source else "demo_standin", values))
+        render(load_config(InfantConfig, "demo_infant" if source else "demo_standin", values))
     if config.real is not None:
         folders |= _import_real(config.real, out / "frames", config.seed)
     return folders

@@ -19,9 +19,9 @@ import pyarrow as pa
 
 from ..config import UserError, config_hash, nearest
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METADATA_KEY = b"sim2pose"
-IMAGE_COLUMNS = ("image", "parts", "depth")
+IMAGE_COLUMNS = ("image", "parts", "depth", "normals")
 
 FLOATS = pa.list_(pa.float32())
 
@@ -35,6 +35,9 @@ PERSON_FIELDS: dict[str, pa.DataType] = {
     "betas": FLOATS,
     "pose": FLOATS,
     "transl": FLOATS,
+    "expression": FLOATS,
+    "more_keypoints": FLOATS,  # K*3 of the further joint sets, one after the other; null without
+    "more_keypoints_3d": FLOATS,
     "iscrowd": pa.bool_(),
     "annotation_id": pa.int64(),
     "extra": pa.string(),
@@ -51,9 +54,18 @@ COLUMNS: dict[str, pa.DataType] = {
     "persons": pa.list_(PERSON_TYPE),
     "parts": pa.binary(),
     "depth": pa.binary(),
+    "normals": pa.binary(),
+    "distortion": FLOATS,  # 5: k1, k2, p1, p2, k3 (OpenCV); null for a pinhole camera
+    "world_to_camera": FLOATS,  # 12: [R | t] row-major, metres, world Y up; null where unknown
+    "clip": pa.int64(),  # number of the sequence this frame belongs to; null for single pictures
+    "time": pa.float64(),  # seconds since the sequence began; null for single pictures
     "source": pa.string(),
     "extra": pa.string(),
 }
+
+
+FRAME_SHAPES: dict[str, tuple[int, ...]] = {"camera": (3, 3), "distortion": (5,), "world_to_camera": (3, 4)}
+"""Shapes of the float columns of a frame."""
 
 
 @dataclass
@@ -67,6 +79,9 @@ class Person:
         keypoints_3d: (J, 3) float32 metres in the camera frame, or None.
         body: name of the body model whose parameters follow, or "".
         betas, pose, transl: (B,), (P,), (3,) float32: parameters that give the body in the camera frame, or None.
+        expression: (E,) float32 of SMPL-X, or None.
+        more_keypoints, more_keypoints_3d: (K, 3) float32, as ``keypoints`` and ``keypoints_3d``, of the data set's further
+            joint sets (``DatasetInfo.more_joint_sets``), one set after the other, or None.
         iscrowd: COCO's flag: a group that is not annotated one by one.
         annotation_id: id in the file it was imported from, -1 for rendered persons.
         extra: JSON object of further annotation fields that an export must give back (segmentation, ...), or "".
@@ -83,6 +98,9 @@ class Person:
     iscrowd: bool = False
     annotation_id: int = -1
     extra: str = ""
+    expression: np.ndarray | None = None
+    more_keypoints: np.ndarray | None = None
+    more_keypoints_3d: np.ndarray | None = None
 
 
 @dataclass
@@ -96,8 +114,13 @@ class Frame:
         domain: where it comes from ("synthetic", "real", ...); all that training knows about its origin.
         camera: (3, 3) float32 K, pixel centres at integers, or None.
         persons: those of which at least one pixel is visible; may be empty.
-        parts: PNG uint8 part ids (0 background, 1..24 body, 255 occluder), or None.
+        parts: PNG uint8 part ids (0 background, 1 + joint of the body model, 255 occluder), or None.
         depth: PNG uint16 millimetres (0 where nothing was hit), or None.
+        normals: PNG of unit surface normals in the camera frame, 8 bits a channel, ``n = value / 127.5 - 1`` for red x,
+            green y, blue z (OpenCV axes), (0, 0, 0) where nothing was hit, or None.
+        distortion: (5,) float32 k1, k2, p1, p2, k3 of OpenCV's lens model, or None for a pinhole camera.
+        world_to_camera: (3, 4) float32 [R | t], metres, world Y up, or None.
+        clip, time: sequence this frame belongs to and seconds since it began, or None for single pictures.
         source: file name, or job seed and frame index of a rendered frame.
         extra: JSON object of further COCO image fields, or "".
     """
@@ -113,6 +136,11 @@ class Frame:
     depth: bytes | None = None
     source: str = ""
     extra: str = ""
+    normals: bytes | None = None
+    distortion: np.ndarray | None = None
+    world_to_camera: np.ndarray | None = None
+    clip: int | None = None
+    time: float | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +153,7 @@ class DatasetInfo:
         config: generator or import config, whatever determines the content; config_hash: its hash.
         licence: note on what may be done with the pictures.
         extra: COCO ``info``, ``licenses``, ``categories`` and the like.
+        more_joint_sets: further joint sets that are labelled, see ``Person.more_keypoints``.
     """
 
     joint_set: str
@@ -135,12 +164,20 @@ class DatasetInfo:
     config_hash: str = ""
     licence: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
+    more_joint_sets: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     @property
     def joint_count(self) -> int:
         """J."""
         return len(self.joints)
+
+    @property
+    def more_joint_count(self) -> int:
+        """Points of all further joint sets together."""
+        from ..models.joints import joint_set
+
+        return sum(joint_set(name).count for name in self.more_joint_sets)
 
     def to_json(self) -> str:
         """Canonical JSON text: equal infos, equal bytes."""
@@ -172,12 +209,17 @@ class DatasetInfo:
             )
         values["joints"] = tuple(values["joints"])
         values["flip_pairs"] = tuple((int(a), int(b)) for a, b in values["flip_pairs"])
+        values["more_joint_sets"] = tuple(values.get("more_joint_sets", ()))
         values["sigmas"] = None if values["sigmas"] is None else tuple(values["sigmas"])
         return DatasetInfo(**values)
 
 
 def dataset_info(
-    joint_set: str, config: dict[str, Any] | None = None, licence: str = "", extra: dict[str, Any] | None = None
+    joint_set: str,
+    config: dict[str, Any] | None = None,
+    licence: str = "",
+    extra: dict[str, Any] | None = None,
+    more_joint_sets: tuple[str, ...] = (),
 ) -> DatasetInfo:
     """Info for a joint set known by name; ``config`` must be plain JSON values and is hashed.
 
@@ -197,6 +239,7 @@ def dataset_info(
         config_hash=config_hash(config),
         licence=licence,
         extra=extra or {},
+        more_joint_sets=tuple(find(name).name for name in more_joint_sets),
     )
 
 
@@ -216,12 +259,17 @@ def check_frame(frame: Frame, info: DatasetInfo) -> None:
         raise UserError(f"{where}: image is neither JPEG nor PNG")
     if frame.camera is not None and np.shape(frame.camera) != (3, 3):
         raise UserError(f"{where}: camera has shape {np.shape(frame.camera)}, expected (3, 3)")
-    points = (info.joint_count, 3)
+    for name, size in (("distortion", (5,)), ("world_to_camera", (3, 4))):
+        value = getattr(frame, name)
+        if value is not None and (np.shape(value) != size or not np.isfinite(value).all()):
+            raise UserError(f"{where}: {name} must hold finite numbers of shape {size}, found {np.shape(value)}")
+    points, more = (info.joint_count, 3), (info.more_joint_count, 3)
+    wanted = {"bbox": (4,), "keypoints": points, "keypoints_3d": points, "transl": (3,)}
+    wanted |= {"more_keypoints": more, "more_keypoints_3d": more}
     for i, person in enumerate(frame.persons):
-        wanted = {"bbox": (4,), "keypoints": points, "keypoints_3d": points, "transl": (3,)}
         for name, shape in wanted.items():
             value = getattr(person, name)
-            if value is None and name in ("keypoints_3d", "transl"):
+            if value is None and name not in ("bbox", "keypoints"):
                 continue
             if np.shape(value) != shape:
                 raise UserError(

@@ -12,6 +12,7 @@ from ..config import UserError
 from .frames import (
     COLUMNS,
     FLOATS,
+    FRAME_SHAPES,
     METADATA_KEY,
     PERSON_FIELDS,
     PERSON_TYPE,
@@ -61,8 +62,8 @@ def frames_to_table(frames: Sequence[Frame], info: DatasetInfo) -> pa.Table:
     for name, kind in COLUMNS.items():
         if name == "persons":
             columns.append(_persons_array(frames))
-        elif name == "camera":
-            columns.append(_list_array([frame.camera for frame in frames]))
+        elif kind == FLOATS:
+            columns.append(_list_array([getattr(frame, name) for frame in frames]))
         else:
             columns.append(pa.array([getattr(frame, name) for frame in frames], kind))
     return pa.Table.from_arrays(columns, schema=schema(info))
@@ -88,7 +89,7 @@ def _rows(column: pa.ListArray) -> list[np.ndarray | None]:
     return [values[offsets[i] : offsets[i + 1]] if valid[i] else None for i in range(len(column))]
 
 
-def _persons(column: pa.ListArray, joints: int) -> list[list[Person]]:
+def _persons(column: pa.ListArray) -> list[list[Person]]:
     struct = column.values
     fields: dict[str, list[Any]] = {}
     for name, kind in PERSON_FIELDS.items():
@@ -96,8 +97,8 @@ def _persons(column: pa.ListArray, joints: int) -> list[list[Person]]:
             continue
         values = struct.field(name)
         fields[name] = _rows(values) if kind == FLOATS else values.to_pylist()
-    for name in ("keypoints", "keypoints_3d"):
-        fields[name] = [None if v is None else v.reshape(joints, 3) for v in fields[name]]
+    for name in ("keypoints", "keypoints_3d", "more_keypoints", "more_keypoints_3d"):
+        fields[name] = [None if v is None else v.reshape(-1, 3) for v in fields[name]]
     persons = [Person(**dict(zip(fields, row, strict=True))) for row in zip(*fields.values(), strict=True)]
     offsets = column.offsets.to_numpy()
     return [persons[offsets[i] : offsets[i + 1]] for i in range(len(column))]
@@ -126,9 +127,9 @@ def table_to_frames(table: pa.Table, info: DatasetInfo | None = None) -> list[Fr
         chunks = table.column(name)
         array = chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
         if name == "persons":
-            columns[name] = _persons(array, info.joint_count)
-        elif name == "camera":
-            columns[name] = [None if k is None else k.reshape(3, 3) for k in _rows(array)]
+            columns[name] = _persons(array)
+        elif name in FRAME_SHAPES:
+            columns[name] = [None if v is None else v.reshape(FRAME_SHAPES[name]) for v in _rows(array)]
         else:
             columns[name] = array.to_pylist()
     return [Frame(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]

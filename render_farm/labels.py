@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -10,22 +12,35 @@ from numpy.typing import NDArray
 
 from ..config import UserError
 from ..datasets.frames import Person
+from ..models.joints import PARENTS, joint_set
 from .scenes.scene import Camera, PersonInScene, Rendered, Scene
 
 MARGIN = 0.012  # metres: thickness of clothes, and error of interpolated depth
 # How far before a keypoint a surface may lie without hiding it, in distances of the keypoint to the nearest skin: flesh of
 # its own limb may be thicker along the line of sight (a hip seen past the belly), anything else may only be the skin itself.
 OWN, OTHER = 2.8, 1.3
-# SMPL joints whose flesh surrounds each COCO-17 keypoint; part ids are 1 + joint.
-_LEFT = {5: (9, 13, 16), 7: (16, 18), 9: (18, 20, 22), 11: (0, 1, 3), 13: (1, 4), 15: (4, 7, 10)}
-_RIGHT = {6: (9, 14, 17), 8: (17, 19), 10: (19, 21, 23), 12: (0, 2, 3), 14: (2, 5), 16: (5, 8, 11)}
-OWN_PARTS = np.zeros((17, 256), bool)
-for _keypoint, _joints in (_LEFT | _RIGHT | dict.fromkeys(range(5), (12, 15))).items():
-    OWN_PARTS[_keypoint, [joint + 1 for joint in _joints]] = True
+# Joints of the model whose flesh surrounds a point of another kind, by the point's name.
+_FLESH = {
+    "shoulder": ("spine3", "{side}_collar", "{side}_shoulder"),
+    "elbow": ("{side}_shoulder", "{side}_elbow"),
+    "wrist": ("{side}_elbow", "{side}_wrist", "{side}_hand", "{side}_index1", "{side}_pinky1", "{side}_thumb1"),
+    "hip": ("pelvis", "{side}_hip", "spine1"),
+    "knee": ("{side}_hip", "{side}_knee"),
+    "ankle": ("{side}_knee", "{side}_ankle", "{side}_foot"),
+}
+_MIDDLE = {
+    "mid_hip": ("pelvis", "left_hip", "right_hip", "spine1"),
+    "root": ("pelvis", "left_hip", "right_hip", "spine1"),
+    "spine": ("spine1", "spine2", "spine3"),
+    "thorax": ("spine3", "neck", "left_collar", "right_collar"),
+}
+_HEAD = ("neck", "head", "jaw", "left_eyeball", "right_eyeball")
 MAX_DEPTH_MM = 65535
 
 
-def label_person(scene: Scene, index: int, rendered: Rendered) -> Person | None:
+def label_person(
+    scene: Scene, index: int, rendered: Rendered, joint_sets: Sequence[str] = ("coco17",)
+) -> Person | None:
     """Label person ``index`` of a scene from what its renderer returned.
 
     - bbox: x, y, width, height that tightly hold the visible pixels, in pycocotools' convention: the first column and
@@ -39,6 +54,7 @@ def label_person(scene: Scene, index: int, rendered: Rendered) -> Person | None:
         scene: the scene drawn.
         index: which of ``scene.persons``.
         rendered: what the renderer returned for it.
+        joint_sets: which sets ``keypoints_3d`` of the person holds, one after the other.
 
     Returns:
         The labels, or None if no pixel of the person is visible (the caller counts these).
@@ -52,11 +68,17 @@ def label_person(scene: Scene, index: int, rendered: Rendered) -> Person | None:
     bbox, area = box
     points = np.asarray(person.keypoints_3d, np.float64) @ np.asarray(camera.R).T + np.asarray(camera.t)
     pose, transl = camera_frame_pose(person, camera)
+    own = own_parts(tuple(joint_sets), person.skeleton)
+    keypoints = label_keypoints(points, skin_distance(person), camera, rendered, index + 1, own)
+    first = joint_set(joint_sets[0]).count
     return Person(
         bbox=bbox,
-        keypoints=label_keypoints(points, skin_distance(person), camera, rendered, index + 1),
+        keypoints=keypoints[:first],
         area=area,
-        keypoints_3d=points.astype(np.float32),
+        keypoints_3d=points[:first].astype(np.float32),
+        more_keypoints=keypoints[first:] if len(joint_sets) > 1 else None,
+        more_keypoints_3d=points[first:].astype(np.float32) if len(joint_sets) > 1 else None,
+        expression=None if person.expression is None else np.asarray(person.expression, np.float32).ravel(),
         body=person.body,
         betas=np.asarray(person.betas, np.float32).ravel(),
         pose=pose,
@@ -74,12 +96,17 @@ def visible_box(instances: NDArray[np.uint8], instance: int) -> tuple[NDArray[np
 
 
 def label_keypoints(
-    points: NDArray[np.float64], beneath: NDArray[np.floating], camera: Camera, rendered: Rendered, instance: int
+    points: NDArray[np.float64],
+    beneath: NDArray[np.floating],
+    camera: Camera,
+    rendered: Rendered,
+    instance: int,
+    own_of: NDArray[np.bool_],
 ) -> NDArray[np.float32]:
     """Pixel positions and visibility of keypoints.
 
     A pixel hides a keypoint at depth z if its depth is less than ``z - (a * beneath + 1.2 cm)``, where a = 2.8 for the
-    parts of the same person that surround the keypoint (COCO-17 only), 1.3 for everything else.
+    parts of the same person that surround the keypoint, 1.3 for everything else.
 
     Args:
         points: (J, 3) camera frame, metres.
@@ -87,6 +114,7 @@ def label_keypoints(
         camera: the pinhole camera.
         rendered: what was drawn.
         instance: number of the person in ``rendered.instances``.
+        own_of: (J, 256) which part ids surround each keypoint, see :func:`own_parts`.
 
     Returns:
         (J, 3) float32: x, y, v.
@@ -100,16 +128,52 @@ def label_keypoints(
     steps = np.arange(-1, 2)
     rows = np.clip(row[:, None, None] + steps[:, None], 0, camera.height - 1)
     columns = np.clip(column[:, None, None] + steps, 0, camera.width - 1)
-    share: NDArray[np.floating] | float = OTHER
-    if len(points) == len(OWN_PARTS):
-        own = OWN_PARTS[np.arange(len(points))[:, None, None], rendered.parts[rows, columns]]
-        share = np.where(own & (rendered.instances[rows, columns] == instance), OWN, OTHER)
+    own = own_of[np.arange(len(points))[:, None, None], rendered.parts[rows, columns]]
+    share = np.where(own & (rendered.instances[rows, columns] == instance), OWN, OTHER)
     limit = z[:, None, None] - (share * beneath[:, None, None] + MARGIN)
     free = rendered.depth[rows, columns] >= limit
     seen = free[:, 1, 1] & (free.sum((1, 2)) >= 5)
     labels = np.stack([u, v, np.where(seen, 2.0, 1.0)], 1)
     labels[~inside] = 0
     return labels.astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def own_parts(joint_sets: tuple[str, ...], skeleton: str) -> NDArray[np.bool_]:
+    """Which part ids surround each point of some joint sets: (K, 256), for a model's skeleton.
+
+    Args:
+        joint_sets: names of the sets, one after the other.
+        skeleton: joint set of the model: smpl24, smplx55, mano16; part ids are 1 + its indices.
+    """
+    model = {name: index for index, name in enumerate(joint_set(skeleton).joints)}
+    parents = PARENTS[skeleton]
+    rows = []
+    for point in (name for each in joint_sets for name in joint_set(each).joints):
+        row = np.zeros(256, bool)
+        row[[1 + index for index in _flesh(point, model, parents)]] = True
+        rows.append(row)
+    return np.stack(rows)
+
+
+def _flesh(point: str, model: dict[str, int], parents: Sequence[int]) -> list[int]:
+    """Joints of a model whose flesh surrounds a point."""
+    side, _, rest = point.partition("_")
+    finger = point.removesuffix("_tip")
+    if rest in _FLESH:
+        names = [each.format(side=side) for each in _FLESH[rest]]
+    elif point in _MIDDLE:
+        names = list(_MIDDLE[point])
+    elif point in model:
+        own = model[point]
+        return [own, *(k for k, parent in enumerate(parents) if parent == own), *([parents[own]] if own > 0 else [])]
+    elif finger != point:
+        names = [f"{finger}{segment}" for segment in (1, 2, 3)]
+    elif rest in ("big_toe", "small_toe", "heel"):
+        names = [f"{side}_ankle", f"{side}_foot"]
+    else:  # points of the face
+        names = list(_HEAD)
+    return [model[name] for name in names if name in model]
 
 
 def skin_distance(person: PersonInScene) -> NDArray[np.float32]:
@@ -124,7 +188,7 @@ def skin_distance(person: PersonInScene) -> NDArray[np.float32]:
 
 
 def camera_frame_pose(person: PersonInScene, camera: Camera) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Parameters that place the body in the camera frame: pose (72,) axis-angle, transl (3,) metres, float32.
+    """Parameters that place the body in the camera frame: pose (3J,) axis-angle, transl (3,) metres, float32.
 
     SMPL turns the body about its pelvis, which rests at J: ``x -> G (x - J) + J + transl``. With ``X_cam = R X + t`` that
     is ``R G (x - J) + R (J + transl) + t``, so the orientation becomes ``R G`` and the translation
@@ -148,6 +212,13 @@ def encode_depth(depth: NDArray[np.float32]) -> bytes:
     scaled = depth * np.float32(1000) + np.float32(0.5)
     millimetres = np.where(scaled < MAX_DEPTH_MM, scaled, 0).astype(np.uint16)
     return _png(millimetres, cv2.IMWRITE_PNG_STRATEGY_FILTERED, cv2.IMWRITE_PNG_FILTER_UP)
+
+
+def encode_normals(normals: NDArray[np.int8]) -> bytes:
+    """Normals (H, W, 3) as 127 times unit vectors, to a PNG of ``n * 127.5 + 127.5``; 0 where nothing was hit."""
+    hit = normals.any(2, keepdims=True)
+    levels = np.where(hit, np.round(normals.astype(np.float32) * (127.5 / 127) + 127.5), 0).astype(np.uint8)
+    return _png(np.ascontiguousarray(levels[..., ::-1]), cv2.IMWRITE_PNG_STRATEGY_FILTERED, cv2.IMWRITE_PNG_FILTER_SUB)
 
 
 def decode_png(png: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:

@@ -1,4 +1,4 @@
-"""Rendering a data set: ``render(config)`` is what ``sim2pose render`` calls.
+"""Running a job to its manifest.
 
 A run holds the folder's lock, keeps the shards that are finished, renders the missing ones (in this process, or by a
 crew of Ray actors) and writes the manifest last. Killed anywhere, it is continued by the same command.
@@ -13,14 +13,12 @@ from ...config import UserError
 from ...datasets.locks import driver_lock
 from ...datasets.manifest import Manifest, ShardEntry
 from ...datasets.progress import Progress
-from ...datasets.publish import Hooks, sweep_temp, write_manifest
-from ..config import RenderConfig
-from ..kinds.frames import infant_job
+from ...datasets.publish import sweep_temp, write_manifest
 from .crew import Crew, Drive, FarmError, Limits
 from .job import FarmJob, find_finished, render_shard, retract_manifest
 from .ray_session import ray_session
 
-__all__ = ["FarmError", "FarmOptions", "Limits", "render", "run_farm"]
+__all__ = ["FarmError", "FarmOptions", "Limits", "run_farm"]
 
 
 @dataclass(frozen=True)
@@ -44,46 +42,8 @@ class FarmOptions:
     limits: Limits = field(default_factory=Limits)
 
 
-def render(
-    config: RenderConfig,
-    *,
-    resume: bool = True,
-    progress: bool = True,
-    address: str | None = None,
-    gpus_per_worker: float = 0.0,
-    hooks: Hooks | None = None,
-) -> Manifest:
-    """Render ``config.frames`` labelled frames to ``config.out``.
-
-    Frame i of a job depends on ``config.seed``, i and the look of the job (scene, size, body, renderer) alone: not on
-    the number of workers, the order, the size of shards, or who was killed on the way.
-
-    Args:
-        config: the job.
-        resume: continue a folder that the same job began; False refuses one that holds frames.
-        progress: show a bar on a terminal, lines elsewhere.
-        address: Ray cluster to use if ``config.workers`` > 0.
-        gpus_per_worker: (share of) GPUs of each worker, for renderers that use one.
-        hooks: fault injection.
-
-    Raises:
-        UserError: for a folder of another job (names the key) or in use, a renderer that does not work, a full disk.
-        FarmError: if a shard failed ``config.max_attempts`` times.
-    """
-    options = FarmOptions(
-        workers=config.workers,
-        address=address,
-        gpus_per_worker=gpus_per_worker,
-        resume=resume,
-        progress=progress,
-        limits=Limits(deadline_s=config.deadline_s, max_attempts=config.max_attempts),
-    )
-    device = "cuda" if gpus_per_worker else "cpu"
-    return run_farm(infant_job(config, device, hooks), options)
-
-
 def run_farm(job: FarmJob, options: FarmOptions) -> Manifest:
-    """Run any job to its manifest; see :func:`render` for errors."""
+    """Run any job to its manifest; see :func:`..render.render` for errors."""
     with driver_lock(job.folder):
         sweep_temp(job.folder)
         entries = find_finished(job, options.resume)

@@ -1,6 +1,6 @@
 """Pose priors of the open bodies, learned from the farm's own poses, and those of files.
 
-The infant's is learned from poses as the farm lays them down (:class:`..sampling.SceneSampler`), the person's from tables of
+The infant's is learned from poses as the farm lays them down, the person's from tables of
 what adults do with their limbs within clinical ranges (American Academy of Orthopaedic Surgeons, 1965). Both are shipped as
 small files; :func:`learn_infant` and :func:`learn_person` make them anew.
 """
@@ -78,11 +78,12 @@ def mean_pose(body: Body) -> Floats:
 def infant_poses(count: int, seed: int) -> Floats:
     """Body poses (count, 69) of the farm's infants, settled on their bed."""
     from ...models.bodies import load_body
-    from ..config import BLOCK, SceneConfig
-    from ..kinds.infant import SceneSampler
+    from ..config import BLOCK
+    from ..kinds.infant.config import InfantScene
+    from ..kinds.infant.sampler import InfantSampler
 
     body = load_body("open-infant")
-    sampler = SceneSampler(SceneConfig(), body, seed)
+    sampler = InfantSampler(InfantScene(), body, seed)
     bare = np.zeros((BLOCK, len(body.template)), np.float32)
     with torch.no_grad():
         blocks = [sampler.pose_block(start, bare).pose for start in range(0, count, BLOCK)]

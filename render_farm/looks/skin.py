@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import SkinConfig
 from .bodymap import BodyMap, Points, Singles
+from .config import SkinConfig
 from .patterns import Bytes, lab_to_rgb, noise, rgb_to_lab
 
 SKIN_STREAM = 301

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import WardrobeConfig
 from ..poses.angles import choose
 from .bodymap import BodyMap, Points, Singles
+from .config import WardrobeConfig
 from .patterns import Bytes, creases, draw_palette, lab_to_rgb, tile
 
 OUTFIT_STREAM = 201

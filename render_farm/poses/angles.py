@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from ...models.geometry import axis_rotation, matrix_to_axis_angle, mirror_axis_angle
-from ..config import PoseConfig
+from .config import PoseConfig
 from .postures import (
     ARM,
     ARMS,

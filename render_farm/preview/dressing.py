@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ...config import UserError, nearest
 from ...models.bodies.body import Body
-from ..config import SkinConfig, WardrobeConfig
 from ..looks.bodymap import BodyMap, build_body_map
+from ..looks.config import SkinConfig, WardrobeConfig
 from ..looks.patterns import lab_to_rgb, noise
 from ..looks.skin import Skin, draw_skin, find_face, scalp, tone
 from ..looks.wardrobe import Outfit, Wardrobe, as_textures, dress

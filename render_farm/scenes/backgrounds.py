@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...config import UserError
-from ..config import BackgroundConfig
 from ..looks.patterns import Bytes, Singles
 from ..poses.angles import choose
+from .config import BackgroundConfig
 from .scene import Camera, Ground
 from .surfaces import DRAW, SurfaceLook, draw_room
 

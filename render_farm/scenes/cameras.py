@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.geometry import camera_matrix, focal_from_fov
-from ..config import CameraConfig
 from ..poses.angles import choose
 from ..poses.resting import turn_about
+from .config import CameraConfig
 from .scene import Camera
 
 Floats = NDArray[np.float64]

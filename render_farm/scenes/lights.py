@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..config import LightsConfig
+from .config import LightsConfig
 from .scene import Lights
 
 WHITE_KELVIN = 5000.0

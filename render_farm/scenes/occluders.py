@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import OccluderConfig
 from ..looks.patterns import Bytes, Singles, draw_palette, finish, noise, tile
 from ..poses.angles import choose
+from .config import OccluderConfig
 from .scene import OCCLUDER, Camera, Surface, Topology
 
 _TOY_STREAM = 401

@@ -34,7 +34,7 @@ class Topology:
         faces: (F, 3) int32 indices into the vertices of a surface; counter-clockwise seen from outside.
         uv: (T, 2) float32 texture coordinates, (0, 0) = top-left corner of the texture array.
         uv_faces: (F, 3) int32 indices into ``uv``.
-        part_ids: (F,) uint8: 1..24 body parts (1 + SMPL joint index), 255 an occluder.
+        part_ids: (F,) uint8: body parts (1 + joint index of the body model), 255 an occluder.
         two_sided: False to draw faces from outside only, which halves the cost of closed bodies; True for open sheets
             (a blanket, a skirt). None finds out: one-sided if every edge joins two faces, else two-sided.
     """
@@ -89,13 +89,15 @@ class PersonInScene:
 
     Attributes:
         surface: the body, painted or bare beneath ``layers`` (people are always dressed).
-        keypoints_3d: (J, 3) world positions of the keypoints, for instance COCO-17.
-        joints: (24, 3) world positions of the model's joints (joint 0 is the pelvis, about which SMPL rotates).
-        betas, pose, transl: parameters that place the body in the world: (20,), (24, 3) axis-angle with the global
+        keypoints_3d: (K, 3) world positions of the points of all labelled joint sets, one set after the other.
+        joints: (J, 3) world positions of the model's joints (joint 0 is the root, about which the body turns).
+        betas, pose, transl: parameters that place the body in the world: (N,), (J, 3) axis-angle with the global
             orientation first, (3,) metres.
         body: name or path of the body model.
         layers: further surfaces of this person: garments with thickness, hair. They carry body part ids, and count as
             the person in masks, boxes and visibility.
+        skeleton: joint set of ``joints``: smpl24, smplx55 or mano16; part ids are 1 + its indices.
+        expression: (E,) of SMPL-X, or None.
     """
 
     surface: Surface
@@ -106,6 +108,8 @@ class PersonInScene:
     transl: Floats
     body: str = ""
     layers: list[Surface] = field(default_factory=list)
+    skeleton: str = "smpl24"
+    expression: Floats | None = None
 
 
 @dataclass
@@ -137,6 +141,10 @@ class Lights:
         direction: (3,) towards the light, world axes; need not be normalised. ``direction[1] > 0`` for light from above.
         colour: (3,) of the directional light.
         sky, floor: (3,) ambient light arriving from above and from below.
+        environment: (9, 3) light of a panorama in place of sky and floor, or None: spherical harmonics of the irradiance
+            divided by pi (a white Lambertian plate with normal n shows ``environment.T @ Y(n)``), real harmonics up to
+            degree 2 of (x, y, z) in world axes in the order 1, y, z, x, xy, yz, 3z^2 - 1, xz, x^2 - y^2 with their
+            usual constants (Ramamoorthi and Hanrahan 2001).
         softness: angular radius of the light in radians: 0.01 the sun, 0.3 a window; sets how soft shadows are.
     """
 
@@ -145,6 +153,7 @@ class Lights:
     sky: Floats = field(default_factory=lambda: np.array([0.38, 0.40, 0.44]))
     floor: Floats = field(default_factory=lambda: np.array([0.20, 0.18, 0.16]))
     softness: float = 0.15
+    environment: Floats | None = None
 
 
 @dataclass
@@ -155,6 +164,8 @@ class Camera:
         K: (3, 3) intrinsics in pixels without skew.
         R, t: (3, 3) rotation and (3,) translation from world to camera.
         width, height: size of the picture in pixels.
+        distortion: (5,) k1, k2, p1, p2, k3 of OpenCV's lens model, or None. Renderers draw the pinhole camera;
+            ``lens.py`` bends what they return.
     """
 
     K: Floats
@@ -162,6 +173,7 @@ class Camera:
     t: Floats
     width: int
     height: int
+    distortion: Floats | None = None
 
     @property
     def position(self) -> Floats:
@@ -181,6 +193,8 @@ class Scene:
         backdrop: (h, w, 3) uint8 sRGB, what is seen where nothing is hit; resampled to the picture if sizes differ.
         source: where the scene comes from (seed and index), kept with the labels.
         sensor: parameters of the camera's sensor, applied after rendering (see ``sensor.py``); None for a clean picture.
+        lens: parameters of the lens (depth of field), applied after rendering (see ``lens.py``), or None.
+        clip, time: number of the sequence and seconds since it began, or None for a single picture.
     """
 
     camera: Camera
@@ -191,6 +205,9 @@ class Scene:
     ground: Ground | None = None
     source: str = ""
     sensor: Any = None
+    lens: Any = None
+    clip: int | None = None
+    time: float | None = None
 
     def surfaces(self) -> list[tuple[Surface, int]]:
         """Every surface with its instance number: 1 + person index, or 255 for occluders."""
@@ -205,11 +222,14 @@ class Rendered:
     Attributes:
         rgb: (H, W, 3) uint8 sRGB.
         depth: (H, W) float32 camera z in metres at the pixel centre; inf where no person, occluder or ground is hit.
-        parts: (H, W) uint8: 0 ground and backdrop, 1..24 body parts, 255 occluders.
+        parts: (H, W) uint8: 0 ground and backdrop, body parts (1 + joint index), 255 occluders.
         instances: (H, W) uint8: 0 ground and backdrop, 1 + person index, 255 occluders.
+        normals: (H, W, 3) int8, 127 times the unit normal in the camera frame (OpenCV axes), 0 where nothing was hit; None
+            unless the renderer was asked for them.
     """
 
     rgb: NDArray[np.uint8]
     depth: NDArray[np.float32]
     parts: NDArray[np.uint8]
     instances: NDArray[np.uint8]
+    normals: NDArray[np.int8] | None = None

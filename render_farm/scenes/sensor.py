@@ -16,7 +16,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from ...config import UserError
-from ..config import SensorConfig
+from .config import SensorConfig
 
 REFERENCE_SIDE = 256
 """Blur lengths are given for a picture of this side and scale with the picture."""

@@ -9,8 +9,8 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from ..config import BackgroundConfig
 from ..looks.patterns import Bytes, Singles, creases, draw_colour, draw_palette, finish, noise, slope_shade, tile, weave
+from .config import BackgroundConfig
 
 
 @dataclass(frozen=True)

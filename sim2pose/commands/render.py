@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..config import dump_yaml, load_config
+from ..config import dump_yaml
 from . import split
 
 
@@ -23,15 +23,15 @@ def render(
 
     A folder that was left half written is finished where it stopped; a finished one is left as it is.
     """
-    from ..render_farm.config import RenderConfig
+    from ..render_farm.kinds.registry import load_render_config
 
     (preset,), overrides = split(items, ("PRESET",))
-    config = load_config(RenderConfig, preset, overrides)
+    config = load_render_config(preset, overrides)
     if dry_run:
         print(dump_yaml(config), end="")
         return
-    from ..render_farm.farm.run import FarmError
-    from ..render_farm.farm.run import render as run
+    from ..render_farm.render import FarmError
+    from ..render_farm.render import render as run
 
     try:
         manifest = run(config, address=address, gpus_per_worker=gpus_per_worker)

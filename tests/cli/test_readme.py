@@ -10,7 +10,7 @@ import pytest
 
 from sim2pose.commands import split
 from sim2pose.config import load_config
-from sim2pose.render_farm.config import RenderConfig
+from sim2pose.render_farm.kinds.infant.config import InfantConfig
 from sim2pose.trainers.config import TrainConfig
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ def test_there_is_something_to_check() -> None:
 @pytest.mark.parametrize("words", _commands("render"), ids=lambda w: " ".join(w[1:3]))
 def test_render_commands_resolve(words: list[str]) -> None:
     (preset,), overrides = split(words, ("PRESET",))
-    load_config(RenderConfig, preset, overrides)
+    load_config(InfantConfig, preset, overrides)
 
 
 @pytest.mark.parametrize("words", _commands("train"), ids=lambda w: w[0])
@@ -46,12 +46,12 @@ def test_pictures_and_links_exist() -> None:
 
 def test_python_uses_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The three uses in order, in a folder that the README's commands have filled (small)."""
-    from sim2pose.render_farm.farm.run import render
+    from sim2pose.render_farm.render import render
     from sim2pose.trainers.runtimes import train
 
     monkeypatch.chdir(tmp_path)
     small = {"frames": 32, "shard_frames": 32, "out": "frames/infant", "workers": 0, "width": 96, "height": 96}
-    render(load_config(RenderConfig, "infant", {**small, "renderer": "raycast"}), progress=False)
+    render(load_config(InfantConfig, "infant", {**small, "renderer": "raycast"}), progress=False)
     quick = {
         "steps": 2,
         "batch": 8,

@@ -17,7 +17,15 @@ PNG = b"\x89PNG png"
 def make_info(joints: int = 3) -> DatasetInfo:
     names = tuple(f"joint{i}" for i in range(joints))
     return DatasetInfo(
-        "three", names, ((1, 2),), (0.1,) * joints, {"a": {"b": 1}}, "abcd", "CC0", {"info": {"year": 2024}}
+        "three",
+        names,
+        ((1, 2),),
+        (0.1,) * joints,
+        {"a": {"b": 1}},
+        "abcd",
+        "CC0",
+        {"info": {"year": 2024}},
+        ("mano16",),
     )
 
 
@@ -36,16 +44,21 @@ def make_person(rng: np.random.Generator, full: bool = True) -> Person:
         iscrowd=True,
         annotation_id=1 << 40,
         extra='{"segmentation": [[1.5, 2]]}',
+        expression=rng.random(10).astype(np.float32),
+        more_keypoints=np.ones((16, 3), np.float32),
+        more_keypoints_3d=rng.random((16, 3)).astype(np.float32),
     )
 
 
 def make_frames() -> list[Frame]:
     rng = np.random.default_rng(0)
     camera = np.array([[200, 0, 31.5], [0, 200, 23.5], [0, 0, 1]], np.float32)
+    lens, pose = rng.random(5).astype(np.float32), rng.random((3, 4)).astype(np.float32)
+    clip = {"normals": PNG, "distortion": lens, "world_to_camera": pose, "clip": 4, "time": 0.1}
     return [
         Frame(3, JPEG, 48, 64, "real"),
         Frame(1 << 50, PNG, 48, 64, "synthetic", camera, [make_person(rng), make_person(rng, False)], PNG, PNG, "0/1"),
-        Frame(-7, JPEG, 1, 2, "ünï", None, [make_person(rng)], None, PNG, "b.jpg", '{"license": 3}'),
+        Frame(-7, JPEG, 1, 2, "ünï", None, [make_person(rng)], None, PNG, "b.jpg", '{"license": 3}', **clip),
     ]
 
 

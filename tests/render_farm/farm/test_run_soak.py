@@ -17,9 +17,9 @@ from sim2pose.config import UserError
 from sim2pose.datasets.frames import Frame
 from sim2pose.datasets.publish import publish_shard
 from sim2pose.datasets.shards import FramesFolder
-from sim2pose.render_farm.config import RenderConfig
-from sim2pose.render_farm.farm.run import render
-from sim2pose.render_farm.kinds.frames import infant_info
+from sim2pose.render_farm.kinds.frames import render_info
+from sim2pose.render_farm.kinds.infant.config import InfantConfig
+from sim2pose.render_farm.render import render
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
@@ -32,15 +32,15 @@ POOLS = {  # small, as every worker that is killed must build them again
 DRIVER = """
     import sys
     from pathlib import Path
-    from sim2pose.render_farm.config import RenderConfig
-    from sim2pose.render_farm.farm.run import render
+    from sim2pose.render_farm.kinds.infant.config import InfantConfig
+    from sim2pose.render_farm.render import render
     from sim2pose.render_farm.farm.faults import FaultPlan
-    config = RenderConfig.model_validate_json(sys.argv[1])
+    config = InfantConfig.model_validate_json(sys.argv[1])
     render(config, hooks=FaultPlan(Path(sys.argv[2]), probability=0.08, seed=int(sys.argv[3])))
 """
 
 
-def make_config(out: Path, **changes: object) -> RenderConfig:
+def make_config(out: Path, **changes: object) -> InfantConfig:
     values = {
         "frames": FRAMES,
         "shard_frames": SHARD,
@@ -50,10 +50,10 @@ def make_config(out: Path, **changes: object) -> RenderConfig:
         "seed": 5,
         "scene": POOLS,
     }
-    return RenderConfig.model_validate({**values, "out": out, "max_attempts": 30, **changes})
+    return InfantConfig.model_validate({**values, "out": out, "max_attempts": 30, **changes})
 
 
-def start_driver(config: RenderConfig, marks: Path, seed: int) -> subprocess.Popen[str]:
+def start_driver(config: InfantConfig, marks: Path, seed: int) -> subprocess.Popen[str]:
     arguments = [config.model_dump_json(), str(marks), str(seed)]
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(DRIVER), *arguments], stderr=subprocess.PIPE, text=True
@@ -123,7 +123,7 @@ def test_full_disk_keeps_finished_shards(tmp_path: Path) -> None:
     if mounted.returncode:
         pytest.skip(f"no right to mount a file system: {mounted.stderr.strip()}")
     try:
-        info = infant_info(make_config(disk))
+        info = render_info(make_config(disk))
         noise = b"\xff\xd8" + os.urandom(5000)
         frames = [Frame(i, noise, 96, 96, "synthetic") for i in range(64)]
         publish_shard(disk, 0, frames, info)

@@ -16,9 +16,10 @@ from sim2pose.datasets.frames import Frame
 from sim2pose.datasets.manifest import read_manifest
 from sim2pose.datasets.shards import FramesFolder
 from sim2pose.models.bodies import load_body
-from sim2pose.render_farm.config import RenderConfig
-from sim2pose.render_farm.farm.run import render
-from sim2pose.render_farm.kinds.frames import InfantFrames, infant_info, infant_job
+from sim2pose.render_farm.kinds.frames import SceneFrames, render_info, render_job
+from sim2pose.render_farm.kinds.infant.config import InfantConfig
+from sim2pose.render_farm.kinds.registry import Inputs
+from sim2pose.render_farm.render import render
 
 POOLS = {
     "wardrobe": {"pool": 2, "texture": 256},
@@ -27,20 +28,20 @@ POOLS = {
 }
 
 
-def make_config(out: Path, **changes: object) -> RenderConfig:
+def make_config(out: Path, **changes: object) -> InfantConfig:
     values = {"frames": 40, "shard_frames": 32, "width": 64, "height": 48, "renderer": "raycast", "scene": POOLS}
-    return RenderConfig.model_validate({**values, "depth": True, "out": out, **changes})
+    return InfantConfig.model_validate({**values, "depth": True, "out": out, **changes})
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> RenderConfig:
+def config(tmp_path_factory: pytest.TempPathFactory) -> InfantConfig:
     return make_config(tmp_path_factory.mktemp("infant") / "frames")
 
 
 @pytest.fixture(scope="module")
-def maker(config: RenderConfig) -> Iterator[InfantFrames]:
+def maker(config: InfantConfig) -> Iterator[SceneFrames]:
     threads = torch.get_num_threads()
-    maker = InfantFrames(config)
+    maker = SceneFrames(config)
     assert torch.get_num_threads() == 1
     yield maker
     maker.close()
@@ -48,7 +49,7 @@ def maker(config: RenderConfig) -> Iterator[InfantFrames]:
 
 
 @pytest.fixture(scope="module")
-def frames(config: RenderConfig) -> list[Frame]:
+def frames(config: InfantConfig) -> list[Frame]:
     render(config, progress=False)
     return list(FramesFolder.open(config.out, joint_set="coco17", verify=True).iterate())
 
@@ -89,7 +90,7 @@ def test_parameters_give_the_body_in_the_camera_frame(frames: list[Frame]) -> No
             np.testing.assert_allclose((uv[:, :2] / uv[:, 2:])[inside], person.keypoints[inside, :2], atol=0.1)
 
 
-def test_a_frame_depends_on_its_index_alone(frames: list[Frame], maker: InfantFrames) -> None:
+def test_a_frame_depends_on_its_index_alone(frames: list[Frame], maker: SceneFrames) -> None:
     """Drawn by another maker, in another order, at the head of a range: the same bytes."""
     again = [*maker.frames(32, 36), *maker.frames(0, 2)]
     for frame, first in zip(again, [*frames[32:36], *frames[0:2]], strict=True):
@@ -101,22 +102,22 @@ def test_a_frame_depends_on_its_index_alone(frames: list[Frame], maker: InfantFr
             assert mine.pose.tobytes() == theirs.pose.tobytes()
 
 
-def test_continuing_needs_the_same_content_only(config: RenderConfig, frames: list[Frame]) -> None:
+def test_continuing_needs_the_same_content_only(config: InfantConfig, frames: list[Frame]) -> None:
     finished = config.model_copy(update={"workers": 3, "deadline_s": 7.0, "max_attempts": 2})
     assert render(finished, progress=False).num_frames == 40  # nothing to do, so no Ray either
-    other = RenderConfig.model_validate({**config.model_dump(), "scene": {**POOLS, "sensor": {"jpeg": [50, 60]}}})
+    other = InfantConfig.model_validate({**config.model_dump(), "scene": {**POOLS, "sensor": {"jpeg": [50, 60]}}})
     with pytest.raises(UserError, match=r"scene.sensor.jpeg is \[72, 96\] there, \[50, 60\] is asked"):
         render(other, progress=False)
 
 
-def test_another_body_on_a_node_is_refused(config: RenderConfig) -> None:
-    with pytest.raises(UserError, match=r"body 'open-infant' on .* is not the driver's"):
-        InfantFrames(config, digest="0123456789abcdef")
+def test_another_body_on_a_node_is_refused(config: InfantConfig) -> None:
+    with pytest.raises(UserError, match=r"body of this infant job on .* is not the driver's"):
+        SceneFrames(config, inputs=Inputs({"body": "0123456789abcdef"}))
 
 
-def test_info_names_what_determines_the_frames(config: RenderConfig, frames: list[Frame]) -> None:
+def test_info_names_what_determines_the_frames(config: InfantConfig, frames: list[Frame]) -> None:
     info = read_manifest(config.out).info
-    assert info == infant_info(config)
+    assert info == render_info(config)
     assert info.config["renderer"] == "raycast"
     assert len(info.config["body_digest"]) == 16
     assert not {"out", "workers", "frames"} & set(info.config)
@@ -124,6 +125,6 @@ def test_info_names_what_determines_the_frames(config: RenderConfig, frames: lis
 
 
 def test_auto_is_settled_before_the_run(tmp_path: Path) -> None:
-    assert infant_job(make_config(tmp_path, renderer="auto")).info.config["renderer"] in ("opengl", "raycast")
+    assert render_job(make_config(tmp_path, renderer="auto")).info.config["renderer"] in ("opengl", "raycast")
     with pytest.raises(UserError, match="open-infnat"):
-        infant_job(make_config(tmp_path, body="open-infnat"))
+        render_job(make_config(tmp_path, body="open-infnat"))

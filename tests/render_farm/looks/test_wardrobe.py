@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sim2pose.models.bodies import load_body
-from sim2pose.render_farm.config import CUTS, SkinConfig, WardrobeConfig
 from sim2pose.render_farm.looks.bodymap import BodyMap, build_body_map
+from sim2pose.render_farm.looks.config import CUTS, SkinConfig, WardrobeConfig
 from sim2pose.render_farm.looks.skin import MONK, Skins, tone
 from sim2pose.render_farm.looks.wardrobe import Wardrobe, diaper_field, dress
 

@@ -10,7 +10,7 @@ from sim2pose.config import UserError, load_config
 from sim2pose.models.bodies import load_body
 from sim2pose.models.bodies.skinning import joint_transforms
 from sim2pose.models.geometry import axis_angle_to_matrix
-from sim2pose.render_farm.config import POSTURES, PoseConfig, RenderConfig
+from sim2pose.render_farm.kinds.infant.config import InfantConfig
 from sim2pose.render_farm.poses.angles import (
     COLUMN,
     HIGH,
@@ -20,6 +20,7 @@ from sim2pose.render_farm.poses.angles import (
     draw_plan,
     truncated_normal,
 )
+from sim2pose.render_farm.poses.config import POSTURES, PoseConfig
 from sim2pose.render_farm.poses.postures import ARMS, DEFAULTS, LEGS, NAMES, POSTURE_TABLE, TRUNKS
 from sim2pose.render_farm.poses.resting import build_proxy, pick_candidates, settle
 
@@ -132,4 +133,4 @@ def test_candidates_keep_hands_out_of_head_and_trunk(body) -> None:
 
 def test_unknown_posture_names_the_nearest() -> None:
     with pytest.raises(UserError, match="supine"):
-        load_config(RenderConfig, None, ["scene.poses.postures={supin: 1}"])
+        load_config(InfantConfig, None, ["scene.poses.postures={supin: 1}"])

@@ -13,9 +13,10 @@ from sim2pose.datasets.poses import PoseSequence, save_poses
 from sim2pose.models.bodies import load_body
 from sim2pose.models.geometry import axis_angle_to_matrix
 from sim2pose.models.joints import joint_set
-from sim2pose.render_farm.config import BLOCK, RenderConfig
-from sim2pose.render_farm.kinds.frames import infant_info
-from sim2pose.render_farm.kinds.infant import SceneSampler
+from sim2pose.render_farm.config import BLOCK
+from sim2pose.render_farm.kinds.frames import render_info
+from sim2pose.render_farm.kinds.infant.config import InfantConfig
+from sim2pose.render_farm.kinds.infant.sampler import InfantSampler
 from sim2pose.render_farm.labels import camera_frame_pose
 from sim2pose.render_farm.poses.source import load_pose_source, to_smpl24
 
@@ -29,9 +30,11 @@ def _poses(count: int, joints: str = "smpl24", **more: object) -> PoseSequence:
     return PoseSequence(pose, np.zeros((count, 3), np.float32), "open-person", joints, names=names, **more)  # type: ignore[arg-type]
 
 
-def _sampler(source: Path, seed: int = 3) -> SceneSampler:
+def _sampler(source: Path, seed: int = 3) -> InfantSampler:
     scene = {**SMALL, "poses": {"source": str(source)}}
-    return SceneSampler(load_config(RenderConfig, None, {"scene": scene}).scene, load_body("open-infant"), seed, 64, 64)
+    return InfantSampler(
+        load_config(InfantConfig, None, {"scene": scene}).scene, load_body("open-infant"), seed, 64, 64
+    )
 
 
 def _matrix(axis_angle: np.ndarray) -> np.ndarray:
@@ -134,7 +137,7 @@ def test_a_folder_joins_its_files_in_order(tmp_path: Path) -> None:
 def test_another_source_is_another_data_set(tmp_path: Path) -> None:
     def info(source: Path | None) -> str:
         scene = {} if source is None else {"poses": {"source": str(source)}}
-        return infant_info(load_config(RenderConfig, "infant", {"scene": scene})).config_hash
+        return render_info(load_config(InfantConfig, "infant", {"scene": scene})).config_hash
 
     file = save_poses(tmp_path / "p.npz", _poses(2))
     first, none = info(file), info(None)

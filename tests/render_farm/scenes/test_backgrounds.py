@@ -10,9 +10,11 @@ import pytest
 
 from sim2pose.config import UserError, load_config
 from sim2pose.models.geometry import camera_matrix, look_at
-from sim2pose.render_farm.config import PATTERNS, SURFACES, BackgroundConfig, RenderConfig
+from sim2pose.render_farm.kinds.infant.config import InfantConfig
+from sim2pose.render_farm.looks.config import PATTERNS
 from sim2pose.render_farm.looks.patterns import draw_palette, finish, noise, tile
 from sim2pose.render_farm.scenes.backgrounds import Backgrounds, Pictures, look_into
+from sim2pose.render_farm.scenes.config import SURFACES, BackgroundConfig
 from sim2pose.render_farm.scenes.scene import Camera
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "backgrounds"
@@ -103,7 +105,7 @@ def test_bad_folders_and_files_are_named(tmp_path: Path) -> None:
 
 
 def test_folder_shorthand_in_the_config(tmp_path: Path) -> None:
-    config = load_config(RenderConfig, None, [f"scene.backgrounds={tmp_path}"])
+    config = load_config(InfantConfig, None, [f"scene.backgrounds={tmp_path}"])
     assert config.scene.backgrounds.folder == tmp_path
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from sim2pose.config import UserError
-from sim2pose.render_farm.config import SensorConfig
+from sim2pose.render_farm.scenes.config import SensorConfig
 from sim2pose.render_farm.scenes.sensor import SensorParams, apply_sensor, develop, sample_sensor
 
 

@@ -8,16 +8,19 @@ import torch
 
 from sim2pose.config import load_config
 from sim2pose.models.bodies import load_body
-from sim2pose.render_farm.config import BLOCK, RenderConfig
-from sim2pose.render_farm.kinds.infant import SceneSampler
+from sim2pose.render_farm.config import BLOCK
+from sim2pose.render_farm.kinds.infant.config import InfantConfig
+from sim2pose.render_farm.kinds.infant.sampler import InfantSampler
 from sim2pose.render_farm.scenes.scene import OCCLUDER, Scene
 
 SMALL = {"wardrobe": {"pool": 5}, "skin": {"pool": 3}, "backgrounds": {"pool": 3}, "occluders": {"pool": 3}}
 
 
-def _sampler(seed: int = 4, **parts: dict) -> SceneSampler:
+def _sampler(seed: int = 4, **parts: dict) -> InfantSampler:
     scene = {name: {**SMALL.get(name, {}), **parts.get(name, {})} for name in {*SMALL, *parts}}
-    return SceneSampler(load_config(RenderConfig, None, {"scene": scene}).scene, load_body("open-infant"), seed, 96, 64)
+    return InfantSampler(
+        load_config(InfantConfig, None, {"scene": scene}).scene, load_body("open-infant"), seed, 96, 64
+    )
 
 
 @pytest.fixture(scope="module")
@@ -143,5 +146,5 @@ def test_age_follows_the_posture() -> None:
 
 
 def test_presets_resolve_and_differ() -> None:
-    plain, other = load_config(RenderConfig, "infant"), load_config(RenderConfig, "infant_standin")
+    plain, other = load_config(InfantConfig, "infant"), load_config(InfantConfig, "infant_standin")
     assert plain.domain != other.domain and plain.scene != other.scene and plain.seed != other.seed

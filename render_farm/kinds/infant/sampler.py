@@ -15,24 +15,29 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...models.bodies.body import Body
-from ...models.bodies.skinning import SkinnedMesh, skin
-from ...models.geometry import matrix_to_axis_angle
-from ..config import BLOCK, SceneConfig
-from ..looks.bodymap import BodyMap, build_body_map
-from ..looks.patterns import Bytes
-from ..looks.skin import Skins
-from ..looks.skirts import paint_skirt, skirt_mesh, skirt_topology
-from ..looks.wardrobe import OUTFIT_STREAM, Wardrobe, dress
-from ..poses.angles import COLUMN, HIGH, LOW, Plan, angles_to_pose, draw_angles, draw_plan, nominal_orientation
-from ..poses.resting import Proxy, build_proxy, lay_down, pick_candidates, settle, stand
-from ..poses.source import PoseSource, load_pose_source
-from ..scenes import occluders as things
-from ..scenes.backgrounds import Backgrounds
-from ..scenes.cameras import sample_camera
-from ..scenes.lights import sample_lights
-from ..scenes.scene import Camera, PersonInScene, Scene, Surface, Topology
-from ..scenes.sensor import sample_sensor
+from ....models.bodies import load_body
+from ....models.bodies.body import Body
+from ....models.bodies.digest import body_digest
+from ....models.bodies.skinning import skin
+from ....models.geometry import matrix_to_axis_angle
+from ...config import BLOCK
+from ...looks.bodymap import BodyMap, build_body_map
+from ...looks.patterns import Bytes
+from ...looks.skin import Skins
+from ...looks.skirts import paint_skirt, skirt_mesh, skirt_topology
+from ...looks.wardrobe import OUTFIT_STREAM, Wardrobe, dress
+from ...poses.angles import COLUMN, HIGH, LOW, Plan, angles_to_pose, draw_angles, draw_plan, nominal_orientation
+from ...poses.points import PointReader, point_reader
+from ...poses.resting import Proxy, build_proxy, lay_down, pick_candidates, settle, stand
+from ...poses.source import PoseSource, load_pose_source
+from ...scenes import occluders as things
+from ...scenes.backgrounds import Backgrounds
+from ...scenes.cameras import sample_camera
+from ...scenes.lights import sample_lights
+from ...scenes.scene import Camera, PersonInScene, Scene, Surface, Topology
+from ...scenes.sensor import sample_sensor
+from ..registry import Inputs
+from .config import InfantConfig, InfantScene
 
 CANDIDATES = 6
 """Draws of the limbs among which the first that stays out of trunk and head is taken."""
@@ -63,7 +68,7 @@ class PosedBlock:
         plans: what each infant does.
         betas: (B, N), pose: (B, 24, 3) axis-angle with global orientation, transl: (B, 3); float32.
         vertices: (B, V, 3) dressed (raised by cloth and hair). skirts: (B, S, 3) of a skirt, worn or not.
-        joints: (B, 24, 3), keypoints: (B, 17, 3) of the bare body.
+        joints: (B, 24, 3), keypoints: (B, K, 3) of the bare body.
     """
 
     plans: list[Plan]
@@ -91,7 +96,7 @@ class Look:
     skirt: Bytes | None
 
 
-def _with_texels(config: SceneConfig, side: int) -> SceneConfig:
+def _with_texels(config: InfantScene, side: int) -> InfantScene:
     """Texture sizes left open, filled in for a picture of ``side`` pixels: finer texels than its pixels would not show."""
     texels = 256 if side <= 400 else 512
     wardrobe = config.wardrobe.model_copy(update={"texture": config.wardrobe.texture or texels})
@@ -99,7 +104,7 @@ def _with_texels(config: SceneConfig, side: int) -> SceneConfig:
     return config.model_copy(update={"wardrobe": wardrobe, "backgrounds": backgrounds})
 
 
-class SceneSampler:
+class InfantSampler:
     """Samples scenes of dressed infants.
 
     Args:
@@ -107,13 +112,22 @@ class SceneSampler:
         body: any SMPL-family body with 24 joints and texture coordinates.
         seed: of the job.
         width, height: of the pictures, pixels.
+        joint_sets: labelled joint sets.
 
     Raises:
         UserError: for a body without texture coordinates, an age range it does not have, an unusable picture folder, or
             an unusable source of poses.
     """
 
-    def __init__(self, config: SceneConfig, body: Body, seed: int, width: int = 256, height: int = 256) -> None:
+    def __init__(
+        self,
+        config: InfantScene,
+        body: Body,
+        seed: int,
+        width: int = 256,
+        height: int = 256,
+        joint_sets: tuple[str, ...] = ("coco17",),
+    ) -> None:
         config = _with_texels(config, max(width, height))
         self.config, self.body, self.seed = config, body, seed
         self.width, self.height = width, height
@@ -129,7 +143,7 @@ class SceneSampler:
         self._skirt_topology = skirt_topology(f"{body.name}-skirt")
         self._skirt_textures: dict[int, Bytes] = {}
         self._normals = torch.from_numpy(np.ascontiguousarray(self.map.vertices.normal.T)).reshape(-1)
-        self._keypoint_mesh, self._keypoint_weights = _keypoint_mesh(body)
+        self._points: PointReader = point_reader(body, joint_sets)
 
     def rng(self, index: int, stream: Stream) -> np.random.Generator:
         """The generator of one subsystem of one frame."""
@@ -248,9 +262,8 @@ class SceneSampler:
         transl[:, 0] = -0.5 * (planes[:, 0].amin(1) + planes[:, 0].amax(1))
         transl[:, 2] = -0.5 * (planes[:, 2].amin(1) + planes[:, 2].amax(1))
         vertices = (planes + transl[..., None]).transpose(1, 2).contiguous()
-        bare, _ = skin(self._keypoint_mesh, betas, pose)
         skirts = (skin(self._skirt_mesh, betas, pose)[0] + transl[..., None]).transpose(1, 2).contiguous()
-        keypoints = (bare @ self._keypoint_weights).transpose(1, 2) + transl[:, None]
+        keypoints = self._points(betas, pose) + transl[:, None]
         return PosedBlock(
             plans=plans,
             betas=betas.numpy(),
@@ -334,17 +347,17 @@ def _flatten_feet(angles: NDArray[np.float64], plans: list[Plan]) -> NDArray[np.
     return result
 
 
-def _keypoint_mesh(body: Body) -> tuple[SkinnedMesh, torch.Tensor]:
-    """The vertices that the keypoint regressor reads, as a mesh of their own, and its weights (P, 17)."""
-    regressor = body.keypoint_regressor
-    used = torch.nonzero(regressor.abs().amax(0) > 0)[:, 0]
-    mesh, count = body.mesh, regressor.shape[1]
-    planes = torch.cat([used, used + count, used + 2 * count])
-    thin = replace(
-        mesh,
-        template=mesh.template[planes],
-        shapedirs=mesh.shapedirs[:, planes].contiguous(),
-        posedirs=mesh.posedirs[:, planes].contiguous(),
-        weights=mesh.weights[:, used].contiguous(),
-    )
-    return thin, regressor[:, used].T.contiguous()
+def make_sampler(config: InfantConfig) -> InfantSampler:
+    """The sampler of a job."""
+    body = load_body(config.body)
+    return InfantSampler(config.scene, body, config.seed, config.width, config.height, config.joint_sets)
+
+
+def describe_inputs(config: InfantConfig) -> Inputs:
+    """Digests of body and poses, and the body's licence."""
+    body = load_body(config.body)
+    point_reader(body, config.joint_sets)  # refuses joint sets that the body cannot give
+    digests = {"body": body_digest(body)}
+    if config.scene.poses.source is not None:
+        digests["poses"] = load_pose_source(config.scene.poses.source).digest
+    return Inputs(digests, body.licence)

@@ -1,0 +1,1 @@
+"""Infants in a nursery: lying, sitting, crawling, standing."""

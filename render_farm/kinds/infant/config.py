@@ -1,0 +1,45 @@
+"""Config of infant frames: what a scene may look like, and the job's defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ....config import Config
+from ...config import RenderConfig
+from ...looks.config import SkinConfig, WardrobeConfig
+from ...poses.config import PoseConfig, ShapeConfig
+from ...scenes.config import BackgroundConfig, CameraConfig, LightsConfig, OccluderConfig, SensorConfig
+
+
+class InfantScene(Config):
+    """All that an infant's scene may be; each part documents its own ranges."""
+
+    shape: ShapeConfig = ShapeConfig()
+    poses: PoseConfig = PoseConfig()
+    wardrobe: WardrobeConfig = WardrobeConfig()
+    skin: SkinConfig = SkinConfig()
+    backgrounds: BackgroundConfig = BackgroundConfig()
+    camera: CameraConfig = CameraConfig()
+    lights: LightsConfig = LightsConfig()
+    occluders: OccluderConfig = OccluderConfig()
+    sensor: SensorConfig = SensorConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _folder_shorthand(cls, values: object) -> object:
+        """``backgrounds: <folder>`` is short for ``backgrounds: {folder: <folder>}``."""
+        if isinstance(values, dict) and isinstance(values.get("backgrounds"), str | Path):
+            return {**values, "backgrounds": {"folder": values["backgrounds"]}}
+        return values
+
+
+class InfantConfig(RenderConfig):
+    """A job of infant frames."""
+
+    kind: Literal["infant"] = Field("infant", description="what is drawn")
+    out: Path = Field(Path("frames/infant"), description="folder of the shards; made if absent")
+    body: str = Field("open-infant", description="name of an open body, or path of a licensed SMPL-family file")
+    scene: InfantScene = InfantScene()

@@ -1,0 +1,128 @@
+"""Config of what surrounds people: backgrounds, cameras, lights, things in the way, the sensor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ...config import Config
+from ..ranges import Range, Share, Weights, check_weights
+
+SURFACES = ("sheet", "quilt", "muslin", "towel", "carpet", "wood", "tiles")
+VIEWS = ("above", "oblique", "side")
+TOYS = ("ball", "block", "ring", "bear")
+
+
+class BackgroundConfig(Config):
+    """What lies beneath and behind the body."""
+
+    folder: Path | None = Field(None, description="photographs (jpg, png) or panoramas (.hdr) to use as backdrops")
+    folder_share: Share = Field(1.0, description="share of frames that use the folder, where one is given")
+    folder_ground: Share = Field(0.6, description="share of those frames that still lie on bedding or a mat")
+    surfaces: Weights = {
+        "sheet": 0.34,
+        "quilt": 0.14,
+        "muslin": 0.12,
+        "towel": 0.06,
+        "carpet": 0.12,
+        "wood": 0.12,
+        "tiles": 0.08,
+    }
+    lightness: Range = Field((40.0, 97.0), description="CIE L* of bedding")
+    chroma: Range = Field((0.0, 26.0), description="CIE chroma of bedding")
+    print_share: Share = Field(0.5, description="share of printed (patterned) among sheets, quilts and muslins")
+    folds: Range = Field((0.15, 1.0), description="strength of folds in bedding")
+    bounded: Share = Field(0.45, description="share of surfaces that end (a cot, a mat), with the room behind")
+    pool: int = Field(64, ge=1, le=1024, description="surfaces, and rooms, a job draws")
+    texture: Literal[256, 512, 1024] = Field(256, description="side of the surface's texture in texels")
+
+    @model_validator(mode="after")
+    def _known(self) -> BackgroundConfig:
+        check_weights("backgrounds.surfaces", self.surfaces, SURFACES)
+        return self
+
+
+class CameraConfig(Config):
+    """A camera above a cot, or a phone in a parent's hand."""
+
+    views: Weights = {"above": 0.42, "oblique": 0.42, "side": 0.16}
+    above: Range = Field((62.0, 90.0), description="elevation above the horizon, view 'above'")
+    oblique: Range = Field((28.0, 62.0), description="elevation, view 'oblique'")
+    side: Range = Field((6.0, 28.0), description="elevation, view 'side'")
+    distance: Range = Field((0.5, 1.6), description="from the body's centre")
+    fov: Range = Field((18.0, 72.0), description="admissible field of view of the picture's longer side")
+    fill: Range = Field((0.50, 0.92), description="share of the frame the body spans, in its longer direction")
+    head_up: Share = Field(0.65, description="share of pictures from above in which the head is near the upper border")
+    head_up_spread: float = Field(28.0, ge=0.0, description="standard deviation about that, degrees")
+    roll: float = Field(9.0, ge=0.0, description="standard deviation of the roll of pictures from the side, degrees")
+    shift: float = Field(0.05, ge=0.0, le=0.5, description="standard deviation of the body's offset, in frame sides")
+    truncated: Share = Field(0.10, description="share of pictures in which the border cuts the body")
+
+    @model_validator(mode="after")
+    def _known(self) -> CameraConfig:
+        check_weights("camera.views", self.views, VIEWS)
+        if self.distance[0] <= 0 or self.fov[0] <= 0 or self.fov[1] >= 170 or self.fill[0] <= 0:
+            raise ValueError("camera.distance, camera.fov (below 170) and camera.fill must be positive")
+        return self
+
+
+class LightsConfig(Config):
+    """One window or lamp, and the light that the room returns."""
+
+    elevation: Range = Field((25.0, 85.0), description="of the window or lamp above the horizon")
+    kelvin: Range = Field((2800.0, 7500.0), description="colour temperature, the camera being balanced for 5000 K")
+    key: Range = Field(
+        (0.35, 1.15), description="intensity of the window or lamp (linear; 1 on a facing white is white)"
+    )
+    ambient: Range = Field((0.28, 0.62), description="intensity of the room's light")
+    level: Range = Field((0.5, 1.0), description="both together on the bed are scaled into this range, as by a meter")
+    softness: Range = Field((0.05, 0.35), description="angular radius of the window or lamp, radians")
+    tint: float = Field(0.05, ge=0.0, le=0.5, description="standard deviation of the log colour gains of the ambient")
+
+
+class OccluderConfig(Config):
+    """Things in front of, or on, the body."""
+
+    blanket: Share = Field(0.12, description="share of frames with a blanket over part of a lying body")
+    blanket_reach: Range = Field((0.15, 0.62), description="where it ends, 0 at the feet, 1 at the head")
+    toy: Share = Field(0.22, description="share of frames with a toy")
+    toys: Weights = {"ball": 0.3, "block": 0.25, "ring": 0.2, "bear": 0.25}
+    toy_size: Range = Field((0.05, 0.14), description="diameter")
+    on_body: Share = Field(0.35, description="share of toys that lie on the body rather than beside it")
+    rail: Share = Field(0.05, description="share of frames seen through the bars of a cot, views oblique and side")
+    support: Share = Field(0.6, description="share of standing infants who hold on to a low table")
+    pool: int = Field(32, ge=1, le=1024, description="blankets, and toy surfaces, a job draws")
+
+    @model_validator(mode="after")
+    def _known(self) -> OccluderConfig:
+        check_weights("occluders.toys", self.toys, TOYS)
+        return self
+
+
+class SensorConfig(Config):
+    """The camera's sensor and its file. ``severity`` scales every departure from a neutral picture at once."""
+
+    severity: float = Field(1.0, ge=0.0, le=4.0, description="factor on all departures below (noise, cast, haze, ...)")
+    exposure: Range = Field((-0.35, 0.35), description="stops")
+    cast: float = Field(0.04, ge=0.0, description="standard deviation of the log gains of red and blue")
+    cast_offset: tuple[float, float] = Field((0.0, 0.0), description="mean of the log gains of red and blue")
+    contrast: Range = Field((0.88, 1.12), description="about mid grey; 1 leaves it")
+    gamma: Range = Field((0.90, 1.12), description="on the encoded values; 1 leaves it, above 1 darkens")
+    saturation: Range = Field((0.85, 1.12), description="1 leaves it, 0 is grey")
+    haze: Range = Field((0.0, 0.05), description="veiling glare: share of white light mixed in")
+    shot: Range = Field((0.0, 0.016), description="noise at white that grows with the root of the light")
+    read: Range = Field((0.0, 0.008), description="noise in the dark")
+    chroma_noise: Range = Field((0.0, 0.5), description="share of the noise that differs between the channels")
+    defocus: Range = Field((0.0, 0.8), description="standard deviation in pixels of a 256-pixel picture")
+    motion_share: Share = Field(0.10, description="share of pictures with motion blur")
+    motion: Range = Field((1.5, 4.0), description="length in pixels of a 256-pixel picture")
+    vignetting: Range = Field((0.0, 0.25), description="loss of light in the corners")
+    jpeg: tuple[int, int] = Field((72, 96), description="JPEG quality, low and high")
+
+    @model_validator(mode="after")
+    def _jpeg_range(self) -> SensorConfig:
+        if not 1 <= self.jpeg[0] <= self.jpeg[1] <= 100:
+            raise ValueError(f"sensor.jpeg must be [low, high] within 1..100, found {list(self.jpeg)}")
+        return self
