@@ -1,4 +1,4 @@
-"""``sim2pose data import|export|inspect``: data sets in, out, and looked at."""
+"""``sim2pose data import|export|inspect|audit``: data sets in, out, looked at, and judged."""
 
 from __future__ import annotations
 
@@ -37,6 +37,16 @@ class ExportConfig(Config):
     """What an export may be told."""
 
     images: bool = Field(True, description="write the pictures too")
+    depth: bool = Field(False, description="write depth pictures too: PNG of 16 bits, millimetres")
+    parts: bool = Field(False, description="write part-id pictures too")
+    joint_set: str | None = Field(None, description="labelled joint set to write; the first without")
+
+
+class WebDatasetConfig(Config):
+    """What an export to WebDataset may be told."""
+
+    shard_frames: int = Field(1000, ge=1, description="samples a tar file")
+    joint_set: str | None = Field(None, description="write this labelled joint set alone; all columns without")
 
 
 class MotionExportConfig(Config):
@@ -173,10 +183,10 @@ def motion_table(rows: Sequence[dict[str, Any]]) -> str:
 
 @app.command("export")
 def export_data(
-    items: Annotated[list[str], typer.Argument(metavar="coco DIR OUT | motion POSES OUT.bvh key=value …")],
+    items: Annotated[list[str], typer.Argument(metavar="coco|webdataset DIR OUT | motion POSES OUT.bvh key=value …")],
 ) -> None:
-    """Write a frames folder as COCO (OUT/annotations.json and OUT/images), or poses as BVH."""
-    kinds = {"coco": _export_coco, "motion": _export_motion}
+    """Write a frames folder as COCO (OUT/annotations.json, OUT/images) or WebDataset (OUT/*.tar), or poses as BVH."""
+    kinds = {"coco": _export_coco, "webdataset": _export_webdataset, "motion": _export_motion}
     if items[0] not in kinds:
         raise UserError(f"unknown format '{items[0]}': {nearest(items[0], kinds)}")
     kinds[items[0]](items)
@@ -187,10 +197,19 @@ def _export_coco(items: list[str]) -> None:
 
     (_, folder, out), overrides = split(items, ("coco", "DIR", "OUT"))
     options = load_config(ExportConfig, None, overrides)
-    coco = export_coco(folder, out, write_images=options.images)
+    coco = export_coco(folder, out, options.images, options.joint_set, options.depth, options.parts)
     print(
         f"wrote {Path(out) / 'annotations.json'}: {len(coco['images'])} images, {len(coco['annotations'])} annotations"
     )
+
+
+def _export_webdataset(items: list[str]) -> None:
+    from ..datasets.webdataset import export_webdataset
+
+    (_, folder, out), overrides = split(items, ("webdataset", "DIR", "OUT"))
+    options = load_config(WebDatasetConfig, None, overrides)
+    done = export_webdataset(folder, out, **options.model_dump())
+    print(f"wrote {done.frames} samples in {len(done.shards)} shards, {done.bytes / 2**20:.1f} MB, to {out}")
 
 
 def _export_motion(items: list[str]) -> None:
