@@ -62,8 +62,8 @@ class PersonDataset:
             joint_set: which labelled joint set to take; None: the first folder's first.
 
         Raises:
-            UserError: for a folder that does not label it, an unknown domain name or policy, a bad person under ``refuse``, or no
-                person at all.
+            UserError: for a folder that does not label it, an unknown domain name or policy, a bad person under
+                ``refuse``, or no person at all.
         """
         if on_bad not in ("skip", "refuse"):
             raise UserError(f"on_bad must be 'skip' or 'refuse', got '{on_bad}'")
