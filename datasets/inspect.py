@@ -119,11 +119,15 @@ def contact_sheet(
         raise UserError(f"{folder.path} has no person to draw: no box has an area")
     frames = folder.read(index.frame[chosen], fields=["frame_id", "image", "domain", "persons"])
     numbers = chosen - index.first_person[index.frame[chosen]]
-    return mosaic([_tile(f, int(n), joints) for f, n in zip(frames, numbers, strict=True)], _COLUMNS)
+    return mosaic([person_tile(f, int(n), joints) for f, n in zip(frames, numbers, strict=True)], _COLUMNS)
 
 
-def _tile(frame: Frame, number: int, joints: JointSet) -> np.ndarray:
-    """One person's crop with all of its labels, and a caption."""
+def person_tile(frame: Frame, number: int, joints: JointSet, text: str | None = None) -> np.ndarray:
+    """One person's crop (244, 195, 3) with box and keypoints (of ``joints``), and a caption; None: frame and domain.
+
+    Raises:
+        UserError: if the picture cannot be decoded.
+    """
     person = frame.persons[number]
     scale = 2  # drawn at twice the size and reduced: thin lines stay clean
     wh = (_TILE[0] * scale, (_TILE[1] - 18) * scale)
@@ -138,7 +142,7 @@ def _tile(frame: Frame, number: int, joints: JointSet) -> np.ndarray:
     points = np.concatenate([apply_affine(person.keypoints[:, :2], affine), person.keypoints[:, 2:]], axis=1)
     picture = draw_keypoints(picture, points, joints, size=2.6 * scale)
     small = cv2.resize(picture, (wh[0] // scale, wh[1] // scale), interpolation=cv2.INTER_AREA)
-    return caption(small, f"{frame.frame_id} #{number} {frame.domain}")
+    return caption(small, f"{frame.frame_id} #{number} {frame.domain}" if text is None else text)
 
 
 def _percentiles(values: np.ndarray) -> dict[str, float]:

@@ -22,7 +22,9 @@ class SameShape:
     """Whether limbs of one body keep their lengths: smallest and largest length of each limb by (body, betas)."""
 
     tally: Tally = field(
-        default_factory=lambda: Tally("limbs, same body", "limbs keep their length in frames of one shape", 0.2, "share")
+        default_factory=lambda: Tally(
+            "limbs, same body", "limbs keep their length in frames of one shape", 0.2, "share"
+        )
     )
     _seen: dict[tuple[str, bytes], np.ndarray] = field(default_factory=dict)
 

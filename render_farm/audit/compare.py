@@ -56,7 +56,9 @@ def compare_angles(name: str, ours: np.ndarray, real: np.ndarray) -> Distance | 
     return Distance(name, *upright, "JS", value, floor)
 
 
-def compare_shares(name: str, ours: np.ndarray, real: np.ndarray, values: tuple[int, ...], shown: int) -> Distance | None:
+def compare_shares(
+    name: str, ours: np.ndarray, real: np.ndarray, values: tuple[int, ...], shown: int
+) -> Distance | None:
     """Jensen-Shannon distance of how often each of some values occurs; the figures are shares of the value ``shown``."""
     if min(len(ours), len(real)) < LEAST:
         return None

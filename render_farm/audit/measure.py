@@ -13,7 +13,7 @@ import numpy as np
 
 from ...config import UserError
 from ...datasets.crops import decode_image
-from ...datasets.frames import IMAGE_COLUMNS, COLUMNS, Frame
+from ...datasets.frames import COLUMNS, IMAGE_COLUMNS, Frame
 from ...datasets.labelled import with_joint_set
 from ...datasets.masks import decode_mask
 from ...datasets.shards import FramesFolder

@@ -13,7 +13,14 @@ from ...models.joints import JointSet
 
 SMALL = 96
 """Statistics of a picture are taken at this many pixels a side."""
-TONES = (("very light", 55.0), ("light", 41.0), ("intermediate", 28.0), ("tan", 10.0), ("brown", -30.0), ("dark", -math.inf))
+TONES = (
+    ("very light", 55.0),
+    ("light", 41.0),
+    ("intermediate", 28.0),
+    ("tan", 10.0),
+    ("brown", -30.0),
+    ("dark", -math.inf),
+)
 """Classes of skin by the least individual typology angle, degrees (Chardon et al. 1991; Del Bino and Bernerd 2013)."""
 
 _LEAST_EYES = 4.0  # pixels between the eyes below which no skin is sampled

@@ -49,6 +49,12 @@ class WebDatasetConfig(Config):
     joint_set: str | None = Field(None, description="write this labelled joint set alone; all columns without")
 
 
+class AuditConfig(Config):
+    """What an audit may be told."""
+
+    joint_set: str | None = Field(None, description="labelled joint set to look at; the first without")
+
+
 class MotionExportConfig(Config):
     """What an export of poses may be told."""
 
@@ -242,3 +248,36 @@ def inspect_data(
         print(line)
     print(f"contact sheet: {sheet}")
     write_json(json_file, found)
+
+
+@app.command("audit")
+def audit_data(
+    items: Annotated[list[str], typer.Argument(metavar="DIR [joint_set=…]")],
+    against: Annotated[
+        Path | None, typer.Option("--against", help="folder of frames or COCO annotation file (.json) to compare with")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="page to write; without: DIR's name and _audit.html")
+    ] = None,
+    frames: Annotated[int, typer.Option("--frames", min=2, help="pictures to look at; labels are all checked")] = 1000,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
+) -> None:
+    """Check all labels, measure and compare: one HTML page. Exits with 1 if labels are wrong."""
+    from ..datasets.shards import FramesFolder
+    from ..render_farm import audit as auditing
+
+    (path,), overrides = split(items, ("DIR",))
+    options = load_config(AuditConfig, None, overrides)
+    folder = FramesFolder.open(path)
+    found = auditing.measure(folder, options.joint_set, frames)
+    other = None if against is None else auditing.read_other(against, found.joints, frames)
+    page = auditing.write_report(folder, found, other, out or Path(f"{Path(path).name}_audit.html"))
+    for tally in found.tallies:
+        if tally.failed:
+            print(
+                f"{tally.verdict}: {tally.name}: {tally.failed} of {tally.checked}, largest {tally.largest:.3g} {tally.unit}"
+            )
+    print(f"{found.frames} frames, {found.persons} persons, {found.errors} label errors\naudit    {page}")
+    write_json(json_file, auditing.summary(found, other))
+    if found.errors:
+        raise typer.Exit(1)
