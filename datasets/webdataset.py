@@ -105,9 +105,9 @@ def sample_to_frame(sample: Mapping[str, bytes]) -> Frame:
     for name, shape in FRAME_SHAPES.items():
         if name in labels:
             labels[name] = np.asarray(labels[name], np.float32).reshape(shape)
-    pictures = {name: sample[f"{name}.png"] for name in _PICTURES if f"{name}.png" in sample}
-    persons = [_person(entry) for entry in labels.pop("persons")]
-    return Frame(image=image, persons=persons, **labels, **pictures)
+    labels |= {name: sample[f"{name}.png"] for name in _PICTURES if f"{name}.png" in sample}
+    labels["persons"] = [_person(entry) for entry in labels["persons"]]
+    return Frame(image=image, **labels)
 
 
 def read_tar(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -175,7 +176,7 @@ def limb_symmetry(one: Context) -> float | None:
 def limb_lengths(person: Person, joints: JointSet) -> tuple[np.ndarray, np.ndarray] | None:
     """Lengths (4,) of upper arm, forearm, thigh and shank of the left and the right side, metres; None without 3D."""
     chains = (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))
-    wanted = [(f"{{}}_{a}", f"{{}}_{b}") for chain in chains for a, b in zip(chain, chain[1:], strict=False)]
+    wanted = [(f"{{}}_{a}", f"{{}}_{b}") for chain in chains for a, b in pairwise(chain)]
     if person.keypoints_3d is None or f"left_{chains[0][0]}" not in joints.joints:
         return None
     points = person.keypoints_3d.astype(np.float64)

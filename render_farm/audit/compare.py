@@ -51,9 +51,9 @@ def compare_angles(name: str, ours: np.ndarray, real: np.ndarray) -> Distance | 
         return np.histogram((angles + 187.5) % 360, bins=24, range=(0, 360))[0] / len(angles)
 
     first, second = _halves(real)
-    upright = [float((np.abs(angles) < 30).mean()) for angles in (ours, real)]
+    here, there = (float((np.abs(angles) < 30).mean()) for angles in (ours, real))
     value, floor = (jensen_shannon(shares(a), shares(b)) for a, b in ((ours, real), (first, second)))
-    return Distance(name, *upright, "JS", value, floor)
+    return Distance(name, here, there, "JS", value, floor)
 
 
 def compare_shares(
@@ -81,7 +81,7 @@ def compare_poses(name: str, ours: np.ndarray, real: np.ndarray) -> Distance | N
 
 
 def jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
-    """Jensen-Shannon distance of two distributions over the same values: 0 equal, 1 disjoint (root of the divergence, base 2)."""
+    """Root of the Jensen-Shannon divergence (base 2) of two distributions over the same values: 0 equal, 1 disjoint."""
     middle = (p + q) / 2
 
     def relative(a: np.ndarray) -> float:

@@ -41,14 +41,19 @@ def histograms(
             _plain(axis, title)
             continue
         low, high = limits or _limits(together)
-        bins = np.linspace(low, high, 31)
+        levels = np.unique(together)
+        few = (
+            len(levels) <= 30 and len(levels) > 1
+        )  # shares of a few keypoints: a bar for each, lest bins beat with them
+        step = float(np.diff(levels).min()) if few else 0.0
+        bins = np.arange(low - step / 2, high + step, step) if few else np.linspace(low, high, 31)
         for values, colour, filled in zip(both, (OURS, REAL), (True, False), strict=False):
             if len(values):
                 weights = np.full(len(values), 1 / len(values))
                 style: dict[str, Any] = {"color": colour, "alpha": 0.55} if filled else {"color": colour, "lw": 1.6}
                 axis.hist(values, bins, weights=weights, histtype="stepfilled" if filled else "step", **style)
                 axis.plot([np.median(values)], [0], marker=6, ms=8, color=colour, clip_on=False, zorder=5)
-        axis.set_xlim(low, high)
+        axis.set_xlim(bins[0], bins[-1])
         _plain(axis, title)
     return _png(figure)
 

@@ -27,7 +27,7 @@ _LEAST_EYES = 4.0  # pixels between the eyes below which no skin is sampled
 
 
 def picture_features(rgb: np.ndarray) -> dict[str, float]:
-    """brightness (mean L*, 0 to 100), contrast (standard deviation of L*) and saturation (mean chroma C*) of (H, W, 3) uint8."""
+    """Of (H, W, 3) uint8: brightness (mean L*, 0 to 100), contrast (standard deviation of L*), saturation (mean chroma C*)."""
     small = cv2.resize(rgb, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
     lightness, a, b = np.moveaxis(_lab(small), -1, 0)
     return {

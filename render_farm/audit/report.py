@@ -15,6 +15,7 @@ from . import figures, sheets
 from .against import Other, describe_tones, distances, keypoint_distances
 from .checks import Tally
 from .compare import Distance
+from .duplicates import HASH_BITS, LABEL_SHARE
 from .measure import MOST_MEASURED, Audit
 
 _MOST_POINTS = 40  # bars of the visibility figure; further points are in the table alone
@@ -105,8 +106,8 @@ def _sheets(page: Report, folder: FramesFolder, audit: Audit) -> None:
         return
     page.heading("Contact sheets by difficulty")
     page.text(
-        "difficulty = 0.4 (1 − visible) + 0.2 occluded + 0.2 cut + 0.2 small: shares of the keypoints; cut is the share outside "
-        "of the picture, at least 0.5 if the box touches its border; small falls from 1 at a box of 32 px to 0 at 256. "
+        "difficulty = 0.4 (1 − visible) + 0.2 occluded + 0.2 cut + 0.2 small: shares of the keypoints; cut is the share "
+        "outside of the picture, at least 0.5 if the box touches its border; small falls from 1 at a box of 32 px to 0 at 256. "
         "Left orange, right blue; rings are occluded."
     )
     for name, sheet in found.items():
@@ -116,7 +117,8 @@ def _sheets(page: Report, folder: FramesFolder, audit: Audit) -> None:
 def _comparison(page: Report, audit: Audit, other: Other) -> None:
     page.heading(f"Against {other.name}")
     page.text(
-        "W1/sd: Wasserstein-1 distance in standard deviations of the other set. JS: Jensen-Shannon distance, 0 equal to 1 disjoint. "
+        "W1/sd: Wasserstein-1 distance in standard deviations of the other set. JS: Jensen-Shannon distance, 0 equal to 1 "
+        "disjoint. "
         "Fréchet: of normalised 2D poses (limb points about their mean, by their root mean square), as Gaussians. "
         "Chance is the same distance between two random halves of the other set: values near it are no difference. "
         "Numbers show medians; shares show the share named (for keypoints: visible; for turns: within 30° of upright)."
@@ -187,8 +189,9 @@ def _pictures(page: Report, folder: FramesFolder, audit: Audit, other: Other | N
     nearest = pictures.nearest
     page.heading("Nearest duplicates")
     page.text(
-        f"{nearest.duplicates.mean():.2%} of these frames have a near duplicate among them (hash within 6 of 64 bits, keypoints "
-        f"within 2 % of the picture), {nearest.alike.mean():.2%} a picture that looks alike. Frames of one clip are not compared."
+        f"{nearest.duplicates.mean():.2%} of these frames have a near duplicate among them (hash within {HASH_BITS} of 64 "
+        f"bits, keypoints within {LABEL_SHARE:.0%} of the picture), {nearest.alike.mean():.2%} a picture that looks alike. "
+        "Frames of one clip are not compared."
     )
     page.image(figures.duplicates_figure(nearest.bits), "")
     twins = sheets.twins_sheet(folder, pictures)
