@@ -8,13 +8,16 @@ import pytest
 import torch
 
 from sim2pose.config import UserError
+from sim2pose.datasets.masks import decode_mask, mask_box_area
 from sim2pose.models.bodies import load_body
 from sim2pose.models.geometry import camera_matrix, look_at
+from sim2pose.models.joints import joint_set
 from sim2pose.render_farm.labels import (
     camera_frame_pose,
     decode_png,
     encode_depth,
     encode_parts,
+    label_keypoints,
     label_person,
     skin_distance,
     visible_box,
@@ -219,19 +222,81 @@ def test_part_pictures_are_small() -> None:
 def test_a_hidden_minority_of_pixels_does_not_hide() -> None:
     """Four of the eight neighbours may show something before the keypoint; five, or its own pixel, may not."""
     camera = Camera(np.array([[10.0, 0, 5], [0, 10.0, 5], [0, 0, 1]]), np.eye(3), np.zeros(3), 11, 11)
-    person = standing()
-    person.keypoints_3d = np.repeat([[0.0, 0.0, 1.0]], 17, 0)
-    person.surface.vertices = person.surface.vertices * 0 + np.float32([0, 0, 1])
-    scene = Scene(camera, [person], BACKDROP)
-    depth = np.full((11, 11), np.inf, np.float32)
-    instances = np.zeros((11, 11), np.uint8)
-    instances[5, 5] = 1
+    points, own = np.array([[0.0, 0.0, 1.0]]), np.zeros((1, 256), bool)
+    own[0, 7] = True
+    parts, instances = np.full((11, 11), OCCLUDER, np.uint8), np.full((11, 11), OCCLUDER, np.uint8)
+    parts[7, 7], instances[7, 7] = 7, 1
+
+    def seen(depth: np.ndarray) -> float:
+        drawn = Rendered(np.zeros((11, 11, 3), np.uint8), depth, parts, instances)
+        return float(label_keypoints(points, np.zeros(1), camera, drawn, 1, own)[0, 2])
+
+    free = np.full((11, 11), np.inf, np.float32)
     for count, expected in ((0, 2), (4, 2), (5, 1)):
-        near = depth.copy()
+        near = free.copy()
         rows, columns = np.divmod(np.array([0, 1, 2, 3, 5])[:count], 3)
         near[4 + rows, 4 + columns] = 0.5
-        drawn = Rendered(np.zeros((11, 11, 3), np.uint8), near, np.full((11, 11), OCCLUDER, np.uint8), instances)
-        assert (label_person(scene, 0, drawn).keypoints[:, 2] == expected).all()
-    drawn.depth[:] = np.inf
-    drawn.depth[5, 5] = 0.5
-    assert (label_person(scene, 0, drawn).keypoints[:, 2] == 1).all()
+        assert seen(near) == expected
+    free[5, 5] = 0.5
+    assert seen(free) == 1
+
+
+def test_masks_agree_with_box_and_area(renderer: Renderer) -> None:
+    scene = Scene(camera_at((0, 0.1, 1.4)), [standing(), standing(transl=(0.12, 0.0, 0.3))], BACKDROP)
+    drawn = renderer.render(scene)
+    people = [label_person(scene, i, drawn) for i in range(2)]
+    masks = [decode_mask(person.mask, 160, 160) for person in people]
+    for i, (person, mask) in enumerate(zip(people, masks, strict=True)):
+        np.testing.assert_array_equal(mask, drawn.instances == i + 1)
+        box, area = mask_box_area(person.mask, 160, 160)
+        np.testing.assert_array_equal(box, person.bbox)
+        assert area == person.area
+    assert not (masks[0] & masks[1]).any()
+    assert label_person(scene, 0, drawn, mask=False).mask is None
+
+
+def test_further_joint_sets_follow_the_first() -> None:
+    body = load_body("open-infant")
+    with torch.no_grad():
+        out = body(torch.zeros(1, body.num_betas), torch.zeros(1, 24, 3), torch.zeros(1, 3))
+    sets = ("coco17", "openpose25")
+    points = np.concatenate([body.point_weights(name)(out.vertices, out.joints)[0].numpy() for name in sets])
+    topology = Topology("open-infant", body.faces, body.uv, body.uv_faces, body.part_ids)
+    surface = Surface(topology, out.vertices[0].numpy(), np.full((1, 1, 3), 120, np.uint8))
+    person = PersonInScene(surface, points, out.joints[0].numpy(), np.zeros(20), np.zeros((24, 3)), np.zeros(3))
+    scene = Scene(camera_at((0, 0.1, 1.4)), [person], BACKDROP)
+    label = label_person(scene, 0, make_renderer("raycast").render(scene), sets)
+    assert label.keypoints.shape == (17, 3)
+    assert label.more_keypoints.shape == label.more_keypoints_3d.shape == (25, 3)
+    coco, openpose = (joint_set(name).joints for name in sets)
+    for name in ("nose", "left_knee", "right_wrist"):
+        apart = label.keypoints[coco.index(name)] - label.more_keypoints[openpose.index(name)]
+        assert np.abs(apart[:2]).max() < 3
+        assert label.more_keypoints[openpose.index(name), 2] == 2
+
+
+def test_a_lens_moves_the_keypoints(renderer: Renderer) -> None:
+    scene = Scene(camera_at((0, 0.1, 1.4)), [standing()], BACKDROP)
+    drawn = renderer.render(scene)
+    straight = label_person(scene, 0, drawn)
+    scene.camera.distortion = np.array([-0.2, 0.05, 0.002, -0.001, 0.01])
+    bent = label_person(scene, 0, drawn)
+    expected = cv2.projectPoints(
+        straight.keypoints_3d.astype(np.float64), np.zeros(3), np.zeros(3), scene.camera.K, scene.camera.distortion
+    )[0][:, 0]
+    np.testing.assert_allclose(bent.keypoints[:, :2], expected, atol=1e-3)
+    assert np.abs(bent.keypoints[:, :2] - straight.keypoints[:, :2]).max() > 0.3
+
+
+def test_a_keypoint_is_seen_at_its_own_part_alone() -> None:
+    """An elbow sunk 1 cm into a belly is near the skin of the belly, yet hidden; beside its own sleeve it shows."""
+    K, points = np.array([[10.0, 0, 5], [0, 10.0, 5], [0, 0, 1]]), np.array([[0.0, 0.0, 1.0]])
+    camera = Camera(K, np.eye(3), np.zeros(3), 11, 11)
+    parts, instances = np.full((11, 11), 4, np.uint8), np.ones((11, 11), np.uint8)
+    drawn = Rendered(np.zeros((11, 11, 3), np.uint8), np.full((11, 11), 0.99, np.float32), parts, instances)
+    own = np.zeros((1, 256), bool)
+    own[0, 19] = True
+    for place, expected in (((8, 8), 1), ((7, 7), 2), ((5, 5), 2)):
+        parts[:] = 4
+        parts[place] = 19
+        assert label_keypoints(points, np.array([0.02]), camera, drawn, 1, own)[0, 2] == expected
