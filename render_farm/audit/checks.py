@@ -199,7 +199,7 @@ CHECKS = (
     Check("v", "v is 0, 1 or 2 and coordinates are finite", 0, "keypoints", visibility_values),
     Check("in picture", "labelled keypoints lie in the picture", 0.5, "px", inside_picture),
     Check("box and area", "box and area are those of the mask", 0.01, "px", box_of_mask),
-    Check("silhouette", "visible keypoints lie on the person's silhouette", 2.0, "px", in_silhouette),
+    Check("silhouette", "visible keypoints lie on the person's silhouette", 2.5, "px", in_silhouette),
     Check("projection", "3D keypoints through the camera meet the 2D ones", 0.5, "px", projection),
     Check("left and right", "the left hip lies on the body's left", 0, "cos", sides_of_body),
     Check("left and right, 2D", "shoulders and hips agree on left", 0.15, "trunk", sides_in_picture, suspect=True),

@@ -20,6 +20,7 @@ MARGIN = 0.012  # metres: thickness of clothes, and error of interpolated depth
 # How far before a keypoint a surface may lie without hiding it, in distances of the keypoint to the nearest skin: flesh of
 # its own limb may be thicker along the line of sight (a hip seen past the belly), anything else may only be the skin itself.
 OWN, OTHER = 2.8, 1.3
+TOUCH = 0.004  # metres: a thing, another person or the ground cannot lie within the flesh, only be drawn inexactly
 
 
 def label_person(
@@ -92,9 +93,10 @@ def label_keypoints(
     """Pixel positions and visibility of keypoints.
 
     A pixel hides a keypoint at depth z if its depth is less than ``z - (a * beneath + 1.2 cm)``, where a = 2.8 for the
-    parts of the same person that surround the keypoint, 1.3 for everything else. A keypoint is visible if neither its own
-    pixel nor most of the 3 x 3 around it hide it, and if a part that surrounds it shows within 2 pixels (of a picture of
-    256; more in larger ones): an elbow sunk into a belly is not seen, however near the belly's skin is.
+    parts of the same person that surround the keypoint, 1.3 for that person's other parts; if it shows anything else, if that
+    lies 4 mm before the keypoint. A keypoint is visible if neither its own pixel nor most of the 3 x 3 around it hide it,
+    one of them shows the person, and a part that surrounds it shows within 2 pixels (of a picture of 256; more in larger
+    ones): an elbow sunk into a belly is not seen, however near the belly's skin is.
 
     Args:
         points: (J, 3) camera frame, metres.
@@ -120,10 +122,10 @@ def label_keypoints(
     columns = np.clip(column[:, None, None] + steps, 0, camera.width - 1)
     own = own_of[np.arange(len(points))[:, None, None], rendered.parts[rows, columns]]
     person = rendered.instances[rows, columns] == instance
-    share = np.where(own & person, OWN, OTHER)
-    limit = z[:, None, None] - (share * beneath[:, None, None] + MARGIN)
-    free = rendered.depth[rows, columns] >= limit
-    seen = free[:, 1, 1] & (free.sum((1, 2)) >= 5) & _near_flesh(row, column, own_of, rendered, instance)
+    within = np.where(own, OWN, OTHER) * beneath[:, None, None] + MARGIN
+    free = rendered.depth[rows, columns] >= z[:, None, None] - np.where(person, within, TOUCH)
+    seen = free[:, 1, 1] & (free.sum((1, 2)) >= 5) & person.any((1, 2))
+    seen &= _near_flesh(row, column, own_of, rendered, instance)
     labels = np.stack([u, v, np.where(seen, 2.0, 1.0)], 1)
     labels[~inside] = 0
     return labels.astype(np.float32)

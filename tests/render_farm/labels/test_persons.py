@@ -225,7 +225,7 @@ def test_a_hidden_minority_of_pixels_does_not_hide() -> None:
     points, own = np.array([[0.0, 0.0, 1.0]]), np.zeros((1, 256), bool)
     own[0, 7] = True
     parts, instances = np.full((11, 11), OCCLUDER, np.uint8), np.full((11, 11), OCCLUDER, np.uint8)
-    parts[7, 7], instances[7, 7] = 7, 1
+    parts[6, 6], instances[6, 6] = 7, 1
 
     def seen(depth: np.ndarray) -> float:
         drawn = Rendered(np.zeros((11, 11, 3), np.uint8), depth, parts, instances)
@@ -286,6 +286,17 @@ def test_a_lens_moves_the_keypoints(renderer: Renderer) -> None:
     )[0][:, 0]
     np.testing.assert_allclose(bent.keypoints[:, :2], expected, atol=1e-3)
     assert np.abs(bent.keypoints[:, :2] - straight.keypoints[:, :2]).max() > 0.3
+
+
+def test_cloth_may_lie_on_skin_but_a_thing_that_touches_it_hides() -> None:
+    camera = Camera(np.array([[10.0, 0, 5], [0, 10.0, 5], [0, 0, 1]]), np.eye(3), np.zeros(3), 11, 11)
+    parts, instances = np.full((11, 11), 7, np.uint8), np.ones((11, 11), np.uint8)
+    drawn = Rendered(np.zeros((11, 11, 3), np.uint8), np.full((11, 11), 0.99, np.float32), parts, instances)
+    point, own = np.array([[0.0, 0.0, 1.0]]), np.zeros((1, 256), bool)
+    own[0, 7] = True
+    assert label_keypoints(point, np.zeros(1), camera, drawn, 1, own)[0, 2] == 2
+    parts[4:6], instances[4:6] = OCCLUDER, OCCLUDER
+    assert label_keypoints(point, np.zeros(1), camera, drawn, 1, own)[0, 2] == 1
 
 
 def test_a_keypoint_is_seen_at_its_own_part_alone() -> None:
