@@ -88,7 +88,7 @@ def test_hands_an_empty_folder_and_two_ways_at_once_are_refused(tmp_path: Path) 
     with pytest.raises(UserError, match=r"no \.npz or \.parquet file"):
         load_pose_mix(PoseConfig(source=tmp_path / "empty"))
     both = {"source": "a.npz", "sources": {"b.npz": 1.0}}
-    with pytest.raises(UserError, match="poses.source and poses.sources are given"):
+    with pytest.raises(UserError, match=r"poses\.source and poses\.sources are given"):
         load_config(InfantConfig, None, {"scene": {"poses": both}})
 
 
