@@ -49,8 +49,8 @@ class WebDatasetConfig(Config):
     joint_set: str | None = Field(None, description="write this labelled joint set alone; all columns without")
 
 
-class AuditConfig(Config):
-    """What an audit may be told."""
+class LookConfig(Config):
+    """What an inspection or an audit may be told."""
 
     joint_set: str | None = Field(None, description="labelled joint set to look at; the first without")
 
@@ -235,15 +235,16 @@ def _export_motion(items: list[str]) -> None:
 
 @app.command("inspect")
 def inspect_data(
-    items: Annotated[list[str], typer.Argument(metavar="DIR [OUT.png]")],
+    items: Annotated[list[str], typer.Argument(metavar="DIR [OUT.png] [joint_set=…]")],
     json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
 ) -> None:
     """Counts, statistics and a contact sheet with keypoints drawn."""
     from ..datasets.inspect import inspect, summary_lines
 
-    words, _ = split(items, ("DIR", "[OUT.png]"))
+    words, overrides = split(items, ("DIR", "[OUT.png]"))
+    options = load_config(LookConfig, None, overrides)
     sheet = Path(words[1]) if len(words) > 1 else Path(f"{Path(words[0]).name}_contact_sheet.png")
-    found = inspect(Path(words[0]), sheet)
+    found = inspect(Path(words[0]), sheet, joint_set=options.joint_set)
     for line in summary_lines(found):
         print(line)
     print(f"contact sheet: {sheet}")
@@ -267,7 +268,7 @@ def audit_data(
     from ..render_farm import audit as auditing
 
     (path,), overrides = split(items, ("DIR",))
-    options = load_config(AuditConfig, None, overrides)
+    options = load_config(LookConfig, None, overrides)
     folder = FramesFolder.open(path)
     found = auditing.measure(folder, options.joint_set, frames)
     other = None if against is None else auditing.read_other(against, found.joints, frames)
