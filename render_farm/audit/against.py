@@ -47,15 +47,15 @@ def read_other(path: Path | str, joints: JointSet, frames: int = 1000) -> Other:
     Raises:
         UserError: if it is neither, or does not label the joint set.
     """
-    path = Path(path)
-    if path.suffix.lower() == ".json":
+    name = str(path).rstrip("/").rpartition("/")[2]
+    if name.lower().endswith(".json"):
         measured = Measured()
         for position, frame in enumerate(coco_labels(path, joints.name)[1]):
             measured.add(frame, joints, position)
-        other = Other(path.name, measured, None)
+        other = Other(name, measured, None)
     else:
         audit = measure(FramesFolder.open(path), joints.name, frames)
-        other = Other(path.name, audit.measured, audit.pictures)
+        other = Other(name, audit.measured, audit.pictures)
     if not other.measured.persons:
         raise UserError(f"{path} has no person with labelled keypoints: nothing to compare with")
     return other

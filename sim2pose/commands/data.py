@@ -255,7 +255,7 @@ def inspect_data(
 def audit_data(
     items: Annotated[list[str], typer.Argument(metavar="DIR [joint_set=…]")],
     against: Annotated[
-        Path | None, typer.Option("--against", help="folder of frames or COCO annotation file (.json) to compare with")
+        str | None, typer.Option("--against", help="folder of frames or COCO annotation file (.json) to compare with")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="page to write; without: DIR's name and _audit.html")
