@@ -62,6 +62,13 @@ def own_parts(joint_sets: tuple[str, ...], skeleton: str) -> NDArray[np.bool_]:
     return np.stack(rows)
 
 
+@lru_cache(maxsize=16)
+def open_ends(joint_sets: tuple[str, ...]) -> NDArray[np.intp]:
+    """Positions of the points of single hands at which the model ends while the arm goes on: their wrists."""
+    points = [name for each in joint_sets for name in joint_set(each).joints]
+    return np.flatnonzero(np.array([name == "wrist" for name in points]))
+
+
 def flesh(point: str, skeleton: str) -> tuple[str, ...]:
     """Names of the joints whose flesh surrounds a point, in a model's skeleton; () if it has none.
 

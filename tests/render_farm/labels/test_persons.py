@@ -229,7 +229,7 @@ def test_a_hidden_minority_of_pixels_does_not_hide() -> None:
 
     def seen(depth: np.ndarray) -> float:
         drawn = Rendered(np.zeros((11, 11, 3), np.uint8), depth, parts, instances)
-        return float(label_keypoints(points, np.zeros(1), camera, drawn, 1, own)[0, 2])
+        return float(label_keypoints(points, np.zeros(1), camera, drawn, 1, own, np.full(1, 0.004))[0, 2])
 
     free = np.full((11, 11), np.inf, np.float32)
     for count, expected in ((0, 2), (4, 2), (5, 1)):
@@ -294,9 +294,9 @@ def test_cloth_may_lie_on_skin_but_a_thing_that_touches_it_hides() -> None:
     drawn = Rendered(np.zeros((11, 11, 3), np.uint8), np.full((11, 11), 0.99, np.float32), parts, instances)
     point, own = np.array([[0.0, 0.0, 1.0]]), np.zeros((1, 256), bool)
     own[0, 7] = True
-    assert label_keypoints(point, np.zeros(1), camera, drawn, 1, own)[0, 2] == 2
+    assert label_keypoints(point, np.zeros(1), camera, drawn, 1, own, np.full(1, 0.004))[0, 2] == 2
     parts[4:6], instances[4:6] = OCCLUDER, OCCLUDER
-    assert label_keypoints(point, np.zeros(1), camera, drawn, 1, own)[0, 2] == 1
+    assert label_keypoints(point, np.zeros(1), camera, drawn, 1, own, np.full(1, 0.004))[0, 2] == 1
 
 
 def test_a_keypoint_is_seen_at_its_own_part_alone() -> None:
@@ -310,4 +310,30 @@ def test_a_keypoint_is_seen_at_its_own_part_alone() -> None:
     for place, expected in (((8, 8), 1), ((7, 7), 2), ((5, 5), 2)):
         parts[:] = 4
         parts[place] = 19
-        assert label_keypoints(points, np.array([0.02]), camera, drawn, 1, own)[0, 2] == expected
+        assert label_keypoints(points, np.array([0.02]), camera, drawn, 1, own, np.full(1, 0.004))[0, 2] == expected
+
+
+def test_the_arm_that_goes_on_hides_no_wrist() -> None:
+    """A forearm is no part of a hand, yet the wrist within it is seen; a cup so near before a fingertip hides it."""
+    body = load_body("open-hand-right")
+    with torch.no_grad():
+        out = body(torch.zeros(1, body.num_betas), torch.zeros(1, 16, 3), torch.zeros(1, 3))
+    points = body.point_weights("freihand21")(out.vertices, out.joints)[0].numpy()
+    topology = Topology("open-hand", body.faces, body.uv, body.uv_faces, body.part_ids)
+    surface = Surface(topology, out.vertices[0].numpy(), np.full((1, 1, 3), 120, np.uint8))
+    person = PersonInScene(surface, points, out.joints[0].numpy(), np.zeros(10), np.zeros((16, 3)), np.zeros(3))
+    person.skeleton = "mano16"
+    middle = points.mean(0)
+    R, t = look_at(middle + np.array([0.0, 0.5, 0.0]), middle, np.array([0.0, 0.0, 1.0]))
+    camera = Camera(camera_matrix(250.0, 160, 160), R, t, 160, 160)
+    tip = joint_set("freihand21").index("middle_tip")
+    scene, hand = Scene(camera, [person], BACKDROP), make_renderer("raycast")
+    assert (label_person(scene, 0, hand.render(scene), ("freihand21",)).keypoints[[0, tip], 2] == 2).all()
+    deep = skin_distance(person)
+    for joint, before, expected in ((0, 1.2 * deep[0], 2), (0, 3 * deep[0] + 0.01, 1), (tip, 0.006, 1)):
+        drawn = hand.render(scene)
+        x, y = np.rint(label_person(scene, 0, drawn, ("freihand21",)).keypoints[joint, :2]).astype(int)
+        z = (points[joint] @ R.T + t)[2]
+        drawn.instances[y - 1 : y + 2, x - 1 : x + 1] = drawn.parts[y - 1 : y + 2, x - 1 : x + 1] = OCCLUDER
+        drawn.depth[y - 1 : y + 2, x - 1 : x + 1] = z - before
+        assert label_person(scene, 0, drawn, ("freihand21",)).keypoints[joint, 2] == expected
