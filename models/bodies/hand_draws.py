@@ -34,6 +34,17 @@ SINGLE_SHARE = 0.4
 """Share of poses near one gesture; the rest lies between two."""
 
 
+_PAIRS = np.array([
+    (a, i, b, j)
+    for a, b in combinations(range(5), 2)
+    for i in range(3)
+    for j in range(3)
+    # neighbours at the knuckles and in the web of the thumb are always close
+    if not ((i == 0 and j == 0) or (4 in (a, b) and (i if a == 4 else j) == 0))
+])  # fmt: skip
+"""Pairs of segments of different fingers that may collide: finger, segment, finger, segment."""
+
+
 def draw_angles(rng: np.random.Generator, n: int) -> np.ndarray:
     """Angles (n, 21) in degrees as ``gestures.ANGLES``, within the ranges of motion; fingers may still collide."""
     table = np.stack(list(GESTURES.values()))
@@ -72,6 +83,11 @@ def _free_fingers(rng: np.random.Generator, n: int, angles: np.ndarray) -> np.nd
     return angles
 
 
+def hand_mirrored(poses: np.ndarray) -> np.ndarray:
+    """Poses (..., 45), axis-angle, of the other hand in the mirror image."""
+    return poses * np.tile((1.0, -1.0, -1.0), 15)
+
+
 def overlap(poses: np.ndarray) -> np.ndarray:
     """Greatest depth (N,) in millimetres to which fingers sink into each other or into the palm, in poses (N, 45)."""
     joints, tips = posed_joints(poses)
@@ -79,14 +95,12 @@ def overlap(poses: np.ndarray) -> np.ndarray:
     last = tips - starts[:, :, 2]
     caps = tips - last * (RADII_MM[:, 2:] / np.linalg.norm(last, axis=-1, keepdims=True))
     ends = np.concatenate([starts[:, :, 1:], caps[:, :, None]], 2)
-    deepest = np.zeros(len(poses))
-    for a, b in combinations(range(5), 2):
-        for i in range(3):
-            for j in range(3):
-                if (i == 0 and j == 0) or (4 in (a, b) and (i if a == 4 else j) == 0):
-                    continue  # neighbours at the knuckles and in the web of the thumb are always close
-                gap = _segment_distance(starts[:, a, i], ends[:, a, i], starts[:, b, j], ends[:, b, j])
-                deepest = np.maximum(deepest, RADII_MM[a, i] + RADII_MM[b, j] - gap)
+    a, i, b, j = _PAIRS.T
+    p, q, r, s = (
+        x[:, f, k].reshape(-1, 3) for x, f, k in ((starts, a, i), (ends, a, i), (starts, b, j), (ends, b, j))
+    )
+    gap = _segment_distance(p, q, r, s).reshape(len(poses), -1)
+    deepest = np.maximum((RADII_MM[a, i] + RADII_MM[b, j] - gap).max(1), 0)
     return np.maximum(deepest, _palm_depth(ends))
 
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ....models.bodies.gestures import GESTURES, LIMITS, hand_pose
-from ....models.bodies.hand_draws import RADII_MM, chain
+from ....models.bodies.hand_draws import chain
 from ....models.geometry import axis_angle_to_matrix
 from ....models.joints import PARENTS
 from .objects import Solids, Thing, stack_solids
@@ -37,12 +37,13 @@ class Hands:
 
     Attributes:
         joints: (N, 16, 3) metres, wrist at the origin. tips: (N, 5, 3) of the fingers in MANO's order.
-        palms: (N, P, 3) points of the palm's skin.
+        palms: (N, P, 3) points of the palm's skin. radii: (N, 5, 3) of the fingers' segments, from bone to pad.
     """
 
     joints: Floats
     tips: Floats
     palms: Floats
+    radii: Floats
 
     @property
     def scale(self) -> Floats:
@@ -51,7 +52,7 @@ class Hands:
 
     def at(self, rows: NDArray[np.integer] | list[int]) -> Hands:
         """Some of the hands, in the order asked."""
-        return Hands(self.joints[rows], self.tips[rows], self.palms[rows])
+        return Hands(self.joints[rows], self.tips[rows], self.palms[rows], self.radii[rows])
 
 
 @dataclass(frozen=True)
@@ -83,112 +84,146 @@ def posed(hands: Hands, angles: Floats) -> tuple[Floats, Floats]:
     return joints, tips
 
 
-def close(hands: Hands, angles: Floats, still: NDArray[np.bool_], turn: Floats, place: Floats, solids: Solids) -> Floats:
-    """Angles (N, 21) of fingers that have closed round things from the angles given.
+@dataclass(frozen=True)
+class Reach:
+    """How a hand reaches for a thing.
 
-    Args:
-        still: (N, 5) fingers that keep their place.
+    Attributes:
+        angles: (21,) open hand, degrees. stop: (21,) where fingers that meet nothing stop. still: (5,) fingers that keep
+            their place. turn: (3, 3) and place: (3,) of the thing. pressed: whether the palm presses on it.
     """
-    angles = np.clip(angles, LIMITS[:, 0], LIMITS[:, 1])
+
+    angles: Floats
+    stop: Floats
+    still: NDArray[np.bool_]
+    turn: Floats
+    place: Floats
+    pressed: bool
+
+
+def grasp(things: list[Thing], reaches: list[Reach], hands: Hands) -> Grasps:
+    """Press things against palms and close the fingers round them, all in one go."""
+    solids = stack_solids(things)
+    turn, place = (np.stack([getattr(r, name) for r in reaches]) for name in ("turn", "place"))
+    pressed = np.array([r.pressed for r in reaches])
+    for _ in range(8):  # up or down until the palm feels it
+        gap = solids.distance((hands.palms - place[:, None]) @ turn).min(1)
+        place[:, 1] += np.where(pressed, gap + SINK, 0)
+    return Grasps(close(hands, reaches, turn, place, solids), turn, place, solids)
+
+
+def close(hands: Hands, reaches: list[Reach], turn: Floats, place: Floats, solids: Solids) -> Floats:
+    """Angles (N, 21) of fingers that have closed round things; those that meet nothing stop where ``stop`` says."""
+    low, high = LIMITS.T
+    angles = np.clip([r.angles for r in reaches], low, high)
+    stop = np.maximum(np.clip([r.stop for r in reaches], low, high), angles)
     count = len(angles)
     speed = np.full((count, 5, 3), SPEED) * (1.0, 1.05, 0.7)
-    speed[still] = 0
-    radii = RADII_MM[None] / 1000 * hands.scale[:, None, None]
+    speed[np.array([r.still for r in reaches])] = 0
     rows = np.arange(count)[:, None, None]
     for _ in range(STEPS):
         wanted = angles.copy()
         wanted[rows, _DRIVEN] += speed
-        wanted = np.clip(wanted, LIMITS[:, 0], LIMITS[:, 1])
+        wanted = np.minimum(wanted, stop)
         joints, tips = posed(hands, wanted)
         starts = joints[:, 1:].reshape(count, 5, 3, 3)
         ends = np.concatenate([starts[:, :, 1:], tips[:, :, None]], 2)
         ends[:, :, 2] -= (tips - starts[:, :, 2]) * 0.25  # the pad, not the nail's edge
         samples = starts[..., None, :] + _ALONG[:, None] * (ends - starts)[..., None, :]
         local = (samples.reshape(count, -1, 3) - place[:, None]) @ turn
-        gap = solids.distance(local).reshape(count, 5, 3, 3).min(-1) - radii
+        gap = solids.distance(local).reshape(count, 5, 3, 3).min(-1) - hands.radii
         touching = gap < -SINK
         # A segment that has sunk in stops its own joint and those before it; it is put back and tries a smaller step.
         blocked = np.flip(np.maximum.accumulate(np.flip(touching, 2), 2), 2)
-        moved = wanted[rows, _DRIVEN]
-        angles[rows, _DRIVEN] = np.where(blocked, angles[rows, _DRIVEN], moved)
+        angles[rows, _DRIVEN] = np.where(blocked, angles[rows, _DRIVEN], wanted[rows, _DRIVEN])
         speed = np.where(blocked, 0.5 * speed, speed)
         speed[speed < 0.8] = 0
-        if not speed.any():
+        if not (speed * (angles[rows, _DRIVEN] < stop[rows, _DRIVEN])).any():
             break
     return angles
 
 
-def take(rng: np.random.Generator, thing: Thing, hand: Hands) -> tuple[Floats, NDArray[np.bool_], Floats, Floats]:
-    """How one hand (N = 1) reaches for a thing: open angles (21,), still fingers (5,), turn (3, 3) and place (3,)."""
+def reach(rng: np.random.Generator, thing: Thing, hand: Hands) -> Reach:
+    """How one hand (N = 1) reaches for a thing."""
     if thing.grip == "power":
         return _against_palm(rng, thing, hand)
-    return _between_pads(rng, thing, hand)
+    return _with_pen(rng, thing, hand) if thing.grip == "tripod" else _between_pads(rng, thing, hand)
 
 
-def _against_palm(rng: np.random.Generator, thing: Thing, hand: Hands) -> tuple[Floats, NDArray[np.bool_], Floats, Floats]:
+def _against_palm(rng: np.random.Generator, thing: Thing, hand: Hands) -> Reach:
     angles = np.array(GESTURES["wide_grasp"])
     angles[[0, 4, 8, 12]] = rng.uniform(0, 12)
     angles[[2, 6, 10, 14]] = angles[[3, 7, 11, 15]] = rng.uniform(2, 10)
     angles[16:] = (rng.uniform(-6, 4), rng.uniform(36, 48), rng.uniform(15, 30), 4, 4)
-    knuckle = hand.joints[0, 4]
+    stop = np.array(GESTURES["power_grasp"]) + 12
     lean = np.radians(rng.uniform(2, 22))
-    axis = np.array([-np.sin(lean), 0.0, np.cos(lean)]) * (1 if rng.random() < 0.7 or thing.kind in ("mug", "bottle") else -1)
+    flipped = rng.random() < 0.3 and not thing.upright
+    axis = np.array([-np.sin(lean), 0.0, np.cos(lean)]) * (-1 if flipped else 1)
     down = np.array([0.0, -1.0, 0.0])
-    across = np.cross(axis, down)
-    turn = np.stack([down, axis, across], 1)  # the thing's x faces the palm, its y runs across the hand
-    if thing.kind in ("cylinder", "ball", "mug", "bottle", "screwdriver"):
-        spin = rng.uniform(-np.pi, np.pi) if thing.kind != "mug" else rng.normal(np.pi / 2, 0.25)
+    turn = np.stack([down, axis, np.cross(down, axis)], 1)  # the thing's x faces the palm, its y runs across the hand
+    spin = rng.uniform(-np.pi, np.pi)
+    if thing.kind == "mug":
+        spin = rng.normal(np.pi / 2, 0.3)  # the handle away from the palm
+    if thing.kind != "box":
         c, s = np.cos(spin), np.sin(spin)
         turn = turn @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-    along = rng.uniform(-0.12, 0.22) * thing.length if thing.length > 0.11 else rng.normal(0, 0.004)
-    if thing.kind in ("hammer", "screwdriver"):
-        along = rng.uniform(-0.05, 0.08) * thing.length
-    reach = rng.uniform(0.78, 0.94) + 0.25 * max(0.0, 0.03 - thing.thickness / 2)
-    middle = knuckle * (reach, 0, 0) + (0, 0, 0.1 * knuckle[0] * -1 - 0.012)
-    place = middle + axis * along + down * (thing.thickness / 2 + 0.02 * hand.scale[0])
-    solids = stack_solids([thing])
-    for _ in range(8):  # up or down until the palm feels it
-        gap = float(solids.distance((hand.palms[0][None] - place) @ turn).min())
-        place = place - down * (gap + SINK)
-    return angles, np.zeros(5, bool), turn, place
+    along = rng.uniform(-0.05, 0.08) if thing.kind in ("hammer", "screwdriver") else rng.uniform(-0.12, 0.2)
+    share = rng.uniform(0.78, 0.94) + 2.5 * max(0.0, 0.02 - thing.thickness / 2)
+    size, width = hand.scale[0], thing.thickness / 2
+    middle = hand.joints[0, 4] * (share, 0, 0) - (0, width + 0.02 * size, 0.004 * size)
+    return Reach(angles, stop, np.zeros(5, bool), turn, middle + axis * along * thing.length, True)
 
 
-def _between_pads(rng: np.random.Generator, thing: Thing, hand: Hands) -> tuple[Floats, NDArray[np.bool_], Floats, Floats]:
-    pen = thing.grip == "tripod"
-    base = np.array(GESTURES["tripod" if pen else "pinch"])
-    if not pen and rng.random() < 0.75:  # all four pads against the thumb
-        base[:16] = np.array([(48, -3, 34, 16), (50, 0, 34, 16), (46, 5, 36, 18), (50, 3, 34, 16)]).ravel()
-        base[16:] = (30, 34, 32, 16, 12)
-    base = base + rng.normal(0, 2.5, 21)
-    joints, tips = posed(hand, base[None])
-    fingers = [0, 1] if pen or base[4] < 40 else [0, 1, 3]
-    pads, thumb = tips[0, fingers].mean(0), tips[0, 4]
-    normal = pads - thumb
-    normal = normal / np.linalg.norm(normal) if np.linalg.norm(normal) > 0.004 else np.array([-0.5, 0.8, -0.3])
-    middle = (pads + thumb) / 2
-    still = np.array([f not in (*fingers, 4) for f in range(5)])
+def _opened(base: Floats, fingers: list[int], opening: float) -> Floats:
+    """Angles of a precision grip, opened by some degrees."""
     angles = base.copy()
-    opening = 12.0 + 600 * thing.thickness
     for f in fingers:
         angles[4 * f] -= opening
         angles[4 * f + 2] -= 0.5 * opening
     angles[16] -= 0.8 * opening
-    if pen:
-        web = joints[0, 1] + np.array([0.012, 0.004, 0.016]) * hand.scale[0]
-        axis = (web - middle) / np.linalg.norm(web - middle)
-        place = middle + axis * (thing.length / 2 - rng.uniform(0.024, 0.036))
-        across = np.cross(axis, normal)
-        across /= np.linalg.norm(across)
-        return angles, still, np.stack([np.cross(axis, across), axis, across], 1), place
+    angles[19] -= 0.3 * opening
+    return angles
+
+
+def _pads(hand: Hands, angles: Floats, fingers: list[int]) -> tuple[Floats, Floats, Floats]:
+    """Between the pads of thumb and fingers: middle (3,), unit normal (3,) from the thumb on; and all joints (16, 3)."""
+    joints, tips = posed(hand, angles[None])
+    pads, thumb = (0.8 * tips[0] + 0.2 * joints[0, _LAST])[[fingers, [4] * len(fingers)]].reshape(2, -1, 3).mean(1)
+    normal = pads - thumb
+    return (pads + thumb) / 2, normal / max(float(np.linalg.norm(normal)), 1e-6), joints[0]
+
+
+def _with_pen(rng: np.random.Generator, thing: Thing, hand: Hands) -> Reach:
+    base = np.array(GESTURES["tripod"]) + rng.normal(0, 2, 21)
+    middle, normal, joints = _pads(hand, base, [0])
+    web = joints[1] + np.array([0.010, 0.006, 0.017]) * hand.scale[0]  # beside the index's knuckle
+    axis = (web - middle) / np.linalg.norm(web - middle)
+    across = np.cross(axis, normal)
+    across /= np.linalg.norm(across)
+    place = middle + axis * (thing.length / 2 - rng.uniform(0.024, 0.036))
+    turn = np.stack([np.cross(axis, across), axis, across], 1)
+    still = np.array([False, True, True, True, False])
+    return Reach(_opened(base, [0], 14.0), base + 14, still, turn, place, False)
+
+
+def _between_pads(rng: np.random.Generator, thing: Thing, hand: Hands) -> Reach:
+    fingers = [0, 1, 3] if rng.random() < 0.7 else [0]
+    base = np.array(GESTURES["tripod" if len(fingers) > 1 else "pinch"])
+    if len(fingers) > 1:
+        base[8:16] = (52, 8, 46, 24, 58, 4, 48, 25)
+    base = base + rng.normal(0, 2, 21)
+    middle, normal, _ = _pads(hand, base, fingers[:2])
     away = middle - normal * (middle @ normal)  # from the wrist, in the thing's plane
     away /= np.linalg.norm(away)
     sideways = np.cross(normal, away)
     lean = np.radians(rng.uniform(-35, 35) if thing.kind == "phone" else rng.uniform(-90, 90))
-    flip = thing.kind == "phone" and rng.random() < 0.5
+    sign = -1.0 if rng.random() < 0.5 else 1.0
     y = np.cos(lean) * sideways + np.sin(lean) * away
-    z = np.cross(normal, y) if not flip else -np.cross(normal, y)
-    turn = np.stack([normal if not flip else -normal, y, z], 1)
-    return angles, still, turn, middle + away * (_reach(thing, turn, away) - rng.uniform(0.012, 0.02))
+    turn = np.stack([sign * normal, y, np.cross(sign * normal, y)], 1)
+    place = middle + away * (_reach(thing, turn, away) - rng.uniform(0.010, 0.018) * hand.scale[0])
+    opening = 10.0 + 650 * thing.thickness
+    still = np.array([f not in (*fingers, 4) for f in range(5)])
+    return Reach(_opened(base, fingers, opening), base + 16, still, turn, place, False)
 
 
 def _reach(thing: Thing, turn: Floats, direction: Floats) -> float:
