@@ -72,10 +72,12 @@ class HandSkins:
     """The skins of one job for both hands.
 
     Args:
-        marks: the ranges. maps: by side. seed: of the job.
+        marks: the ranges. maps: by side. seed: of the job. twins: whether the left hand's texture is the right one's mirror
+            image (the open hands' is), so that only one need be drawn.
     """
 
-    def __init__(self, marks: Marks, maps: dict[str, HandMap], seed: int) -> None:
+    def __init__(self, marks: Marks, maps: dict[str, HandMap], seed: int, twins: bool = False) -> None:
+        maps = {"right": maps["right"]} if twins else maps
         self.marks, self.maps, self.seed = marks, maps, seed
         self._skins: dict[int, HandSkin] = {}
         places = {side: each.position for side, each in maps.items()} | {"arm": next(iter(maps.values())).arm}
@@ -101,7 +103,7 @@ class HandSkins:
         dark = float(np.clip((step - 4) / 5, 0, 1))
         mixture = _mixture(rng)
         amounts = {name: float(rng.uniform(*getattr(marks, name))) for name in ("blotches", "veins", "creases")}
-        spots = float(rng.uniform(1.2, 2.2)), float(rng.uniform(0, 1.0))  # threshold and strength of freckles
+        spots = float(rng.uniform(1.7, 2.6)), float(max(0.0, rng.uniform(-1.0, 1.0)))  # threshold and strength of freckles
         polish = draw_colour(rng, (15, 85), (20, 75)) if rng.random() < marks.polish else None
         pad, specular = float(rng.uniform(0.6, 1.0)), float(rng.uniform(0.03, 0.12))
         textures = {}
@@ -110,6 +112,8 @@ class HandSkins:
             _mark(lab, each, self._noise[side], amounts, dark, pad)
             _nails(lab, each, dark, polish)
             textures[side] = np.round(lab_to_rgb(lab)).astype(np.uint8)[each.nearest].reshape(each.size, each.size, 3)
+        if "left" not in textures:
+            textures["left"] = np.ascontiguousarray(textures["right"][:, ::-1])
         arm = _mottled(base, mixture, self._noise["arm"], amounts, spots, np.zeros(ARM_TEXELS**2, np.float32))
         picture = np.round(lab_to_rgb(arm)).astype(np.uint8).reshape(ARM_TEXELS, ARM_TEXELS, 3)
         return HandSkin(textures, picture, specular)
@@ -132,8 +136,8 @@ def _mottled(
     lab[:, 0] += np.float32(0.8) * fine + blotches * (np.float32(0.8) * small + np.float32(1.1) * large) + slow
     lab[:, 1] += light * (blotches * (np.float32(0.9) * small + np.float32(1.6) * large) + np.float32(0.3) * fine)
     lab[:, 2] += np.float32(0.6) * slow
-    freckles = np.clip((noise[1, 1] - np.float32(spots[0])) * 1.5, 0, 1) * (1 - palm) * np.float32(spots[1])
-    lab[:, 0] -= freckles * np.float32(0.14) * base[0]
+    freckles = np.clip((0.8 * noise[0, 1] + 0.6 * noise[1, 0] - np.float32(spots[0])) * 1.5, 0, 1) * (1 - palm) * np.float32(spots[1])
+    lab[:, 0] -= freckles * np.float32(0.10) * base[0]
     lab[:, 2] += freckles * 2
     return lab
 

@@ -133,7 +133,7 @@ def _places(
     for x in (0.001, 0.006):
         ring = np.exp(-(((p[:, 0] - x) / 0.0008) ** 2)) * _smooth(-n[:, 1], 0.2, 0.6)
         found["crease"] += (0.6 * ring).astype(np.float32)
-    found["palm"] = _smooth(-back, -0.15, 0.35) * _smooth(-p[:, 0], 0.0, 0.03)
+    found["palm"] = _smooth(-back, -0.45, 0.60) * _smooth(-p[:, 0], -0.012, 0.045)
     return {name: np.clip(value, 0, 1.2) for name, value in found.items()}
 
 

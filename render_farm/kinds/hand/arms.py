@@ -17,9 +17,11 @@ from ...scenes.scene import OCCLUDER, Topology
 from .objects import grid_faces
 
 Floats = NDArray[np.floating]
-RINGS = 14
+RINGS = 39  # dense enough that shadows need no further points on it
 REACH = 0.62
 """Longest arm, metres: it stays a forearm's thickness beyond the elbow, which lies outside of the picture."""
+PLACES = REACH * np.linspace(0, 1, RINGS) ** 1.6
+"""Where the rings of an adult's forearm lie."""
 BENDING = 0.045
 """Metres over which the wrist's bend is spread."""
 # Width (across the palm) and depth of an adult's forearm as multiples of the wrist's, by distance from it in metres.
@@ -47,10 +49,10 @@ class Arm:
         share = np.clip(s / (BENDING * self.scale), 0, 1)
         share = share * share * (3 - 2 * share)
         # The axis is the integral of the direction: half the bend while it grows, all of it beyond.
-        steps = np.linspace(0, 1, 25) * s[:, None]
+        steps = (np.arange(13) + 0.5) / 13 * s[:, None]
         grown = np.clip(steps / (BENDING * self.scale), 0, 1)
         grown = grown * grown * (3 - 2 * grown)
-        ahead = _directions(self.bend, grown)  # (K, 25, 3)
+        ahead = _directions(self.bend, grown)  # (K, 13, 3)
         middle = self.border.mean(0)
         centre = middle + ahead.mean(1) * s[:, None]
         outline = self.border - middle
@@ -86,8 +88,7 @@ def _turned(bend: Floats, share: Floats, vectors: Floats) -> Floats:
 
 def forearm(arm: Arm, length: float) -> Floats:
     """Vertices (RINGS * N + 1, 3): the border itself, rings out to ``length``, the cap's middle."""
-    distance = length * np.linspace(0, 1, RINGS) ** 1.4
-    rings = arm.rings(distance)
+    rings = arm.rings(np.minimum(PLACES * arm.scale, length))  # those beyond the end lie on it
     rings[0] = arm.border
     return np.concatenate([rings.reshape(-1, 3), rings[-1].mean(0)[None]])
 
@@ -117,7 +118,7 @@ def sleeve(arm: Arm, rng: np.random.Generator, cuff: float, length: float) -> Fl
     return tube(arm, distance, np.concatenate([rim, cloth]))
 
 
-SLEEVE_RINGS = 17
+SLEEVE_RINGS = 40
 BAND_RINGS = 4
 
 
@@ -160,7 +161,7 @@ def forearm_topology(count: int, mirrored: bool) -> Topology:
     ring = np.arange(count)
     cap = np.stack([last + ring, np.full(count, middle), last + (ring + 1) % count], 1)
     cap_uv = np.stack([grid.max() - count + ring, np.full(count, RINGS * columns), grid.max() - count + ring + 1], 1)
-    v, u = np.meshgrid(np.linspace(0, 1, RINGS) ** 1.4, np.linspace(0, 1, columns), indexing="ij")
+    v, u = np.meshgrid(PLACES / REACH, np.linspace(0, 1, columns), indexing="ij")
     uv = np.concatenate([np.stack([u, v], -1).reshape(-1, 2), [[0.5, 1.0]]])
     return _topology(
         f"forearm-{count}", np.concatenate([faces, cap]).astype(np.int32), uv, mirrored,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,8 +20,8 @@ from .objects import Thing, make_thing
 from .placing import MIRROR
 
 Floats = NDArray[np.floating]
-DRAWS, GRASP_TRIES = 3, 2
-"""Draws of a free pose, and of a grasp, of which the first plausible, and the best, is taken."""
+DRAWS, GRASP_TRIES = 3, 3
+"""Draws of a free pose, and of a grasp, of which the first plausible one is taken."""
 GRASP_OVERLAP_MM = 9.0
 TOUCH = 0.004
 _COEFFICIENT_DRAWS, _COEFFICIENT_SEED = 600, 311
@@ -157,27 +157,37 @@ def _tips(mano21: torch.Tensor) -> torch.Tensor:
 def pose_hands(models: dict[str, HandModel], config: HandScene, wanted: list[Wanted]) -> list[PosedHand]:
     """Pose hands that are wanted, in their order; a grasp that fails leaves the hand empty, in a free pose."""
     hands, roots = _at_rest(models, wanted)
-    free = _free_poses(models, config, wanted)
-    owners, things, grasps = _grasps(config, wanted, hands)
-    rows = [*range(len(wanted)), *owners]
-    right = hand_pose(grasps.angles, "right") if grasps is not None else np.zeros((0, 45))
-    sides = np.array([wanted[row].side for row in rows])
-    poses = np.concatenate([free, np.where((sides[len(wanted) :] == "left")[:, None], hand_mirrored(right), right)])
-    found: list[PosedHand] = [None] * len(rows)  # type: ignore[list-item]
+    found = _made(models, wanted, _free_poses(models, config, wanted), roots, hands.scale)
+    missing = [row for row, w in enumerate(wanted) if w.kind is not None]
+    for _ in range(GRASP_TRIES):
+        if not missing:
+            break
+        rows = np.array(missing)
+        things, grasps = _grasps(config, [wanted[row] for row in missing], hands.at(rows))
+        right = hand_pose(grasps.angles, "right")
+        left = np.array([wanted[row].side == "left" for row in missing])
+        poses = np.where(left[:, None], hand_mirrored(right), right)
+        made = _made(models, [wanted[row] for row in missing], poses, roots[rows], hands.scale[rows])
+        taken = _holding(models, config, things, grasps, made)
+        for k, hand in taken.items():
+            found[missing[k]] = hand
+        missing = [row for k, row in enumerate(missing) if k not in taken]
+    return found
+
+
+def _made(
+    models: dict[str, HandModel], wanted: list[Wanted], poses: Floats, roots: Floats, scale: Floats
+) -> list[PosedHand]:
+    """Hands in poses (N, 45) of their own sides."""
+    found: list[PosedHand] = [None] * len(wanted)  # type: ignore[list-item]
     for side, model in models.items():
-        own = np.flatnonzero(sides == side)
-        if len(own):
-            betas = torch.from_numpy(np.stack([wanted[rows[k]].betas for k in own]))
-            made = model.pose(betas, poses[own])
+        own = [k for k, w in enumerate(wanted) if w.side == side]
+        if own:
+            made = model.pose(torch.from_numpy(np.stack([wanted[k].betas for k in own])), poses[own])
             for n, k in enumerate(own):
                 parts = [part[n] for part in made]
-                row = rows[k]
-                found[k] = PosedHand(side, wanted[row].betas, poses[k].reshape(15, 3), roots[row], *parts, hands.scale[row])
-    chosen = found[: len(wanted)]
-    if grasps is not None:
-        for row, best in _best_grasps(models, config, owners, things, grasps, found[len(wanted) :]).items():
-            chosen[row] = best
-    return chosen
+                found[k] = PosedHand(side, wanted[k].betas, poses[k].reshape(15, 3), roots[k], *parts, float(scale[k]))
+    return found
 
 
 def _at_rest(models: dict[str, HandModel], wanted: list[Wanted]) -> tuple[Hands, Floats]:
@@ -198,14 +208,15 @@ def _at_rest(models: dict[str, HandModel], wanted: list[Wanted]) -> tuple[Hands,
 
 def _free_poses(models: dict[str, HandModel], config: HandScene, wanted: list[Wanted]) -> Floats:
     """Poses (N, 45) of empty hands: of some draws each, the first whose fingers do not sink into each other."""
-    draws = np.empty((len(wanted), DRAWS, 45))
+    angles, drawn = np.zeros((len(wanted), DRAWS, 21)), {}
     for k, w in enumerate(wanted):
-        source = choose(w.rng, config.poses.sources)
-        if source == "components":
-            drawn = models[w.side].coefficients_pose(w.rng, DRAWS, config.poses.spread, config.poses.components)
-            draws[k] = hand_mirrored(drawn) if w.side == "left" else drawn
+        if choose(w.rng, config.poses.sources) == "components":
+            drawn[k] = models[w.side].coefficients_pose(w.rng, DRAWS, config.poses.spread, config.poses.components)
         else:
-            draws[k] = hand_pose(draw_angles(w.rng, DRAWS), "right")
+            angles[k] = draw_angles(w.rng, DRAWS)
+    draws = hand_pose(angles, "right")
+    for k, own in drawn.items():
+        draws[k] = hand_mirrored(own) if wanted[k].side == "left" else own
     depth = overlap(draws.reshape(-1, 45)).reshape(len(wanted), DRAWS)
     plain = depth <= OVERLAP_MM
     pick = np.where(plain.any(1), plain.argmax(1), depth.argmin(1))
@@ -214,51 +225,32 @@ def _free_poses(models: dict[str, HandModel], config: HandScene, wanted: list[Wa
     return np.where(left[:, None], hand_mirrored(poses), poses)
 
 
-def _grasps(config: HandScene, wanted: list[Wanted], hands: Hands) -> tuple[list[int], list[Thing], Grasps | None]:
-    """Closed grasps of all hands that want one, some tries each: row of the hand, thing, and the grasps."""
-    owners: list[int] = []
+def _grasps(config: HandScene, wanted: list[Wanted], hands: Hands) -> tuple[list[Thing], Grasps]:
+    """Closed grasps of hands: the things, and how they are held."""
     things: list[Thing] = []
     reaches: list[Reach] = []
     for row, w in enumerate(wanted):
-        if w.kind is None:
-            continue
-        for _ in range(GRASP_TRIES):
-            size = w.rng.uniform(*config.grasp.size) * (0.3 + 0.7 * float(hands.scale[row]))
-            thing = make_thing(w.rng, w.kind, size)
-            owners.append(row)
-            things.append(thing)
-            reaches.append(reach(w.rng, thing, hands.at([row])))
-    if not owners:
-        return [], [], None
-    return owners, things, grasp(things, reaches, hands.at(owners))
+        assert w.kind is not None
+        size = w.rng.uniform(*config.grasp.size) * (0.3 + 0.7 * float(hands.scale[row]))
+        things.append(make_thing(w.rng, w.kind, size))
+        reaches.append(reach(w.rng, things[-1], hands.at([row])))
+    return things, grasp(things, reaches, hands)
 
 
-def _best_grasps(
-    models: dict[str, HandModel], config: HandScene, owners: list[int], things: list[Thing], grasps: Grasps, made: list[PosedHand]
+def _holding(
+    models: dict[str, HandModel], config: HandScene, things: list[Thing], grasps: Grasps, made: list[PosedHand]
 ) -> dict[int, PosedHand]:
-    """For each hand the grasp with the least penetration, if it holds: skin not deep in the thing, thumb and a finger on it."""
-    points = np.stack([hand.vertices[::2] * models[hand.side].mirror for hand in made])
-    depth = grasps.depth(points)
-    deepest = depth.max(1)
+    """The grasps that hold: skin not deep in the thing, thumb and fingers on it, fingers not in each other."""
+    depth = grasps.depth(np.stack([hand.vertices[::2] * models[hand.side].mirror for hand in made]))
     crossed = overlap(hand_pose(grasps.angles, "right"))
-    best: dict[int, PosedHand] = {}
-    for k, (row, thing, hand) in enumerate(zip(owners, things, made, strict=True)):
+    taken: dict[int, PosedHand] = {}
+    for k, (thing, hand) in enumerate(zip(things, made, strict=True)):
         owner = models[hand.side].owner[::2]
-        near = depth[k] > -TOUCH
-        fingers = sum(bool(near[np.isin(owner, (1 + 3 * f, 2 + 3 * f, 3 + 3 * f))].any()) for f in range(4))
-        thumb = bool(near[np.isin(owner, (13, 14, 15))].any())
-        needed = 3 if thing.grip == "power" else 1
-        if deepest[k] > config.grasp.penetration or not thumb or fingers < needed or crossed[k] > GRASP_OVERLAP_MM:
-            continue
-        if row in best and best[row].depth <= deepest[k]:
-            continue
-        mirror = models[hand.side].mirror
-        best[row] = PosedHand(
-            **{name: getattr(hand, name) for name in PosedHand.__dataclass_fields__ if name not in _HELD},
-            thing=thing, turn=grasps.turn[k] * np.outer(mirror, mirror), place=grasps.place[k] * mirror,
-            depth=float(deepest[k]),
-        )  # fmt: skip
-    return best
-
-
-_HELD = ("thing", "turn", "place", "depth")
+        touching = np.unique((owner[(depth[k] > -TOUCH) & (owner > 0)] - 1) // 3)
+        deepest = float(depth[k].max())
+        enough = len(touching) >= (4 if thing.grip == "power" else 2) and 4 in touching
+        if deepest <= config.grasp.penetration and enough and crossed[k] <= GRASP_OVERLAP_MM:
+            mirror = models[hand.side].mirror
+            turn, place = grasps.turn[k] * np.outer(mirror, mirror), grasps.place[k] * mirror
+            taken[k] = replace(hand, thing=thing, turn=turn, place=place, depth=deepest)
+    return taken

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,7 +19,6 @@ from ....config import UserError
 from ....models.bodies import load_body
 from ....models.bodies.body import Body
 from ....models.bodies.digest import body_digest
-from ....models.geometry import matrix_to_axis_angle
 from ...config import BLOCK
 from ...looks.hands import HandSkin, HandSkins, Marks
 from ...looks.hands_map import build_hand_map
@@ -118,7 +118,7 @@ class HandSampler:
         self.tailors = {side: Tailor(model) for side, model in self.models.items()}
         skin = config.skin
         maps = {side: build_hand_map(body, skin.texture) for side, body in bodies.items()}
-        self.skins = HandSkins(Marks(skin.tone, skin.blotches, skin.veins, skin.creases, skin.polish), maps, seed)
+        self.skins = HandSkins(Marks(skin.tone, skin.blotches, skin.veins, skin.creases, skin.polish), maps, seed, _twins(bodies))
         self.backgrounds = Backgrounds(config.backgrounds, seed)
         self.wardrobe = Wardrobe(seed)
 
@@ -224,7 +224,7 @@ class HandSampler:
         rng, tailor = self.rng(index, Stream.SECOND), self.tailors[hand.side]
         arm = tailor.arm(hand, wear)
         flip = np.diag([-1.0, 1.0, 1.0])
-        small = matrix_power(random_rotation(rng), 0.18)
+        small = _share_of(random_rotation(rng), 0.18)
         turn = turned.T @ (small @ flip @ turned @ first.turn) @ flip
         aside = float((turned @ turn @ (arm.direction() * tailor.model.mirror))[0])
         push = turned.T @ np.array([np.sign(aside) or 1.0, 0.25 * rng.standard_normal(), 0.3 * rng.standard_normal()])
@@ -282,7 +282,7 @@ class HandSampler:
 
     def _thing_before(self, index: int, first: Placed, camera: Camera) -> Surface:
         rng = self.rng(index, Stream.COVER)
-        thing = make_thing(rng, OBJECTS[int(rng.integers(len(OBJECTS)))], rng.uniform(0.7, 1.2))
+        thing = make_thing(rng, OBJECTS[int(rng.integers(len(OBJECTS)))], rng.uniform(0.5, 0.9))
         seen = first.world(first.hand.vertices[::7]) @ np.asarray(camera.R).T + np.asarray(camera.t)
         size, middle = float(np.ptp(seen[:, :2], axis=0).max()), seen.mean(0)
         angle, aside = rng.uniform(0, 2 * np.pi), rng.uniform(*self.config.covers.aside) * size
@@ -335,7 +335,7 @@ class HandSampler:
 
     def _person(self, placed: Placed, body: Surface) -> PersonInScene:
         hand = placed.hand
-        orient = matrix_to_axis_angle(torch.from_numpy(placed.turn)[None]).numpy()
+        orient = cv2.Rodrigues(placed.turn)[0].T
         return PersonInScene(
             surface=body,
             keypoints_3d=placed.world(hand.keypoints),
@@ -348,12 +348,9 @@ class HandSampler:
         )
 
 
-def matrix_power(rotation: Floats, share: float) -> Floats:
+def _share_of(rotation: Floats, share: float) -> Floats:
     """A share of a rotation (3, 3) about its own axis."""
-    from ....models.geometry import axis_angle_to_matrix
-
-    turn = matrix_to_axis_angle(torch.from_numpy(rotation)[None]) * share
-    return axis_angle_to_matrix(turn)[0].numpy()
+    return np.asarray(cv2.Rodrigues(cv2.Rodrigues(rotation)[0] * share)[0])
 
 
 def _lift(placed: list[Placed], height: float) -> None:
@@ -382,6 +379,16 @@ def check_sides(bodies: dict[str, Body]) -> None:
         joints = body.mesh.joints
         if (float(joints[1:, 0].mean()) > float(joints[0, 0])) != (side == "left"):
             raise UserError(f"'{body.name}' is given for the {side} hand, but its fingers lie on the other side")
+
+
+def _twins(bodies: dict[str, Body]) -> bool:
+    """Whether one hand and its texture are the other's mirror image."""
+    left, right = bodies["left"], bodies["right"]
+    return (
+        np.array_equal(left.uv_faces, right.uv_faces[:, ::-1])
+        and np.allclose(left.uv, right.uv * (-1, 1) + (1, 0), atol=1e-5)
+        and np.allclose(left.template, right.template * (-1, 1, 1), atol=1e-6)
+    )
 
 
 def load_hands(config: HandConfig) -> dict[str, Body]:
