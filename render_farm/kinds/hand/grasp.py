@@ -10,18 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ....models.bodies.gestures import GESTURES, LIMITS, hand_pose
 from ....models.bodies.hand_draws import chain
-from ....models.geometry import axis_angle_to_matrix
 from ....models.joints import PARENTS
 from .objects import Solids, Thing, stack_solids
 
 Floats = NDArray[np.floating]
-STEPS = 30
-SPEED = 7.0
+STEPS = 22
+SPEED = 9.0
 """Degrees a step, halved at every touch."""
 SINK = 0.0015
 """Depth in metres to which palm and fingers press into the skin's softness."""
@@ -77,7 +75,7 @@ class Grasps:
 def posed(hands: Hands, angles: Floats) -> tuple[Floats, Floats]:
     """Joints (N, 16, 3) and tips (N, 5, 3) in poses given by angles (N, 21), degrees."""
     rotations = np.tile(np.eye(3), (len(angles), 16, 1, 1))
-    rotations[:, 1:] = axis_angle_to_matrix(torch.from_numpy(hand_pose(angles, "right").reshape(-1, 15, 3))).numpy()
+    rotations[:, 1:] = _matrices(hand_pose(angles, "right").reshape(-1, 15, 3))
     world, shift = chain(rotations, hands.joints, PARENTS["mano16"])
     joints = (world @ hands.joints[..., None])[..., 0] + shift
     tips = (world[:, _LAST] @ hands.tips[..., None])[..., 0] + shift[:, _LAST]
@@ -99,6 +97,16 @@ class Reach:
     turn: Floats
     place: Floats
     pressed: bool
+
+
+def _matrices(vectors: Floats) -> Floats:
+    """Rotation matrices (..., 3, 3) of rotation vectors (..., 3), by Rodrigues' formula."""
+    angle = np.maximum(np.linalg.norm(vectors, axis=-1), 1e-12)[..., None, None]
+    skew = np.zeros((*vectors.shape, 3))
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        skew[..., j, i], skew[..., i, j] = vectors[..., k], -vectors[..., k]
+    skew /= angle
+    return np.eye(3) + np.sin(angle) * skew + (1 - np.cos(angle)) * (skew @ skew)
 
 
 def grasp(things: list[Thing], reaches: list[Reach], hands: Hands) -> Grasps:
@@ -137,7 +145,7 @@ def close(hands: Hands, reaches: list[Reach], turn: Floats, place: Floats, solid
         blocked = np.flip(np.maximum.accumulate(np.flip(touching, 2), 2), 2)
         angles[rows, _DRIVEN] = np.where(blocked, angles[rows, _DRIVEN], wanted[rows, _DRIVEN])
         speed = np.where(blocked, 0.5 * speed, speed)
-        speed[speed < 0.8] = 0
+        speed[speed < 1.0] = 0
         if not (speed * (angles[rows, _DRIVEN] < stop[rows, _DRIVEN])).any():
             break
     return angles

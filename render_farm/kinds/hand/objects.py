@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ...scenes.scene import OCCLUDER, Topology
 
 Floats = NDArray[np.floating]
-AROUND = 25
+AROUND, ROWS, CELLS = 25, 34, 13
+"""Columns and rows of turned things, points along the sides of boxes: dense enough for the renderers' shadows."""
 _GRID_CACHE: dict[str, Topology] = {}
 
 
@@ -108,19 +109,33 @@ def _revolved_layout(rows: int) -> tuple[NDArray[np.int32], Floats]:
 
 
 def _box(half: Floats) -> Floats:
-    """Vertices (24, 3) of a box, four of its own to each side."""
-    points = []
-    for axis in range(3):
+    """Vertices (6 * CELLS ** 2, 3) of a box, a grid of its own to each side so that edges stay sharp."""
+    axis = np.linspace(-1, 1, CELLS)
+    a, b = (x.reshape(-1, 1) for x in np.meshgrid(axis, axis, indexing="ij"))
+    sides = []
+    for k in range(3):
         for sign in (-1.0, 1.0):
-            u, v = np.eye(3)[(axis + 1) % 3], np.eye(3)[(axis + 2) % 3]
-            points += [sign * np.eye(3)[axis] + a * sign * u + b * v for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
-    return np.array(points) * half
+            u, v = np.eye(3)[(k + 1) % 3], np.eye(3)[(k + 2) % 3]
+            sides.append(sign * np.eye(3)[k] + a * u + sign * b * v)
+    return np.concatenate(sides) * half
 
 
 def _box_layout() -> tuple[NDArray[np.int32], Floats]:
-    start = 4 * np.arange(6)[:, None]
-    faces = np.concatenate([start + (0, 1, 2), start + (0, 2, 3)]).astype(np.int32)
-    return faces, np.tile([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)], (6, 1))
+    start = CELLS**2 * np.arange(6)[:, None, None]
+    faces = (start + grid_faces(CELLS, CELLS)).reshape(-1, 3).astype(np.int32)
+    v, u = np.meshgrid(np.linspace(0, 1, CELLS), np.linspace(0, 1, CELLS), indexing="ij")
+    return faces, np.tile(np.stack([u, v], -1).reshape(-1, 2), (6, 1))
+
+
+def _fine(profile: list[tuple[float, float]]) -> Floats:
+    """A profile (ROWS, 2) with sharp corners: they are doubled, and long stretches are divided."""
+    points = np.array(profile, np.float64)
+    length = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    pieces = np.ones(len(length), int)
+    while pieces.sum() + len(pieces) < ROWS:
+        pieces[(length / pieces).argmax()] += 1
+    rows = [points[k] + np.linspace(0, 1, n + 1)[:, None] * (points[k + 1] - points[k]) for k, n in enumerate(pieces)]
+    return np.concatenate(rows)
 
 
 def _loop(radius: float, tube: float, rows: int = 9, columns: int = 11) -> Floats:
@@ -143,7 +158,7 @@ def _topology(name: str, parts: list[tuple[NDArray[np.int32], Floats]]) -> Topol
 def _turned_thing(
     kind: str, grip: str, profile: list[tuple[float, float]], solids: tuple[Solid, ...], thickness: float, upright: bool
 ) -> Thing:
-    rows = np.repeat(np.array(profile), 2, 0)[1:-1]  # doubled corners keep edges sharp
+    rows = _fine(profile)
     topology = _topology(kind, [_revolved_layout(len(rows))])
     return Thing(kind, grip, topology, revolved(rows), solids, thickness, float(np.ptp(rows[:, 1])), upright)
 
@@ -168,7 +183,7 @@ def _bottle(rng: np.random.Generator, size: float) -> Thing:
 def _mug(rng: np.random.Generator, size: float) -> Thing:
     r, h = size * rng.uniform(0.032, 0.038), size * rng.uniform(0.040, 0.050)
     wall = 0.9 * r
-    rows = np.repeat(np.array([(0, 0.15 * h - h), (wall, 0.15 * h - h), (wall, h), (r, h), (r, -h), (0, -h)]), 2, 0)[1:-1]
+    rows = _fine([(0, 0.15 * h - h), (wall, 0.15 * h - h), (wall, h), (r, h), (r, -h), (0, -h)])
     handle = _loop(0.55 * h, 0.005) + (0, 0, r)
     loop_uv = np.full((9 * 11, 2), 0.5)
     topology = _topology("mug", [_revolved_layout(len(rows)), (grid_faces(9, 11), loop_uv)])
@@ -216,7 +231,7 @@ def _tool(rng: np.random.Generator, size: float) -> Thing:
         return _turned_thing(
             "screwdriver", "power", profile, (grip, Solid(True, (0, h + 0.045, 0), (shaft, 0.045, shaft))), 2 * r, False
         )
-    rows = np.repeat(np.array([(0, h + 0.08), (0.8 * r, h + 0.08), (0.8 * r, h), (r, 0.8 * h), (r, -h), (0, -h)]), 2, 0)[1:-1]
+    rows = _fine([(0, h + 0.08), (0.8 * r, h + 0.08), (0.8 * r, h), (r, 0.8 * h), (r, -h), (0, -h)])
     head = _box(np.array([0.012, 0.013, 0.045])) + (0, h + 0.075, 0)
     topology = _topology("hammer", [_revolved_layout(len(rows)), _box_layout()])
     solids = (grip, Solid(False, (0, h + 0.075, 0), (0.012, 0.013, 0.045)))
