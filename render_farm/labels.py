@@ -16,6 +16,9 @@ from ..models.joints import PARENTS, joint_set
 from .scenes.scene import Camera, PersonInScene, Rendered, Scene
 
 MARGIN = 0.012  # metres: thickness of clothes, and error of interpolated depth
+BARE_MARGIN = (
+    0.003  # the same before hands for what is no flesh around the point: they are bare, and things in them thin
+)
 # How far before a keypoint a surface may lie without hiding it, in distances of the keypoint to the nearest skin: flesh of
 # its own limb may be thicker along the line of sight (a hip seen past the belly), anything else may only be the skin itself.
 OWN, OTHER = 2.8, 1.3
@@ -69,7 +72,8 @@ def label_person(
     points = np.asarray(person.keypoints_3d, np.float64) @ np.asarray(camera.R).T + np.asarray(camera.t)
     pose, transl = camera_frame_pose(person, camera)
     own = own_parts(tuple(joint_sets), person.skeleton)
-    keypoints = label_keypoints(points, skin_distance(person), camera, rendered, index + 1, own)
+    margin = BARE_MARGIN if person.skeleton == "mano16" else MARGIN
+    keypoints = label_keypoints(points, skin_distance(person), camera, rendered, index + 1, own, margin)
     first = joint_set(joint_sets[0]).count
     return Person(
         bbox=bbox,
@@ -102,11 +106,12 @@ def label_keypoints(
     rendered: Rendered,
     instance: int,
     own_of: NDArray[np.bool_],
+    margin: float = MARGIN,
 ) -> NDArray[np.float32]:
     """Pixel positions and visibility of keypoints.
 
-    A pixel hides a keypoint at depth z if its depth is less than ``z - (a * beneath + 1.2 cm)``, where a = 2.8 for the
-    parts of the same person that surround the keypoint, 1.3 for everything else.
+    A pixel hides a keypoint at depth z if its depth is less than ``z - (a * beneath + margin)``, where a = 2.8 and the
+    margin 1.2 cm for the parts of the same person that surround the keypoint, a = 1.3 for everything else.
 
     Args:
         points: (J, 3) camera frame, metres.
@@ -115,6 +120,7 @@ def label_keypoints(
         rendered: what was drawn.
         instance: number of the person in ``rendered.instances``.
         own_of: (J, 256) which part ids surround each keypoint, see :func:`own_parts`.
+        margin: metres before everything else, for the thickness of clothes and the error of interpolated depth.
 
     Returns:
         (J, 3) float32: x, y, v.
@@ -129,8 +135,9 @@ def label_keypoints(
     rows = np.clip(row[:, None, None] + steps[:, None], 0, camera.height - 1)
     columns = np.clip(column[:, None, None] + steps, 0, camera.width - 1)
     own = own_of[np.arange(len(points))[:, None, None], rendered.parts[rows, columns]]
-    share = np.where(own & (rendered.instances[rows, columns] == instance), OWN, OTHER)
-    limit = z[:, None, None] - (share * beneath[:, None, None] + MARGIN)
+    own &= rendered.instances[rows, columns] == instance
+    deep = beneath[:, None, None]
+    limit = z[:, None, None] - np.where(own, OWN * deep + MARGIN, OTHER * deep + margin)
     free = rendered.depth[rows, columns] >= limit
     seen = free[:, 1, 1] & (free.sum((1, 2)) >= 5)
     labels = np.stack([u, v, np.where(seen, 2.0, 1.0)], 1)

@@ -96,9 +96,7 @@ def overlap(poses: np.ndarray) -> np.ndarray:
     caps = tips - last * (RADII_MM[:, 2:] / np.linalg.norm(last, axis=-1, keepdims=True))
     ends = np.concatenate([starts[:, :, 1:], caps[:, :, None]], 2)
     a, i, b, j = _PAIRS.T
-    p, q, r, s = (
-        x[:, f, k].reshape(-1, 3) for x, f, k in ((starts, a, i), (ends, a, i), (starts, b, j), (ends, b, j))
-    )
+    p, q, r, s = (x[:, f, k].reshape(-1, 3) for x, f, k in ((starts, a, i), (ends, a, i), (starts, b, j), (ends, b, j)))
     gap = _segment_distance(p, q, r, s).reshape(len(poses), -1)
     deepest = np.maximum((RADII_MM[a, i] + RADII_MM[b, j] - gap).max(1), 0)
     return np.maximum(deepest, _palm_depth(ends))

@@ -103,7 +103,10 @@ class HandSkins:
         dark = float(np.clip((step - 4) / 5, 0, 1))
         mixture = _mixture(rng)
         amounts = {name: float(rng.uniform(*getattr(marks, name))) for name in ("blotches", "veins", "creases")}
-        spots = float(rng.uniform(1.7, 2.6)), float(max(0.0, rng.uniform(-1.0, 1.0)))  # threshold and strength of freckles
+        spots = (
+            float(rng.uniform(1.7, 2.6)),
+            float(max(0.0, rng.uniform(-1.0, 1.0))),
+        )  # threshold and strength of freckles
         polish = draw_colour(rng, (15, 85), (20, 75)) if rng.random() < marks.polish else None
         pad, specular = float(rng.uniform(0.6, 1.0)), float(rng.uniform(0.03, 0.12))
         textures = {}
@@ -126,7 +129,12 @@ def _mixture(rng: np.random.Generator) -> Singles:
 
 
 def _mottled(
-    base: Singles, mixture: Singles, noise: Singles, amounts: dict[str, float], spots: tuple[float, float], palm: Singles
+    base: Singles,
+    mixture: Singles,
+    noise: Singles,
+    amounts: dict[str, float],
+    spots: tuple[float, float],
+    palm: Singles,
 ) -> Singles:
     """Lab (T, 3) of bare skin without marks."""
     fine, small, large, slow = (weights @ field for weights, field in zip(mixture, noise, strict=True))
@@ -136,7 +144,11 @@ def _mottled(
     lab[:, 0] += np.float32(0.8) * fine + blotches * (np.float32(0.8) * small + np.float32(1.1) * large) + slow
     lab[:, 1] += light * (blotches * (np.float32(0.9) * small + np.float32(1.6) * large) + np.float32(0.3) * fine)
     lab[:, 2] += np.float32(0.6) * slow
-    freckles = np.clip((0.8 * noise[0, 1] + 0.6 * noise[1, 0] - np.float32(spots[0])) * 1.5, 0, 1) * (1 - palm) * np.float32(spots[1])
+    freckles = (
+        np.clip((0.8 * noise[0, 1] + 0.6 * noise[1, 0] - np.float32(spots[0])) * 1.5, 0, 1)
+        * (1 - palm)
+        * np.float32(spots[1])
+    )
     lab[:, 0] -= freckles * np.float32(0.10) * base[0]
     lab[:, 2] += freckles * 2
     return lab
@@ -164,9 +176,9 @@ def _mark(lab: Singles, places: HandMap, noise: Singles, amounts: dict[str, floa
 
 def _on_back(places: HandMap) -> Singles:
     x = -places.position[:, 0]
-    return (np.clip(x / 0.02, 0, 1) * np.clip((0.092 - x) / 0.02, 0, 1) * np.clip(places.normal[:, 1] * 1.6, 0, 1)).astype(
-        np.float32
-    )
+    return (
+        np.clip(x / 0.02, 0, 1) * np.clip((0.092 - x) / 0.02, 0, 1) * np.clip(places.normal[:, 1] * 1.6, 0, 1)
+    ).astype(np.float32)
 
 
 def _nails(lab: Singles, places: HandMap, dark: float, polish: Singles | None) -> None:

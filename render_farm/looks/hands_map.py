@@ -86,11 +86,11 @@ def build_hand_map(body: Body, size: int) -> HandMap:
     )  # fmt: skip
 
 
-def _places(
-    p: NDArray, n: NDArray, owner: NDArray, joints: NDArray, tips: dict[str, NDArray]
-) -> dict[str, Singles]:
+def _places(p: NDArray, n: NDArray, owner: NDArray, joints: NDArray, tips: dict[str, NDArray]) -> dict[str, Singles]:
     """Shares (T,) of palm, nails, creases and knuckles at texels p with normals n."""
-    found = {name: np.zeros(len(p), np.float32) for name in ("nail", "moon", "rim", "crease", "wrinkle", "tip", "knuckle")}
+    found = {
+        name: np.zeros(len(p), np.float32) for name in ("nail", "moon", "rim", "crease", "wrinkle", "tip", "knuckle")
+    }
     back = n[:, 1].astype(np.float64)
     for k, finger in enumerate(FINGERS):
         chain = joints[1 + 3 * k : 4 + 3 * k]
@@ -118,7 +118,9 @@ def _places(
             found["crease"] += (own * amount * front * lines).astype(np.float32)
             if number < 2:
                 wave = np.exp(-((s / (0.0045 if number == 0 else 0.003)) ** 2))
-                found["wrinkle"] += (own * behind * wave * (0.5 + 0.5 * np.cos(s * 2 * np.pi / 0.0021))).astype(np.float32)
+                found["wrinkle"] += (own * behind * wave * (0.5 + 0.5 * np.cos(s * 2 * np.pi / 0.0021))).astype(
+                    np.float32
+                )
                 found["knuckle"] += (own * behind * np.exp(-((s / 0.008) ** 2))).astype(np.float32)
         if finger != "thumb":
             apart = np.linalg.norm((p - chain[0])[:, [0, 2]], axis=1)
@@ -127,9 +129,9 @@ def _places(
     ball = _smooth(-n[:, 1], 0.2, 0.6) * np.isin(owner, (0, 13))
     for k, line in enumerate(_LINES):
         points = np.array(line)
-        found["crease"] += (0.95 * (ball if k == 2 else hollow) * np.exp(-((_apart(p[:, [0, 2]], points) / 0.0009) ** 2))).astype(
-            np.float32
-        )
+        found["crease"] += (
+            0.95 * (ball if k == 2 else hollow) * np.exp(-((_apart(p[:, [0, 2]], points) / 0.0009) ** 2))
+        ).astype(np.float32)
     for x in (0.001, 0.006):
         ring = np.exp(-(((p[:, 0] - x) / 0.0008) ** 2)) * _smooth(-n[:, 1], 0.2, 0.6)
         found["crease"] += (0.6 * ring).astype(np.float32)
@@ -138,7 +140,13 @@ def _places(
 
 
 def _add_nail(
-    found: dict[str, Singles], p: NDArray, last: NDArray, facing: NDArray, tip: NDArray, along: NDArray, across: NDArray,
+    found: dict[str, Singles],
+    p: NDArray,
+    last: NDArray,
+    facing: NDArray,
+    tip: NDArray,
+    along: NDArray,
+    across: NDArray,
     half: float,
 ) -> None:
     """Nail, its moon and the rim of skin around it, on the last segment of one finger."""

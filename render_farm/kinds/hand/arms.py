@@ -144,7 +144,9 @@ def _share(arm: Arm, at: float) -> float:
     return share * share * (3 - 2 * share)
 
 
-def _topology(name: str, faces: NDArray[np.int32], uv: Floats, mirrored: bool, uv_faces: NDArray | None = None) -> Topology:
+def _topology(
+    name: str, faces: NDArray[np.int32], uv: Floats, mirrored: bool, uv_faces: NDArray | None = None
+) -> Topology:
     faces = np.ascontiguousarray(faces[:, ::-1] if mirrored else faces)
     uv_faces = faces if uv_faces is None else np.ascontiguousarray(uv_faces[:, ::-1] if mirrored else uv_faces)
     ids = np.full(len(faces), OCCLUDER, np.uint8)

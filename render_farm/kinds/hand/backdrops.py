@@ -23,7 +23,9 @@ def draw_place(rng: np.random.Generator, config: HandBackgroundConfig) -> str:
     return "room" if place == "pictures" and config.folder is None else place
 
 
-def draw_backdrop(rng: np.random.Generator, pools: Backgrounds, place: str, camera: Camera) -> tuple[Ground | None, Bytes]:
+def draw_backdrop(
+    rng: np.random.Generator, pools: Backgrounds, place: str, camera: Camera
+) -> tuple[Ground | None, Bytes]:
     """Ground (of desks) and backdrop (h, w, 3) of a place; a desk's middle lies beneath the origin, at y = 0."""
     config, size = pools.config, (camera.width, camera.height)
     number, room, flip = int(rng.integers(config.pool)), int(rng.integers(config.pool)), -1 if rng.random() < 0.5 else 1

@@ -35,7 +35,9 @@ class HandPoseConfig(Config):
 
     sources: Weights = {"gestures": 0.7, "components": 0.3}
     components: int = Field(20, ge=1, le=45, description="principal components of the body that are drawn")
-    spread: float = Field(1.0, ge=0.0, le=2.0, description="of the components, in standard deviations of plausible poses")
+    spread: float = Field(
+        1.0, ge=0.0, le=2.0, description="of the components, in standard deviations of plausible poses"
+    )
 
     @model_validator(mode="after")
     def _known(self) -> HandPoseConfig:
@@ -66,7 +68,9 @@ class CoverConfig(Config):
 
     share: Share = Field(0.15, description="share of frames with something before the hand")
     kinds: Weights = {"hand": 0.4, "arm": 0.3, "thing": 0.3}
-    aside: Range = Field((0.35, 0.8), description="distance of its middle from the hand's, in sizes of the hand as seen")
+    aside: Range = Field(
+        (0.35, 0.8), description="distance of its middle from the hand's, in sizes of the hand as seen"
+    )
 
     @model_validator(mode="after")
     def _known(self) -> CoverConfig:
@@ -169,7 +173,9 @@ class HandConfig(RenderConfig):
         description="the pair of hands: a name or path with {side} (left, right) or {SIDE} (LEFT, RIGHT) in it",
     )
     joint_sets: tuple[str, ...] = Field(
-        ("freihand21",), min_length=1, description="labelled joint sets (freihand21, mano21, mano16 ...), main one first"
+        ("freihand21",),
+        min_length=1,
+        description="labelled joint sets (freihand21, mano21, mano16 ...), main one first",
     )
     scene: HandScene = HandScene()
 
@@ -177,7 +183,9 @@ class HandConfig(RenderConfig):
     @classmethod
     def _both_sides(cls, body: str) -> str:
         if "{side}" not in body and "{SIDE}" not in body:
-            raise ValueError(f"body must name both hands by {{side}} or {{SIDE}}, as in 'open-hand-{{side}}', found '{body}'")
+            raise ValueError(
+                f"body must name both hands by {{side}} or {{SIDE}}, as in 'open-hand-{{side}}', found '{body}'"
+            )
         return body
 
     def body_of(self, side: str) -> str:

@@ -129,7 +129,9 @@ def screen(rng: np.random.Generator) -> Bytes:
     for _ in range(int(rng.integers(2, 9))):
         x, y = int(rng.integers(5, 36)), int(rng.integers(6, 80))
         colour = draw_colour(rng, (20, 95), (0, 60))
-        cv2.rectangle(picture, (x, y), (x + int(rng.integers(4, 30)), y + int(rng.integers(3, 16))), colour.tolist(), -1)
+        cv2.rectangle(
+            picture, (x, y), (x + int(rng.integers(4, 30)), y + int(rng.integers(3, 16))), colour.tolist(), -1
+        )
     picture[:, 45:] = picture[:, :3] = (8, 0, 0)
     return np.round(lab_to_rgb(picture)).astype(np.uint8)
 
@@ -145,7 +147,9 @@ class Tailor:
         body = model.body
         self.model, self.mirrored = model, model.side == "left"
         self.topology = Topology(body.name, body.faces, body.uv, body.uv_faces, body.part_ids, False)
-        self.covering = replace(self.topology, name=f"{body.name}-cover", part_ids=np.full_like(body.part_ids, OCCLUDER))
+        self.covering = replace(
+            self.topology, name=f"{body.name}-cover", part_ids=np.full_like(body.part_ids, OCCLUDER)
+        )
         ring = border_of(body)
         rest = (body.template[ring] - body.template[ring].mean(0)) * model.mirror
         angle = np.unwrap(np.arctan2(rest[:, 1], rest[:, 2]))
@@ -155,7 +159,9 @@ class Tailor:
         self.ring = np.roll(ring, -start)
         self._arm = arms.forearm_topology(len(ring), self.mirrored)
         count, extra = len(body.template), arms.RINGS * len(ring) + 1
-        index = np.concatenate([self.ring, count + np.arange(extra - len(ring))])  # of the arm's vertices in both together
+        index = np.concatenate(
+            [self.ring, count + np.arange(extra - len(ring))]
+        )  # of the arm's vertices in both together
         self._both = Topology(
             f"{body.name}-with-arm", np.concatenate([body.faces, index[self._arm.faces]]).astype(np.int32),
             np.zeros((1, 2), np.float32), np.zeros((len(body.faces) + len(self._arm.faces), 3), np.int32),
@@ -180,7 +186,9 @@ class Tailor:
         body = Surface(self.covering if covering else self.topology, world[:count], none, 0.05, 0.3, normals[:count])
         return body, Surface(self._arm, world[self._index], none, 0.05, 0.3, normals[self._index])
 
-    def worn(self, arm: arms.Arm, wear: Wear, length: float, turn: Floats, place: Floats, pool: Wardrobe) -> list[Surface]:
+    def worn(
+        self, arm: arms.Arm, wear: Wear, length: float, turn: Floats, place: Floats, pool: Wardrobe
+    ) -> list[Surface]:
         """Sleeve, strap and watch, bracelets, world."""
         made: list[tuple[Topology, Floats, Bytes, float]] = []
         rng, count = np.random.default_rng(wear.seed), len(self.ring)

@@ -80,7 +80,11 @@ class HandModel:
         self.owner = owner = body.weights.argmax(1)
         template = (body.template - body.mesh.joints[0].cpu().numpy()) * self.mirror
         reach = float(np.abs(template[:, 0]).max())
-        flat = (owner == 0) & (template[:, 1] < -0.3 * np.ptp(template[owner == 0, 1]) + 0.004) & (template[:, 0] < -0.1 * reach)
+        flat = (
+            (owner == 0)
+            & (template[:, 1] < -0.3 * np.ptp(template[owner == 0, 1]) + 0.004)
+            & (template[:, 0] < -0.1 * reach)
+        )
         self._palm = np.flatnonzero(flat)[::2]
         self._radii, self._length = self._measured()
         self._spread = self._coefficients()

@@ -56,7 +56,13 @@ def world_to_camera(down: float, roll: float) -> Floats:
 
 
 def aim(
-    rng: np.random.Generator, config: HandCameraConfig, view: str, left: bool, arm: Floats, up: Floats | None, resting: bool
+    rng: np.random.Generator,
+    config: HandCameraConfig,
+    view: str,
+    left: bool,
+    arm: Floats,
+    up: Floats | None,
+    resting: bool,
 ) -> Aim:
     """Turn camera and hand; the first of :data:`TRIES` whose forearm leaves the picture is taken, else the best.
 
@@ -154,7 +160,9 @@ def place_camera(
         spans = float(np.ptp(flat, axis=0).max()) * focal / (fill * side)
         distance = float(np.clip(distance * spans, *config.distance))
     flat = centred[:, :2] / np.maximum(centred[:, 2:] + distance, 0.08)
-    focal *= float(np.clip(fill * side / (np.ptp(flat, axis=0).max() * focal), 0.35, 2.5))  # where the distance gave way
+    focal *= float(
+        np.clip(fill * side / (np.ptp(flat, axis=0).max() * focal), 0.35, 2.5)
+    )  # where the distance gave way
     aside = (flat.min(0) + flat.max(0)) / 2 * distance - shift * side * distance / focal
     translation = np.array([-aside[0], -aside[1], distance]) - middle
     return Camera(camera_matrix(focal, width, height), turned, translation, width, height)

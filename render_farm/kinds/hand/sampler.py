@@ -118,7 +118,9 @@ class HandSampler:
         self.tailors = {side: Tailor(model) for side, model in self.models.items()}
         skin = config.skin
         maps = {side: build_hand_map(body, skin.texture) for side, body in bodies.items()}
-        self.skins = HandSkins(Marks(skin.tone, skin.blotches, skin.veins, skin.creases, skin.polish), maps, seed, _twins(bodies))
+        self.skins = HandSkins(
+            Marks(skin.tone, skin.blotches, skin.veins, skin.creases, skin.polish), maps, seed, _twins(bodies)
+        )
         self.backgrounds = Backgrounds(config.backgrounds, seed)
         self.wardrobe = Wardrobe(seed)
 
@@ -186,7 +188,9 @@ class HandSampler:
         if plan.place == "desk":
             _lift(placed, self.rng(index, Stream.SECOND).uniform(0, 0.12) if plan.view == "egocentric" else 0.0)
         points = np.concatenate([each.world(each.hand.vertices[::7]) for each in placed])
-        camera = place_camera(self.rng(index, Stream.CAMERA), self.config.camera, turned, points, self.width, self.height)
+        camera = place_camera(
+            self.rng(index, Stream.CAMERA), self.config.camera, turned, points, self.width, self.height
+        )
         covers: list[Surface] = []
         if plan.cover in ("hand", "arm"):
             placed.append(self._cover(index, plan, first, hands[-1], wears[1], skins[1], camera))
@@ -234,7 +238,9 @@ class HandSampler:
         place = first.world(first.hand.joints[4:5])[0] - turn @ hand.joints[4]
         other = Placed(hand, wear, arm, turn, place, skin)
         if plan.resting:
-            other.place[1] += float(first.world(first.hand.vertices)[:, 1].min() - other.world(hand.vertices)[:, 1].min())
+            other.place[1] += float(
+                first.world(first.hand.vertices)[:, 1].min() - other.world(hand.vertices)[:, 1].min()
+            )
         mine, yours = self._filled(first), self._filled(other)
         offset = apart(mine[0], yours[0], (mine[1], yours[1]), push)
         other.place = other.place + offset + push * rng.uniform(0, 0.04)
@@ -312,7 +318,9 @@ class HandSampler:
             surfaces = [forearm, *tailor.worn(each.arm, each.wear, length, each.turn, each.place, self.wardrobe)]
             if hand.thing is not None:
                 own = np.random.default_rng([self.seed, int(rng.integers(CLOTHS))])
-                texture = screen(own) if hand.thing.kind == "phone" else self.wardrobe.surface(int(rng.integers(CLOTHS)))
+                texture = (
+                    screen(own) if hand.thing.kind == "phone" else self.wardrobe.surface(int(rng.integers(CLOTHS)))
+                )
                 thing = held(hand, each.turn, each.place, texture)
                 surfaces.append(thing)
             assert body.normals is not None

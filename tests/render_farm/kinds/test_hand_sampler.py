@@ -71,7 +71,9 @@ def test_the_body_gives_back_vertices_and_points(scenes: list[Scene]) -> None:
     for scene in scenes:
         for person in scene.persons:
             side = person.body.removeprefix("open-hand-")
-            out = bodies[side](*(torch.from_numpy(np.float32(x))[None] for x in (person.betas, person.pose, person.transl)))
+            out = bodies[side](
+                *(torch.from_numpy(np.float32(x))[None] for x in (person.betas, person.pose, person.transl))
+            )
             np.testing.assert_allclose(out.vertices[0].numpy(), person.surface.vertices, atol=2e-6)
             np.testing.assert_allclose(out.joints[0].numpy(), person.joints, atol=2e-6)
             points = bodies[side].points(out, "freihand21")[0].numpy()
@@ -171,7 +173,9 @@ def test_things_are_closed_meshes_of_their_solids(kind: str) -> None:
 
 
 def test_a_change_of_one_subsystem_leaves_the_others(sampler: HandSampler, scenes: list[Scene]) -> None:
-    changed = _sampler(shape={"two": 0.3}, covers={"share": 0.4}, lights={"kelvin": [3000, 3100]}, sensor={"severity": 3.0})
+    changed = _sampler(
+        shape={"two": 0.3}, covers={"share": 0.4}, lights={"kelvin": [3000, 3100]}, sensor={"severity": 3.0}
+    )
     for a, b in zip(scenes, changed.scenes(32), strict=True):
         np.testing.assert_array_equal(a.camera.R, b.camera.R)
         np.testing.assert_array_equal(a.persons[0].surface.vertices, b.persons[0].surface.vertices)
