@@ -83,7 +83,7 @@ def _hand_sampler(config: Any) -> Sampler:
 
 
 def _hand_inputs(config: Any) -> Inputs:
-    from .hand.sampler import describe_inputs
+    from .hand.pair import describe_inputs
 
     return describe_inputs(config)
 

@@ -7,6 +7,7 @@ Coordinates are those of a **right** hand at rest, wrist joint at the origin, fi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -164,7 +165,7 @@ def _add_nail(
 def _apart(p: NDArray, line: NDArray) -> NDArray:
     """Distance (T,) of points (T, 2) to a polyline (L, 2)."""
     best = np.full(len(p), np.inf)
-    for a, b in zip(line[:-1], line[1:], strict=True):
+    for a, b in pairwise(line):
         share = np.clip((p - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
         best = np.minimum(best, np.linalg.norm(p - a - share[:, None] * (b - a), axis=1))
     return best

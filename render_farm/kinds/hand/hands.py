@@ -189,8 +189,9 @@ def _made(
         if own:
             made = model.pose(torch.from_numpy(np.stack([wanted[k].betas for k in own])), poses[own])
             for n, k in enumerate(own):
-                parts = [part[n] for part in made]
-                found[k] = PosedHand(side, wanted[k].betas, poses[k].reshape(15, 3), roots[k], *parts, float(scale[k]))
+                vertices, joints, keypoints, tips = (part[n] for part in made)
+                own_pose, size = poses[k].reshape(15, 3), float(scale[k])
+                found[k] = PosedHand(side, wanted[k].betas, own_pose, roots[k], vertices, joints, keypoints, tips, size)
     return found
 
 

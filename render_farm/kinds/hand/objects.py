@@ -184,7 +184,7 @@ def _mug(rng: np.random.Generator, size: float) -> Thing:
     r, h = size * rng.uniform(0.032, 0.038), size * rng.uniform(0.040, 0.050)
     wall = 0.9 * r
     rows = _fine([(0, 0.15 * h - h), (wall, 0.15 * h - h), (wall, h), (r, h), (r, -h), (0, -h)])
-    handle = _loop(0.55 * h, 0.005) + (0, 0, r)
+    handle = _loop(0.55 * h, 0.005) + np.array([0, 0, r])
     loop_uv = np.full((9 * 11, 2), 0.5)
     topology = _topology("mug", [_revolved_layout(len(rows)), (grid_faces(9, 11), loop_uv)])
     vertices = np.concatenate([revolved(rows), handle])
@@ -232,7 +232,7 @@ def _tool(rng: np.random.Generator, size: float) -> Thing:
             "screwdriver", "power", profile, (grip, Solid(True, (0, h + 0.045, 0), (shaft, 0.045, shaft))), 2 * r, False
         )
     rows = _fine([(0, h + 0.08), (0.8 * r, h + 0.08), (0.8 * r, h), (r, 0.8 * h), (r, -h), (0, -h)])
-    head = _box(np.array([0.012, 0.013, 0.045])) + (0, h + 0.075, 0)
+    head = _box(np.array([0.012, 0.013, 0.045])) + np.array([0, h + 0.075, 0])
     topology = _topology("hammer", [_revolved_layout(len(rows)), _box_layout()])
     solids = (grip, Solid(False, (0, h + 0.075, 0), (0.012, 0.013, 0.045)))
     return Thing("hammer", "power", topology, np.concatenate([revolved(rows), head]), solids, 2 * r, 2 * h)

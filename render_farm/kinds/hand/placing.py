@@ -15,7 +15,7 @@ from ....models.geometry import camera_matrix, focal_from_fov
 from ...scenes.scene import Camera
 from .config import HandCameraConfig
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating]
 MIRROR = np.array([-1.0, 1.0, 1.0])
 TRIES = 24
 TOWARDS, AWAY = -0.72, 0.55

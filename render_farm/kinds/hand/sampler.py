@@ -15,31 +15,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ....config import UserError
-from ....models.bodies import load_body
 from ....models.bodies.body import Body
-from ....models.bodies.digest import body_digest
 from ...config import BLOCK
 from ...looks.hands import HandSkin, HandSkins, Marks
 from ...looks.hands_map import build_hand_map
 from ...poses.angles import choose
-from ...poses.points import point_reader
 from ...scenes.backgrounds import Backgrounds
 from ...scenes.lights import sample_lights
 from ...scenes.scene import Camera, PersonInScene, Scene, Surface
 from ...scenes.sensor import sample_sensor
-from ..registry import Inputs
-from .arms import REACH, Arm
+from .arms import REACH
 from .backdrops import draw_backdrop, draw_place
-from .config import OBJECTS, HandConfig, HandScene
+from .composing import Placed, covering_hand, covering_thing, lift, second_hand
+from .config import HandConfig, HandScene
 from .dressing import CLOTHS, Tailor, Wardrobe, Wear, draw_wear, held, screen
 from .hands import HandModel, PosedHand, Wanted, pose_hands
-from .objects import make_thing
-from .placing import Aim, aim, apart, place_camera, random_rotation, way_out
+from .pair import SIDES, are_twins, check_sides, load_hands
+from .placing import Aim, aim, place_camera, way_out
 from .shade import reaching, spheres
 
 Floats = NDArray[np.floating]
-SIDES = ("left", "right")
 
 
 class Stream(IntEnum):
@@ -76,22 +71,6 @@ class Plan:
     cover: str | None
 
 
-@dataclass
-class Placed:
-    """A hand in the world: ``x = turn p + place``."""
-
-    hand: PosedHand
-    wear: Wear
-    arm: Arm
-    turn: Floats
-    place: Floats
-    skin: HandSkin
-
-    def world(self, points: Floats) -> Floats:
-        """Points (N, 3) of the hand's frame in the world."""
-        return points @ self.turn.T + self.place
-
-
 class HandSampler:
     """Samples scenes of hands.
 
@@ -118,9 +97,8 @@ class HandSampler:
         self.tailors = {side: Tailor(model) for side, model in self.models.items()}
         skin = config.skin
         maps = {side: build_hand_map(body, skin.texture) for side, body in bodies.items()}
-        self.skins = HandSkins(
-            Marks(skin.tone, skin.blotches, skin.veins, skin.creases, skin.polish), maps, seed, _twins(bodies)
-        )
+        marks = Marks(skin.tone, skin.blotches, skin.veins, skin.creases, skin.polish)
+        self.skins = HandSkins(marks, maps, seed, are_twins(bodies))
         self.backgrounds = Backgrounds(config.backgrounds, seed)
         self.wardrobe = Wardrobe(seed)
 
@@ -184,18 +162,21 @@ class HandSampler:
         first, turned = self._first(index, plan, hands[0], wears[0], skins[0])
         placed = [first]
         if plan.two:
-            placed.append(self._second(index, plan, first, hands[1], wears[0], skins[0], turned))
+            second = self.rng(index, Stream.SECOND)
+            placed.append(second_hand(second, first, hands[1], wears[0], self.tailors, turned, plan.resting))
         if plan.place == "desk":
-            _lift(placed, self.rng(index, Stream.SECOND).uniform(0, 0.12) if plan.view == "egocentric" else 0.0)
+            lift(placed, self.rng(index, Stream.SECOND).uniform(0, 0.12) if plan.view == "egocentric" else 0.0)
         points = np.concatenate([each.world(each.hand.vertices[::7]) for each in placed])
         camera = place_camera(
             self.rng(index, Stream.CAMERA), self.config.camera, turned, points, self.width, self.height
         )
         covers: list[Surface] = []
         if plan.cover in ("hand", "arm"):
-            placed.append(self._cover(index, plan, first, hands[-1], wears[1], skins[1], camera))
+            tailor, own = self.tailors[hands[-1].side], self.rng(index, Stream.COVER)
+            other = (hands[-1], wears[1], skins[1], tailor, camera)
+            placed.append(covering_hand(own, self.config.covers, plan.cover, first, *other))
         elif plan.cover == "thing":
-            covers = [self._thing_before(index, first, camera)]
+            covers = [covering_thing(self.rng(index, Stream.COVER), self.config.covers, first, self.wardrobe, camera)]
         ground, backdrop = draw_backdrop(self.rng(index, Stream.BACKGROUND), self.backgrounds, plan.place, camera)
         persons, occluders = self._surfaces(index, placed, 1 + plan.two, camera)
         what = "" if first.hand.thing is None else f" holds={first.hand.thing.kind}"
@@ -220,84 +201,6 @@ class HandSampler:
         direction = arm.direction() * tailor.model.mirror
         found: Aim = aim(rng, self.config.camera, plan.view, plan.side == "left", direction, up, plan.resting)
         return Placed(hand, wear, arm, found.hand, -found.hand @ hand.joints[4], skin), found.camera
-
-    def _second(
-        self, index: int, plan: Plan, first: Placed, hand: PosedHand, wear: Wear, skin: HandSkin, turned: Floats
-    ) -> Placed:
-        """The person's other hand: the first's mirror image in the picture, turned a little, and moved aside until they part."""
-        rng, tailor = self.rng(index, Stream.SECOND), self.tailors[hand.side]
-        arm = tailor.arm(hand, wear)
-        flip = np.diag([-1.0, 1.0, 1.0])
-        small = _share_of(random_rotation(rng), 0.18)
-        turn = turned.T @ (small @ flip @ turned @ first.turn) @ flip
-        aside = float((turned @ turn @ (arm.direction() * tailor.model.mirror))[0])
-        push = turned.T @ np.array([np.sign(aside) or 1.0, 0.25 * rng.standard_normal(), 0.3 * rng.standard_normal()])
-        if plan.resting:
-            push[1] = 0
-        push /= np.linalg.norm(push)
-        place = first.world(first.hand.joints[4:5])[0] - turn @ hand.joints[4]
-        other = Placed(hand, wear, arm, turn, place, skin)
-        if plan.resting:
-            other.place[1] += float(
-                first.world(first.hand.vertices)[:, 1].min() - other.world(hand.vertices)[:, 1].min()
-            )
-        mine, yours = self._filled(first), self._filled(other)
-        offset = apart(mine[0], yours[0], (mine[1], yours[1]), push)
-        other.place = other.place + offset + push * rng.uniform(0, 0.04)
-        return other
-
-    def _filled(self, placed: Placed) -> tuple[Floats, Floats]:
-        """Spheres (S, 3), (S,) in the world that fill a hand, the beginning of its arm and what it holds."""
-        hand, mirror = placed.hand, self.models[placed.hand.side].mirror
-        centres, radii = spheres(hand.joints, hand.tips, hand.scale)
-        along = np.array([0.03, 0.07, 0.11, 0.16, 0.21])
-        rings = placed.arm.rings(along) * mirror
-        middle = rings.mean(1)
-        thick = np.linalg.norm(rings - middle[:, None], axis=2).max(1) + 0.008
-        centres, radii = np.concatenate([centres, middle]), np.concatenate([radii * 1.15, thick])
-        if hand.thing is not None and hand.turn is not None and hand.place is not None:
-            points = hand.thing.vertices[::5] @ hand.turn.T + hand.place
-            centres, radii = np.concatenate([centres, points]), np.concatenate([radii, np.full(len(points), 0.008)])
-        return placed.world(centres), radii
-
-    def _cover(
-        self, index: int, plan: Plan, first: Placed, hand: PosedHand, wear: Wear, skin: HandSkin, camera: Camera
-    ) -> Placed:
-        """Somebody's hand between the camera and the first: it reaches in from the side where it is, or its arm crosses."""
-        rng, tailor, config = self.rng(index, Stream.COVER), self.tailors[hand.side], self.config.covers
-        arm = tailor.arm(hand, wear)
-        direction = arm.direction() * tailor.model.mirror
-        R, t = np.asarray(camera.R), np.asarray(camera.t)
-        for _ in range(20):
-            turn = R.T @ random_rotation(rng)
-            elbow = R @ turn @ direction
-            if abs(elbow[2]) < 0.45:
-                break
-        seen = first.world(first.hand.vertices[::7]) @ R.T + t
-        size, middle = float(np.ptp(seen[:, :2], axis=0).max()), seen.mean(0)
-        away = elbow[:2] / np.linalg.norm(elbow[:2])
-        aside = rng.uniform(*config.aside) * size
-        point = hand.joints[4]
-        if plan.cover == "arm":  # beyond the wrist
-            point, away = 0.10 * direction, np.array([-away[1], away[0]]) * (1 if rng.random() < 0.5 else -1)
-        near = float(seen[:, 2].min()) - 0.07 - rng.uniform(0.0, 0.08)
-        depth = max(near, 0.5 * middle[2])
-        target = np.array([*(middle[:2] + away * aside) * depth / middle[2], depth])
-        place = R.T @ (target - t) - turn @ point
-        return Placed(hand, wear, arm, turn, place, skin)
-
-    def _thing_before(self, index: int, first: Placed, camera: Camera) -> Surface:
-        rng = self.rng(index, Stream.COVER)
-        thing = make_thing(rng, OBJECTS[int(rng.integers(len(OBJECTS)))], rng.uniform(0.5, 0.9))
-        seen = first.world(first.hand.vertices[::7]) @ np.asarray(camera.R).T + np.asarray(camera.t)
-        size, middle = float(np.ptp(seen[:, :2], axis=0).max()), seen.mean(0)
-        angle, aside = rng.uniform(0, 2 * np.pi), rng.uniform(*self.config.covers.aside) * size
-        depth = max(float(seen[:, 2].min()) - 0.10, 0.5 * middle[2])
-        target = np.array([*(middle[:2] + aside * np.array([np.cos(angle), np.sin(angle)])) * depth / middle[2], depth])
-        place = np.asarray(camera.R).T @ (target - np.asarray(camera.t))
-        vertices = thing.vertices @ random_rotation(rng).T + place
-        texture = self.wardrobe.surface(int(rng.integers(CLOTHS)))
-        return Surface(thing.topology, vertices.astype(np.float32), texture, 0.1, 0.1)
 
     def _surfaces(
         self, index: int, placed: list[Placed], labelled: int, camera: Camera
@@ -356,65 +259,6 @@ class HandSampler:
         )
 
 
-def _share_of(rotation: Floats, share: float) -> Floats:
-    """A share of a rotation (3, 3) about its own axis."""
-    return np.asarray(cv2.Rodrigues(cv2.Rodrigues(rotation)[0] * share)[0])
-
-
-def _lift(placed: list[Placed], height: float) -> None:
-    """Move hands up or down together, so that the lowest of them, of what they hold and of their arms is at ``height``."""
-    lowest = np.inf
-    for each in placed:
-        hand, mirror = each.hand, np.array([-1.0, 1, 1]) if each.hand.side == "left" else np.ones(3)
-        parts = [hand.vertices, (each.arm.rings(np.array([0.06, 0.12, 0.2]), 0.006) * mirror).reshape(-1, 3)]
-        if hand.thing is not None and hand.turn is not None and hand.place is not None:
-            parts.append(hand.thing.vertices @ hand.turn.T + hand.place)
-        lowest = min(lowest, *(float(each.world(part)[:, 1].min()) for part in parts))
-    for each in placed:
-        each.place = each.place + (0.0, height - lowest + 0.001, 0.0)
-
-
-def check_sides(bodies: dict[str, Body]) -> None:
-    """Refuse bodies that are no hands of the sides they are named for.
-
-    Raises:
-        UserError: naming the body.
-    """
-    for side in SIDES:
-        body = bodies[side]
-        if body.format != "mano":
-            raise UserError(f"hand frames need hands in MANO's format, '{body.name}' is {body.format}")
-        joints = body.mesh.joints
-        if (float(joints[1:, 0].mean()) > float(joints[0, 0])) != (side == "left"):
-            raise UserError(f"'{body.name}' is given for the {side} hand, but its fingers lie on the other side")
-
-
-def _twins(bodies: dict[str, Body]) -> bool:
-    """Whether one hand and its texture are the other's mirror image."""
-    left, right = bodies["left"], bodies["right"]
-    return (
-        np.array_equal(left.uv_faces, right.uv_faces[:, ::-1])
-        and np.allclose(left.uv, right.uv * (-1, 1) + (1, 0), atol=1e-5)
-        and np.allclose(left.template, right.template * (-1, 1, 1), atol=1e-6)
-    )
-
-
-def load_hands(config: HandConfig) -> dict[str, Body]:
-    """Both bodies of a job, with the pose components that it draws."""
-    number = min(config.scene.poses.components, 44)
-    return {side: load_body(config.body_of(side), use_pca=True, num_pca_comps=number) for side in SIDES}
-
-
 def make_sampler(config: HandConfig) -> HandSampler:
     """The sampler of a job."""
     return HandSampler(config.scene, load_hands(config), config.seed, config.width, config.height, config.joint_sets)
-
-
-def describe_inputs(config: HandConfig) -> Inputs:
-    """Digests of both bodies, and their licence."""
-    bodies = load_hands(config)
-    check_sides(bodies)
-    for body in bodies.values():
-        point_reader(body, config.joint_sets)  # refuses joint sets that the body cannot give
-    licences = dict.fromkeys(body.licence for body in bodies.values())
-    return Inputs({f"body_{side}": body_digest(body) for side, body in bodies.items()}, " ".join(licences))

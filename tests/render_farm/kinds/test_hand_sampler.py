@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from sim2pose.render_farm.kinds.hand.arms import forearm
 from sim2pose.render_farm.kinds.hand.config import HandConfig
 from sim2pose.render_farm.kinds.hand.hands import PosedHand, Wanted, pose_hands
 from sim2pose.render_farm.kinds.hand.objects import MAKERS, make_thing, stack_solids
-from sim2pose.render_farm.kinds.hand.sampler import HandSampler, describe_inputs, load_hands
+from sim2pose.render_farm.kinds.hand.pair import check_sides, describe_inputs, load_hands
+from sim2pose.render_farm.kinds.hand.sampler import HandSampler
 from sim2pose.render_farm.kinds.registry import KINDS, load_render_config
 from sim2pose.render_farm.renderers.mesh import _is_closed
 from sim2pose.render_farm.scenes.scene import OCCLUDER, Scene
@@ -179,7 +181,7 @@ def test_a_change_of_one_subsystem_leaves_the_others(sampler: HandSampler, scene
     for a, b in zip(scenes, changed.scenes(32), strict=True):
         np.testing.assert_array_equal(a.camera.R, b.camera.R)
         np.testing.assert_array_equal(a.persons[0].surface.vertices, b.persons[0].surface.vertices)
-    assert any(not np.array_equal(a.lights.colour, b.lights.colour) for a, b in zip(scenes, scenes[1:], strict=False))
+    assert any(not np.array_equal(a.lights.colour, b.lights.colour) for a, b in pairwise(scenes))
 
 
 def test_forearms_are_never_thinner_than_their_wrist(sampler: HandSampler) -> None:
@@ -195,15 +197,14 @@ def test_forearms_are_never_thinner_than_their_wrist(sampler: HandSampler) -> No
 
 
 def test_wrong_configs_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds_nothing|grasp.objects"):
+    with pytest.raises(UserError, match=r"grasp\.objects"):
         load_render_config("hand", {"scene": {"grasp": {"objects": {"holds_nothing": 1.0}}}})
     with pytest.raises((UserError, ValidationError), match=r"\{side\}"):
         HandConfig(body="open-hand-left", out=tmp_path)
+    bodies, infant = load_hands(HandConfig(out=tmp_path)), load_body("open-infant")
     with pytest.raises(UserError, match="other side"):
-        bodies = load_hands(HandConfig(out=tmp_path))
-        HandSampler(HandConfig(out=tmp_path).scene, {"left": bodies["right"], "right": bodies["left"]}, 0)
+        check_sides({"left": bodies["right"], "right": bodies["left"]})
     with pytest.raises(UserError, match="MANO"):
-        infant = load_body("open-infant")
         HandSampler(HandConfig(out=tmp_path).scene, {"left": infant, "right": infant}, 0)
     with pytest.raises(UserError, match="nose"):
         describe_inputs(HandConfig(out=tmp_path, joint_sets=("coco17",)))
