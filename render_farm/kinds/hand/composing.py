@@ -114,7 +114,7 @@ def covering_hand(
     if what == "arm":  # beyond the wrist
         point, away = 0.10 * direction, np.array([-away[1], away[0]]) * (1 if rng.random() < 0.5 else -1)
     near = float(seen[:, 2].min()) - 0.07 - rng.uniform(0.0, 0.08)
-    depth = max(near, 0.5 * middle[2])
+    depth = max(near, 0.62 * middle[2])
     target = np.array([*(middle[:2] + away * aside) * depth / middle[2], depth])
     place = R.T @ (target - t) - turn @ point
     return Placed(hand, wear, arm, turn, place, skin)
@@ -128,7 +128,7 @@ def covering_thing(
     seen = first.world(first.hand.vertices[::7]) @ np.asarray(camera.R).T + np.asarray(camera.t)
     size, middle = float(np.ptp(seen[:, :2], axis=0).max()), seen.mean(0)
     angle, aside = rng.uniform(0, 2 * np.pi), rng.uniform(*config.aside) * size
-    depth = max(float(seen[:, 2].min()) - 0.10, 0.5 * middle[2])
+    depth = max(float(seen[:, 2].min()) - 0.10, 0.62 * middle[2])
     target = np.array([*(middle[:2] + aside * np.array([np.cos(angle), np.sin(angle)])) * depth / middle[2], depth])
     place = np.asarray(camera.R).T @ (target - np.asarray(camera.t))
     vertices = thing.vertices @ random_rotation(rng).T + place

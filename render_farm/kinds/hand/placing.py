@@ -73,6 +73,7 @@ def aim(
     """
     roll = config.roll * rng.standard_normal()
     best, least = None, np.inf
+    hand: Floats
     for _ in range(TRIES):
         if view == "egocentric":
             camera = world_to_camera(rng.uniform(*config.gaze), roll)
