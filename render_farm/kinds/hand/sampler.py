@@ -7,7 +7,7 @@ Frames are sampled in aligned blocks of 32; all hands of a block are posed toget
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import cv2
@@ -162,8 +162,8 @@ class HandSampler:
         first, turned = self._first(index, plan, hands[0], wears[0], skins[0])
         placed = [first]
         if plan.two:
-            second = self.rng(index, Stream.SECOND)
-            placed.append(second_hand(second, first, hands[1], wears[0], self.tailors, turned, plan.resting))
+            second, plain = self.rng(index, Stream.SECOND), replace(wears[0], watch=False, bangles=())
+            placed.append(second_hand(second, first, hands[1], plain, self.tailors, turned, plan.resting))
         if plan.place == "desk":
             lift(placed, self.rng(index, Stream.SECOND).uniform(0, 0.12) if plan.view == "egocentric" else 0.0)
         points = np.concatenate([each.world(each.hand.vertices[::7]) for each in placed])
