@@ -15,6 +15,7 @@ Poses are about the **flat** hand, so a body must be loaded with ``flat_hand_mea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -85,6 +86,11 @@ def hand_axes(joints: np.ndarray) -> HandAxes:
     return HandAxes(np.concatenate([fingers, thumb[None]]), -palm, _unit(np.cross(wanted, thumb)), -wanted)
 
 
+@cache
+def _open_hand_axes() -> HandAxes:
+    return hand_axes(REST_JOINTS_MM)
+
+
 def hand_pose(angles: np.ndarray, side: str, joints: np.ndarray | None = None) -> np.ndarray:
     """MANO pose (..., 45), axis-angle in radians about the flat hand, of angles (..., 21) in degrees.
 
@@ -99,7 +105,7 @@ def hand_pose(angles: np.ndarray, side: str, joints: np.ndarray | None = None) -
         raise UserError(f"a hand is 'left' or 'right', not '{side}'")
     mirror = side == "left"
     if joints is None:
-        axes = hand_axes(REST_JOINTS_MM)
+        axes = _open_hand_axes()
     else:
         axes = hand_axes(joints * (-1, 1, 1) if mirror else joints)
     radians = np.radians(np.asarray(angles, np.float64))[..., None]
@@ -137,8 +143,13 @@ def _turn(axis: np.ndarray, angle: np.ndarray) -> np.ndarray:
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     real = a[..., :1] * b[..., :1] - (a[..., 1:] * b[..., 1:]).sum(-1, keepdims=True)
     return np.concatenate(
-        [real, a[..., :1] * b[..., 1:] + b[..., :1] * a[..., 1:] + np.cross(a[..., 1:], b[..., 1:])], -1
+        [real, a[..., :1] * b[..., 1:] + b[..., :1] * a[..., 1:] + _cross(a[..., 1:], b[..., 1:])], -1
     )
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """``np.cross`` of vectors (..., 3), several times as fast on short arrays."""
+    return a[..., [1, 2, 0]] * b[..., [2, 0, 1]] - a[..., [2, 0, 1]] * b[..., [1, 2, 0]]
 
 
 def _log(q: np.ndarray) -> np.ndarray:

@@ -70,8 +70,27 @@ def _infant_inputs(config: Any) -> Inputs:
     return describe_inputs(config)
 
 
+def _hand_config() -> type[RenderConfig]:
+    from .hand.config import HandConfig
+
+    return HandConfig
+
+
+def _hand_sampler(config: Any) -> Sampler:
+    from .hand.sampler import make_sampler
+
+    return make_sampler(config)
+
+
+def _hand_inputs(config: Any) -> Inputs:
+    from .hand.pair import describe_inputs
+
+    return describe_inputs(config)
+
+
 KINDS: dict[str, Kind] = {
     "infant": Kind(_infant_config, _infant_sampler, _infant_inputs),
+    "hand": Kind(_hand_config, _hand_sampler, _hand_inputs),
 }
 
 

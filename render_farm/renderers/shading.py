@@ -86,6 +86,8 @@ def prepare(scene: Scene) -> Prepared:
         if scene.ground is not None:
             near = np.clip(1 - (vertices[index][:, 1] - scene.ground.height) / NEAR_GROUND, 0, 1)
             attributes[:, 7] *= 1 - NEAR_GROUND_STRENGTH * near * (0.5 - 0.5 * normals[:, 1])
+        if surface.shade is not None:
+            attributes[:, 7] *= surface.shade
         level = texel_level(surface, _pixel_metres(surface, scene.camera))
         items.append(DrawItem(surface, instance, static_mesh(surface.topology), attributes, level))
     shade = ground_map(points, scene.ground, scene.lights) if scene.ground is not None and clouds else None

@@ -73,6 +73,8 @@ class Surface:
         specular: strength of the highlight, 0 (cloth) to about 0.3 (moist skin).
         wrap: how far light creeps round the terminator, 0 (chalk) to about 0.5 (skin, fleece); wrapped Lambert.
         normals: (V, 3) float32 unit normals in world axes, or None to have them computed from the mesh.
+        shade: (V,) float32 share of the ambient light that reaches each vertex past what the renderer's own shadows are too
+            coarse for (fingers), or None for all of it.
     """
 
     topology: Topology
@@ -81,6 +83,7 @@ class Surface:
     specular: float = 0.05
     wrap: float = 0.25
     normals: NDArray[np.float32] | None = None
+    shade: NDArray[np.float32] | None = None
 
 
 @dataclass

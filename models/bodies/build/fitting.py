@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..hand_draws import chain
+
 Parents = tuple[int, ...]
 """Parent of each joint, -1 at the root, parents before children."""
 
@@ -111,21 +113,6 @@ def reduce_weights(weights: np.ndarray, keep: int = 4) -> np.ndarray:
     threshold = np.sort(weights, axis=1)[:, -keep][:, None]
     reduced = np.where((weights >= threshold) & (weights > 1e-4), weights, 0.0)
     return reduced / reduced.sum(1, keepdims=True)
-
-
-def chain(rotations: np.ndarray, joints: np.ndarray, parents: Parents) -> tuple[np.ndarray, np.ndarray]:
-    """World rotations (B, J, 3, 3) and translations (B, J, 3) of joints: ``x -> R x + t`` from the T-pose.
-
-    Args:
-        rotations: (B, J, 3, 3) relative to the parent. joints: (B, J, 3) of the T-pose.
-    """
-    world, places = [rotations[:, 0]], [joints[:, 0]]
-    for child, parent in enumerate(parents[1:], start=1):
-        offset = (joints[:, child] - joints[:, parent])[..., None]
-        places.append((world[parent] @ offset)[..., 0] + places[parent])
-        world.append(world[parent] @ rotations[:, child])
-    turned, moved = np.stack(world, 1), np.stack(places, 1)
-    return turned, moved - (turned @ joints[..., None])[..., 0]
 
 
 def relevant_joints(support: tuple[int, ...], parents: Parents) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import torch
 from smplx.utils import Struct
 
 from sim2pose.config import UserError
-from sim2pose.models.bodies import gestures
+from sim2pose.models.bodies import gestures, hand_draws
 from sim2pose.models.bodies.build import fitting, hand_poses, wrist
 from sim2pose.models.bodies.build.hand import mirrored_arrays
 from sim2pose.models.bodies.files import OPEN_BODIES, read_npz
@@ -395,7 +395,7 @@ def test_segment_distance_on_known_segments() -> None:
     p, q = np.zeros((3, 3)), np.tile([10.0, 0, 0], (3, 1))
     r = np.array([[5.0, 3, -4], [20, 0, 0], [-3, 4, 0]])
     s = np.array([[5.0, 3, 4], [30, 0, 0], [-3, 9, 0]])
-    assert np.allclose(hand_poses._segment_distance(p, q, r, s), [3, 10, 5])
+    assert np.allclose(hand_draws._segment_distance(p, q, r, s), [3, 10, 5])
 
 
 def test_pca_is_orthonormal_sorted_and_rebuilds_poses() -> None:
@@ -476,7 +476,7 @@ def test_mirrored_arrays_undo_themselves(files: dict) -> None:
 
 
 def test_chain_places_the_tips_of_a_straight_finger() -> None:
-    joints, tips = hand_poses.posed_joints(hand_pose(angles_of(index_mcp=90), "right")[None])
+    joints, tips = hand_draws.posed_joints(hand_pose(angles_of(index_mcp=90), "right")[None])
     assert np.allclose(joints[0, 4:], gestures.REST_JOINTS_MM[4:])
     assert joints[0, 2, 1] == pytest.approx(gestures.REST_JOINTS_MM[1, 1] - np.linalg.norm(
         gestures.REST_JOINTS_MM[2] - gestures.REST_JOINTS_MM[1]), abs=0.1)  # fmt: skip
