@@ -37,31 +37,26 @@ def _cube() -> tuple[Floats, NDArray[np.int64], Floats]:
 
 
 @cache
-def _round(rows: int, profile: str) -> tuple[Floats, NDArray[np.int64], Floats]:
+def _round(rows: int, columns: int, profile: str) -> tuple[Floats, NDArray[np.int64], Floats]:
     """A body of revolution about y within the cube: "tube" (closed) or "ball"."""
-    columns = 15
     angle = np.linspace(0, 2 * np.pi, columns)
     if profile == "ball":
         slope = np.linspace(0, np.pi, rows)
         radius, height = np.sin(slope), np.cos(slope)
     else:
         radius, height = np.array([0, 1, 1, 0.0]), np.array([1, 1, -1, -1.0])
-    points = np.stack(
-        [radius[:, None] * np.sin(angle), np.repeat(height[:, None], columns, 1), radius[:, None] * np.cos(angle)], -1
-    )
+    up = np.repeat(height[:, None], columns, 1)
+    points = np.stack([radius[:, None] * np.sin(angle), up, radius[:, None] * np.cos(angle)], -1)
     corner = (np.arange(len(radius) - 1)[:, None] * columns + np.arange(columns - 1)).reshape(-1)
-    faces = np.concatenate(
-        [
-            np.stack([corner, corner + columns, corner + 1], 1),
-            np.stack([corner + 1, corner + columns, corner + columns + 1], 1),
-        ]
-    )
+    below = corner + columns
+    faces = np.concatenate([np.stack([corner, below, corner + 1], 1), np.stack([corner + 1, below, below + 1], 1)])
     uv = np.stack(np.meshgrid(angle / (2 * np.pi), np.linspace(0, 1, len(radius))), -1)
     return points.reshape(-1, 3), faces, uv.reshape(-1, 2)
 
 
 _SHAPES: dict[str, Callable[[], tuple[Floats, NDArray[np.int64], Floats]]] = {
-    "box": _cube, "tube": lambda: _round(4, "tube"), "ball": lambda: _round(9, "ball"),
+    "box": _cube, "tube": lambda: _round(4, 15, "tube"), "ball": lambda: _round(9, 15, "ball"),
+    "leaf": lambda: _round(5, 8, "ball"),
 }  # fmt: skip
 
 
@@ -82,7 +77,7 @@ def build(
     """A surface of blocks, turned by ``yaw`` (radians about +Y) and moved to ``at``.
 
     Args:
-        shape: of every block: "box", "tube" (upright) or "ball".
+        shape: of every block: "box", "tube" (upright), "ball", or "leaf" (a coarse ball).
     """
     points = _SHAPES[shape]()[0]
     every = np.concatenate([points * np.asarray(half) + np.asarray(centre) for centre, half in blocks])
@@ -161,14 +156,13 @@ def _shelves(rng: np.random.Generator) -> list[Block]:
     return [*boards, *books, *(((x * w, height / 2, 0), (0.014, height / 2, d)) for x in (-1, 1))]
 
 
-def _leaves(rng: np.random.Generator, low: float, high: float, wide: float, count: int) -> list[Block]:
-    return [
-        (
-            (wide * rng.normal(0, 0.45), rng.uniform(low, high), wide * rng.normal(0, 0.45)),
-            wide * rng.uniform(0.15, 0.45, 3) * (1, 0.8, 1),
-        )
-        for _ in range(count)
-    ]
+def foliage(rng: np.random.Generator, low: float, high: float, wide: float, count: int = 40) -> list[Block]:
+    """Clumps of leaves that fill an ellipsoid of half width ``wide`` between two heights."""
+    middle, half = (low + high) / 2, (high - low) / 2
+    inner = rng.normal(0, 1, (count, 3))
+    inner *= (rng.random(count) ** 0.45 / np.linalg.norm(inner, axis=1))[:, None]
+    size = 0.5 * min(wide, half) * rng.uniform(0.45, 1.0, (count, 3))
+    return [((x * wide, middle + y * half, z * wide), one) for (x, y, z), one in zip(inner, size, strict=True)]
 
 
 class Things:
@@ -187,73 +181,61 @@ class Things:
 
     def clutter(self, rng: np.random.Generator, indoor: bool, pool: int, at: tuple[float, float]) -> list[Surface]:
         """Something that stands about at (x, z): furniture indoors, street things outdoors, plants, boxes, poles."""
-        indoors = {"table": 2, "chair": 2, "shelves": 2, "sofa": 1, "plant": 1.5, "box": 1, "lamp": 1, "ball": 0.4}
-        outdoors = {
-            "car": 1.2,
-            "pole": 2,
-            "bush": 2,
-            "bench": 1,
-            "fence": 1,
-            "box": 1,
-            "tree": 1.5,
-            "ball": 0.5,
-            "sign": 1,
-        }
-        kind = choose(rng, indoors if indoor else outdoors)
+        kind = choose(rng, _INDOORS if indoor else _OUTDOORS)
         yaw, index = float(rng.uniform(-np.pi, np.pi)), int(rng.integers(pool))
         place = (at[0], 0.0, at[1])
-        texture = self.texture(
-            index, "wood" if kind in ("table", "chair", "shelves", "bench") and rng.random() < 0.6 else "any"
-        )
-        leaf = self.texture(index, "leaf")
-        if kind in ("chair", "bench", "sofa"):
-            width = {"chair": 0.45, "bench": 1.5, "sofa": 1.6}[kind] * rng.uniform(0.9, 1.2)
-            return [
-                build(
-                    seat_blocks(rng, kind, rng.uniform(0.40, 0.48), rng.uniform(0.4, 0.55), width), texture, yaw, place
-                )
-            ]
-        if kind == "table":
-            return [
-                build(
-                    table_blocks(rng, rng.uniform(0.45, 1.0), rng.uniform(0.5, 1.6), rng.uniform(0.5, 0.9)),
-                    texture,
-                    yaw,
-                    place,
-                )
-            ]
+        wooden = kind in ("table", "chair", "shelves", "bench") and rng.random() < 0.6
+        texture = self.texture(index, "wood" if wooden else "any")
         if kind in ("plant", "tree", "bush"):
-            low, high, wide = {"plant": (0.5, 1.1, 0.25), "tree": (2.0, 4.0, 1.2), "bush": (0.2, 0.9, 0.5)}[kind]
-            wide *= rng.uniform(0.7, 1.3)
-            parts = [build(_leaves(rng, low, high, wide, 14), leaf, yaw, place, "ball", 0.02)]
-            if kind != "bush":
-                stem: Block = (
-                    (0, low / 2, 0),
-                    (0.12 * wide if kind == "tree" else 0.15, low / 2, 0.12 * wide if kind == "tree" else 0.15),
-                )
-                parts.append(build([stem], self.texture(index, "wood"), yaw, place, "tube"))
-            return parts
+            return self.plant(rng, kind, index, yaw, place)
         if kind in ("pole", "lamp", "sign"):
-            height = rng.uniform(1.5, 4.0)
+            height, deep = rng.uniform(1.5, 4.0), 0.2 if kind == "lamp" else 0.01
             parts = [build([((0, height / 2, 0), (0.03, height / 2, 0.03))], texture, yaw, place, "tube", 0.1)]
             if kind != "pole":
-                parts.append(
-                    build(
-                        [((0, height, 0), (0.2, rng.uniform(0.1, 0.3), 0.2 if kind == "lamp" else 0.01))],
-                        texture,
-                        yaw,
-                        place,
-                    )
-                )
+                parts.append(build([((0, height, 0), (0.2, rng.uniform(0.1, 0.3), deep))], texture, yaw, place))
             return parts
         if kind == "ball":
             radius = rng.uniform(0.06, 0.16)
             return [build([((0, radius, 0), (radius, radius, radius))], texture, yaw, place, "ball", 0.15)]
-        shapes = {"car": _car, "fence": _fence, "shelves": _shelves}
-        if kind in shapes:
-            return [build(shapes[kind](rng), texture, yaw, place, specular=0.2 if kind == "car" else 0.05)]
-        half = rng.uniform(0.12, 0.5, 3)
-        return [build([((0, half[1], 0), half)], texture, yaw, place)]
+        return [build(_SOLID[kind](rng), texture, yaw, place, specular=0.2 if kind == "car" else 0.05)]
+
+    def plant(
+        self, rng: np.random.Generator, kind: str, index: int, yaw: float, place: tuple[float, float, float]
+    ) -> list[Surface]:
+        """A pot plant, a tree or a bush."""
+        low, high, wide = {"plant": (0.45, 1.2, 0.28), "tree": (1.8, 4.0, 1.1), "bush": (0.0, 0.9, 0.55)}[kind]
+        wide, high = wide * rng.uniform(0.7, 1.3), high * rng.uniform(0.8, 1.3)
+        parts = [build(foliage(rng, low, high, wide), self.texture(index, "leaf"), yaw, place, "leaf", 0.02)]
+        if kind != "bush":
+            half = 0.12 * wide if kind == "tree" else 0.15
+            stem: Block = ((0, low / 2 + 0.05, 0), (half, low / 2 + 0.05, half))
+            parts.append(build([stem], self.texture(index, "wood"), yaw, place, "tube"))
+        return parts
+
+
+def _box(rng: np.random.Generator) -> list[Block]:
+    half = rng.uniform(0.12, 0.5, 3)
+    return [((0, half[1], 0), half)]
+
+
+def _seat(kind: str, width: float) -> Callable[[np.random.Generator], list[Block]]:
+    return lambda rng: seat_blocks(
+        rng, kind, rng.uniform(0.40, 0.48), rng.uniform(0.4, 0.55), width * rng.uniform(0.9, 1.2)
+    )
+
+
+def _any_table(rng: np.random.Generator) -> list[Block]:
+    return table_blocks(rng, rng.uniform(0.45, 1.0), rng.uniform(0.5, 1.6), rng.uniform(0.5, 0.9))
+
+
+_SOLID: dict[str, Callable[[np.random.Generator], list[Block]]] = {
+    "box": _box, "car": _car, "fence": _fence, "shelves": _shelves, "table": _any_table, "chair": _seat("chair", 0.45),
+    "bench": _seat("bench", 1.5), "sofa": _seat("sofa", 1.6),
+}  # fmt: skip
+_INDOORS = {"table": 2.0, "chair": 2.0, "shelves": 2.0, "sofa": 1.0, "plant": 1.5, "box": 1.0, "lamp": 1.0, "ball": 0.4}
+_OUTDOORS = {
+    "car": 1.2, "pole": 1.5, "bush": 2.0, "bench": 1.0, "fence": 1.0, "box": 1.0, "tree": 1.5, "ball": 0.5, "sign": 1.0,
+}  # fmt: skip
 
 
 def _texture(rng: np.random.Generator, kind: str) -> Bytes:

@@ -23,8 +23,10 @@ _REST: Angles = DEFAULTS | {
 }  # fmt: skip
 
 ARMS: dict[str, Angles] = {name: angles for name, (_, angles) in ARM_MODES.items()} | {
-    "lap": {"shoulder_plane": (66, 12), "shoulder_elev": (28, 8), "shoulder_rot": (-14, 14), "elbow": (62, 16), "forearm": (40, 15)},
-    "desk": {"shoulder_plane": (72, 10), "shoulder_elev": (38, 9), "shoulder_rot": (-14, 14), "elbow": (74, 14), "forearm": (45, 15)},
+    "lap": {"shoulder_plane": (66, 12), "shoulder_elev": (28, 8), "shoulder_rot": (-14, 14), "elbow": (62, 16),
+            "forearm": (40, 15)},
+    "desk": {"shoulder_plane": (72, 10), "shoulder_elev": (38, 9), "shoulder_rot": (-14, 14), "elbow": (74, 14),
+             "forearm": (45, 15)},
     "phone": {"shoulder_plane": (60, 12), "shoulder_elev": (36, 10), "shoulder_rot": (-12, 12), "elbow": (112, 14)},
     "face": {"shoulder_plane": (62, 12), "shoulder_elev": (52, 12), "shoulder_rot": (0, 14), "elbow": (132, 8)},
     "prop": {"shoulder_plane": (-22, 14), "shoulder_elev": (34, 10), "shoulder_rot": (5, 18), "elbow": (10, 8),
@@ -40,7 +42,8 @@ ARMS: dict[str, Angles] = {name: angles for name, (_, angles) in ARM_MODES.items
     "along": {"shoulder_plane": (5, 15), "shoulder_elev": (18, 9), "shoulder_rot": (0, 20), "elbow": (22, 16)},
     "belly": {"shoulder_plane": (52, 14), "shoulder_elev": (26, 9), "shoulder_rot": (-20, 14), "elbow": (88, 14)},
     "knees": {"shoulder_plane": (72, 10), "shoulder_elev": (52, 10), "shoulder_rot": (-6, 12), "elbow": (40, 16)},
-    "rail": {"shoulder_plane": (80, 10), "shoulder_elev": (52, 12), "shoulder_rot": (0, 14), "elbow": (48, 18), "forearm": (40, 12)},
+    "rail": {"shoulder_plane": (80, 10), "shoulder_elev": (52, 12), "shoulder_rot": (0, 14), "elbow": (48, 18),
+             "forearm": (40, 12)},
 }  # fmt: skip
 """Modes of an arm: those of the pose prior, and others."""
 
@@ -146,7 +149,8 @@ ACTIVITIES: dict[str, Activity] = {
     "sport": Activity(
         {"raised": 1, "raised+forward": 1, "forward+raised": 1, "aside": 1.2, "swung+forward": 1, "forward+swung": 1,
          "bent": 1, "reach_up+aside": 0.7},
-        {"wide": 1.5, "lunge+back": 1, "back+lunge": 1, "lunge+wide": 1, "squat": 0.5, "raised+stand": 0.5, "stand+raised": 0.5},
+        {"wide": 1.5, "lunge+back": 1, "back+lunge": 1, "lunge+wide": 1, "squat": 0.5, "raised+stand": 0.5,
+         "stand+raised": 0.5},
         {"straight": 1, "turned": 1.5, "leaning": 1.5, "arched": 0.8, "sideways": 1.2}, (6, 8),
     ),
     "jumping": Activity(

@@ -38,7 +38,7 @@ def sample_view(
         the camera, and "framing height" for the source.
     """
     framing, held = choose(rng, config.framings), choose(rng, config.heights)
-    if framing == "group" and len(bodies) == 1:
+    if (framing == "group" and len(bodies) == 1) or (framing == "legs" and held == "overhead"):
         framing = "full"
     level = rng.uniform(*getattr(config, held))
     fov = np.exp(rng.uniform(*np.log(config.fov)))

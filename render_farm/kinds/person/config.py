@@ -80,7 +80,7 @@ class PersonCamera(Config):
     fill: Range = Field(
         (0.55, 1.0), description="share of the picture that what is framed spans, in its longer direction"
     )
-    far: Range = Field((0.12, 0.4), description="the same of people far away")
+    far: Range = Field((0.16, 0.45), description="the same of people far away")
     front: Share = Field(0.6, description="share of pictures taken from the front (within 75 degrees)")
     roll: float = Field(3.0, ge=0.0, description="standard deviation, degrees")
     shift: float = Field(0.07, ge=0.0, le=0.5, description="standard deviation of the offset, in frame sides")
@@ -142,11 +142,14 @@ class PersonScene(Config):
     backgrounds: BackgroundConfig = BackgroundConfig(folder_share=0.5, folder_ground=0.5)
     things: ThingsConfig = ThingsConfig()
     camera: PersonCamera = PersonCamera()
-    indoor_lights: LightsConfig = LightsConfig(elevation=(20.0, 80.0), kelvin=(2700.0, 6500.0))
-    outdoor_lights: LightsConfig = LightsConfig(
-        elevation=(12.0, 75.0), kelvin=(4300.0, 7500.0), key=(0.5, 1.5), softness=(0.01, 0.25)
+    indoor_lights: LightsConfig = LightsConfig(
+        elevation=(20.0, 80.0), kelvin=(2900.0, 6500.0), key=(0.4, 1.2), ambient=(0.25, 0.6), level=(0.5, 0.95)
     )
-    sensor: SensorConfig = SensorConfig()
+    outdoor_lights: LightsConfig = LightsConfig(
+        elevation=(15.0, 75.0), kelvin=(4500.0, 7000.0), key=(0.5, 1.6), ambient=(0.22, 0.55), level=(0.55, 1.0),
+        softness=(0.01, 0.2),
+    )  # fmt: skip
+    sensor: SensorConfig = SensorConfig(haze=(0.0, 0.03), saturation=(0.85, 1.25), contrast=(0.92, 1.2))
 
     @model_validator(mode="before")
     @classmethod

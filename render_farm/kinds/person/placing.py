@@ -11,7 +11,8 @@ from ...poses.angles import choose
 from .config import PeopleConfig
 
 Floats = NDArray[np.float64]
-_CELL, _TRIES = 0.05, 14
+_CELL, _TRIES = 0.06, 14
+_SHAPE = (304, 24, 304)
 
 
 @dataclass(frozen=True)
@@ -30,25 +31,30 @@ class Spot:
 
 
 class Footprint:
-    """Cells of the ground, and heights, that people fill so far."""
+    """Cells of the space about the origin that people and furniture fill so far."""
 
     def __init__(self) -> None:
-        self.taken: set[tuple[int, int, int]] = set()
+        self._taken = np.zeros(_SHAPE, np.bool_)
 
     def add(self, points: NDArray[np.floating]) -> None:
-        """Take the cells of points (P, 3), and their neighbours."""
-        self.taken.update(self._cells(points, True))
+        """Take the cells of points (P, 3), and those beside them."""
+        x, y, z = self._cells(points)
+        for a in (-1, 0, 1):
+            for b in (-1, 0, 1):
+                self._taken[x + a, y, z + b] = True
 
     def free(self, points: NDArray[np.floating]) -> bool:
-        """Whether none of the cells of points (P, 3) is taken."""
-        return self.taken.isdisjoint(self._cells(points, False))
+        """Whether none of the cells of points (P, 3) is taken; what lies beyond 9 m is free."""
+        return not bool(self._taken[self._cells(points)].any())
 
-    def _cells(self, points: NDArray[np.floating], wide: bool) -> set[tuple[int, int, int]]:
-        index = np.floor(np.asarray(points) / (_CELL, 2 * _CELL, _CELL)).astype(int)
-        if wide:
-            around = np.array([(x, 0, z) for x in (-1, 0, 1) for z in (-1, 0, 1)])
-            index = (index[:, None] + around).reshape(-1, 3)
-        return set(map(tuple, np.unique(index, axis=0).tolist()))
+    def _cells(self, points: NDArray[np.floating]) -> tuple[NDArray[np.intp], ...]:
+        index = np.floor(np.asarray(points) / (_CELL, 2 * _CELL, _CELL)).astype(np.intp) + (
+            _SHAPE[0] // 2,
+            1,
+            _SHAPE[2] // 2,
+        )
+        inside = np.all((index >= 1) & (index < np.array(_SHAPE) - 1), 1)
+        return tuple(index[inside].T)
 
 
 def place_people(

@@ -6,13 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...poses.angles import choose
-from ...scenes.furniture import Things, build, seat_blocks, table_blocks
+from ...scenes.furniture import Things, build, foliage, seat_blocks, table_blocks
 from ...scenes.scene import Camera, PersonInScene, Surface
 from .config import ThingsConfig
 from .placing import Footprint
 
 Floats = NDArray[np.float64]
-_SIT_PARTS, _HANDS = (1, 2, 3), ((20, 18), (21, 19))
+_HANDS = ((20, 18), (21, 19))
+_SEATS_INSIDE = {"chair": 5.0, "stool": 2.0, "sofa": 2.0, "bench": 1.0}
+_SEATS_OUTSIDE = {"bench": 3.0, "wall": 2.0, "chair": 1.0, "stool": 1.0}
+_HELD = {"phone": 3.0, "bottle": 2.0, "bag": 2.0, "ball": 1.0, "stick": 2.0}
 
 
 def seat_for(rng: np.random.Generator, things: Things, pool: int, person: PersonInScene, indoor: bool) -> Surface:
@@ -130,10 +133,8 @@ def in_front(
     if sight < 0.15:
         return []
     if kind == "plant":
-        wide = min(0.3, room)
-        leaves = [((wide * rng.normal(0, 0.4), sight * rng.uniform(0.5, 1.05), wide * rng.normal(0, 0.4)),
-                   wide * rng.uniform(0.15, 0.4, 3)) for _ in range(14)]  # fmt: skip
-        return [build(leaves, things.texture(int(rng.integers(pool)), "leaf"), yaw, at, "ball", 0.02)]
+        leaves = foliage(rng, 0.35 * sight, 1.1 * sight, min(0.3, room))
+        return [build(leaves, things.texture(int(rng.integers(pool)), "leaf"), yaw, at, "leaf", 0.02)]
     deep = min(0.35, 0.7 * room)
     if kind == "counter":
         return [build(table_blocks(rng, sight, rng.uniform(0.8, 2.4), 2 * deep), texture, yaw, at)]

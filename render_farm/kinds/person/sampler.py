@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ from ...poses.resting import turn_about
 from ...scenes.backgrounds import Backgrounds
 from ...scenes.furniture import Things
 from ...scenes.lights import sample_lights
-from ...scenes.scene import Camera, Ground, PersonInScene, Scene, Surface
+from ...scenes.scene import Camera, Ground, Lights, PersonInScene, Scene, Surface
 from ...scenes.sensor import sample_sensor
 from ..registry import Inputs
 from . import props
@@ -188,13 +189,14 @@ class PersonSampler:
         people, placed = [people[k] for k in kept], [placed[k] for k in kept]
         doing = [crowd.people.activities[row] for row, _ in placed]
         indoor, ground, backdrop = self._place(index, camera, people, doing)
-        lights = self.config.indoor_lights if indoor else self.config.outdoor_lights
+        ranges = self.config.indoor_lights if indoor else self.config.outdoor_lights
+        lights = sample_lights(self.rng(index, Stream.LIGHTS), ranges)
         origins = "".join(f" pose={crowd.people.origins[row]}" for row, _ in placed if crowd.people.origins[row])
         return Scene(
             camera=camera,
             persons=people,
-            backdrop=backdrop,
-            lights=sample_lights(self.rng(index, Stream.LIGHTS), lights),
+            backdrop=lit(backdrop, lights),
+            lights=lights,
             occluders=self._things(index, camera, people, doing, indoor, taken),
             ground=ground,
             source=f"seed={self.seed} frame={index} people={'+'.join(doing)} view={view}{origins}",
@@ -263,6 +265,14 @@ class PersonSampler:
             surfaces += props.in_front(rng, self.things, config.pool, camera, people)
         size = max(float(np.hypot(*np.asarray(person.joints)[:, [0, 2]].T).max()) for person in people)
         return surfaces + props.about(rng, self.things, config, indoor, taken, camera, size)
+
+
+def lit(backdrop: NDArray[np.uint8], lights: Lights) -> NDArray[np.uint8]:
+    """A backdrop in the light of the scene: as bright, and of the colour, that an upright wall has in it."""
+    wall = 0.5 * np.asarray(lights.sky) + 0.5 * np.asarray(lights.floor) + 0.35 * np.asarray(lights.colour)
+    gain = np.clip(wall / 0.62, 0.45, 1.15) ** (1 / 2.2)
+    table = np.clip(np.arange(256)[:, None] * gain, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(backdrop, table[None]), np.uint8)
 
 
 def make_sampler(config: PersonConfig) -> PersonSampler:
