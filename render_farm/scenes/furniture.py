@@ -16,7 +16,7 @@ from ..poses.angles import choose
 from .scene import OCCLUDER, Surface, Topology
 
 Floats = NDArray[np.floating]
-Block = tuple[Sequence[float], Sequence[float]]
+Block = tuple[Sequence[float] | Floats, Sequence[float] | Floats]
 """Centre and half sizes of a block, metres."""
 _STREAM = 411
 
@@ -24,7 +24,9 @@ _STREAM = 411
 @cache
 def _cube() -> tuple[Floats, NDArray[np.int64], Floats]:
     """Vertices (24, 3), faces (12, 3) and uv (24, 2) of a cube of half side 1, sharp edges."""
-    points, faces, uv = [], [], []
+    points: list[Floats] = []
+    faces: list[tuple[int, int, int]] = []
+    uv: list[tuple[float, float]] = []
     for axis in range(3):
         for sign in (-1.0, 1.0):
             u, v = np.eye(3)[(axis + 1) % 3], np.eye(3)[(axis + 2) % 3]

@@ -58,8 +58,8 @@ LEGS: dict[str, Angles] = {name: angles for name, (_, angles) in LEG_MODES.items
     "chair_out": {"hip_flex": (78, 6), "hip_abd": (8, 6), "hip_rot": (6, 10), "knee": (52, 12), "ankle": (-8, 8)},
     "chair_over": {"hip_flex": (97, 5), "hip_abd": (-9, 4), "hip_rot": (-4, 6), "knee": (88, 12), "ankle": (-12, 8)},
     "floor_long": {"hip_flex": (84, 6), "hip_abd": (10, 6), "hip_rot": (12, 9), "knee": (10, 8), "ankle": (-6, 10)},
-    "floor_bent": {"hip_flex": (108, 8), "hip_abd": (10, 7), "hip_rot": (4, 9), "knee": (95, 16), "ankle": (-6, 9)},
-    "floor_crossed": {"hip_flex": (94, 7), "hip_abd": (46, 5), "hip_rot": (46, 3), "knee": (122, 8), "ankle": (-18, 10)},
+    "floor_bent": {"hip_flex": (108, 8), "hip_abd": (10, 7), "hip_rot": (4, 9), "knee": (72, 12), "ankle": (-6, 9)},
+    "floor_crossed": {"hip_flex": (94, 7), "hip_abd": (40, 5), "hip_rot": (70, 5), "knee": (116, 7), "ankle": (-18, 10)},
     "lie_long": {"hip_flex": (5, 5), "hip_abd": (9, 6), "hip_rot": (16, 12), "knee": (6, 6), "ankle": (-22, 10)},
     "lie_bent": {"hip_flex": (48, 12), "hip_abd": (8, 7), "hip_rot": (4, 10), "knee": (92, 16), "ankle": (-30, 8)},
     "fetal": {"hip_flex": (70, 22), "hip_abd": (2, 6), "hip_rot": (0, 9), "knee": (78, 20)},
@@ -90,7 +90,7 @@ class Activity:
         support: what carries the body: "feet" (balanced over them), "lowest" (whatever is lowest), "seat" (a chair),
             "settle" (the body comes to rest as a rigid thing), "air" (nothing).
         limit: largest tilt by which a body that settles may turn, degrees. rolled: lies on its side.
-        soles: both feet are turned flat.
+        soles: both feet are turned flat. heels: the thighs are raised so that heels and seat lie on one level.
     """
 
     arms: Weights
@@ -101,6 +101,7 @@ class Activity:
     limit: float = 0.0
     rolled: bool = False
     soles: bool = True
+    heels: bool = False
 
 
 _TALK: Weights = {
@@ -166,7 +167,7 @@ ACTIVITIES: dict[str, Activity] = {
     "floor": Activity(
         {"lap": 2, "prop": 1.5, "prop+lap": 1, "knees": 1.5, "phone": 0.6},
         {"floor_long": 1.4, "floor_bent": 1.6, "floor_crossed": 1.6, "floor_long+floor_bent": 1, "floor_bent+floor_long": 1},
-        {"sit": 2, "slump": 1.5, "turned": 0.5}, (-8, 5), "settle", 20.0, soles=False,
+        {"sit": 2, "slump": 1.5, "turned": 0.5}, (-14, 6), "settle", 24.0, soles=False, heels=True,
     ),
     "lying": Activity(
         {"along": 2, "belly": 1.4, "pillow": 1, "pillow+along": 1, "along+belly": 1, "phone": 0.5},
@@ -186,10 +187,10 @@ ACTIVITIES: dict[str, Activity] = {
 }  # fmt: skip
 """All activities; "lying" of a config is shared among "lying", "prone" and "side"."""
 
+_LIMITS = ADULT_LIMITS | {"hip_rot": (-38.0, 80.0)}
+"""Who sits cross-legged turns the thighs out further than the table of passive ranges has it."""
 _LYING: Weights = {"lying": 0.55, "prone": 0.2, "side": 0.25}
-LOW, HIGH = (
-    np.array([ADULT_LIMITS[name[2:] if name[:2] in ("l_", "r_") else name][k] for name in NAMES]) for k in (0, 1)
-)
+LOW, HIGH = (np.array([_LIMITS[name[2:] if name[:2] in ("l_", "r_") else name][k] for name in NAMES]) for k in (0, 1))
 
 
 def draw_activity(rng: np.random.Generator, name: str) -> str:

@@ -48,11 +48,8 @@ class Footprint:
         return not bool(self._taken[self._cells(points)].any())
 
     def _cells(self, points: NDArray[np.floating]) -> tuple[NDArray[np.intp], ...]:
-        index = np.floor(np.asarray(points) / (_CELL, 2 * _CELL, _CELL)).astype(np.intp) + (
-            _SHAPE[0] // 2,
-            1,
-            _SHAPE[2] // 2,
-        )
+        middle = np.array([_SHAPE[0] // 2, 1, _SHAPE[2] // 2])
+        index = np.floor(np.asarray(points) / (_CELL, 2 * _CELL, _CELL)).astype(np.intp) + middle
         inside = np.all((index >= 1) & (index < np.array(_SHAPE) - 1), 1)
         return tuple(index[inside].T)
 

@@ -99,43 +99,45 @@ def body24(body: Body) -> Body:
 
 
 class Figure:
-    """Reads sex and stature off a shape: bust, shoulders against hips, and height, linear in the betas."""
+    """Reads sex and stature off a shape, by distances of vertices, which are linear in the betas."""
 
     def __init__(self, body: Body) -> None:
         self.body, template = body, body.template
-        chest = float(body.mesh.joints[9, 1])
-        near = (np.abs(template[:, 1] - chest) < 0.05) & (np.abs(np.abs(template[:, 0]) - 0.08) < 0.045)
-        self._bust = np.flatnonzero(near & (template[:, 2] > np.quantile(template[near, 2], 0.7)))
-        self._top, self._sole = int(template[:, 1].argmax()), int(template[:, 1].argmin())
+        owner = smpl24_regions(body)[0].argmax(1)
+        joints = body.mesh.joints.numpy()
+        metre = float(np.ptp(template[:, 1])) / 1.53
+        height = 0.5 * (joints[3, 1] + joints[6, 1]) + 0.02 * metre
+        waist = np.isin(owner, (3, 6)) & (np.abs(template[:, 1] - height) < 0.02 * metre)
+        hips = np.isin(owner, (0, 1, 2)) & (np.abs(template[:, 1] - joints[1, 1] + 0.02 * metre) < 0.03 * metre)
+        self._ends = [int(template[:, 1].argmax()), int(template[:, 1].argmin())]
+        for part in (waist, hips):
+            rows = np.flatnonzero(part)
+            self._ends += [int(rows[template[rows, 0].argmax()]), int(rows[template[rows, 0].argmin()])]
         self._height = float(np.ptp(template[:, 1]))
-        marks = None if body.population is None else self._measure(torch.from_numpy(body.population))
-        self._middle, self._spread = (0.0, 1.0) if marks is None else (np.median(marks, 0), marks.std(0))
+        self._middle = 0.8
+        if body.population is not None and body.population_ages is not None:
+            grown = body.population[body.population_ages > np.quantile(body.population_ages, 0.4)]
+            low, high = np.quantile(self._waist_by_hips(torch.from_numpy(grown)), (0.15, 0.85))
+            self._middle = float(low + high) / 2  # the ratio of adults has two well separated modes
 
     def size(self, betas: torch.Tensor) -> NDArray[np.float32]:
         """Stature (B,) as a share of the template's."""
-        ends = self._vertices(betas, [self._top, self._sole])[:, :, 1]
-        return ((ends[:, 0] - ends[:, 1]) / self._height).astype(np.float32)
+        return (self._spans(betas)[:, 0, 1] / self._height).astype(np.float32)
 
     def woman(self, betas: torch.Tensor) -> NDArray[np.bool_]:
-        """(B,) whether a figure is nearer to the population's women."""
-        scores = (self._measure(betas) - self._middle) / self._spread
-        return np.asarray(scores @ np.array([1.0, -0.9]) > 0)
+        """(B,) whether the waist is narrow for the hips, as most women's is."""
+        return np.asarray(self._waist_by_hips(betas) < self._middle)
 
-    def _measure(self, betas: torch.Tensor) -> Floats:
-        """(B, 2): bust before the spine in statures, width of the shoulders by that of the hips."""
-        mesh = self.body.mesh
-        joints = (
-            (mesh.joints + (betas @ mesh.joint_shapedirs[: betas.shape[1]]).view(len(betas), -1, 3)).double().numpy()
-        )
-        bust = self._vertices(betas, list(self._bust))[..., 2].mean(1) - joints[:, 9, 2]
-        width = [np.linalg.norm(joints[:, a] - joints[:, a + 1], axis=1) for a in (16, 1)]
-        return np.stack([bust / (self.size(betas) * self._height), width[0] / width[1]], 1)
+    def _waist_by_hips(self, betas: torch.Tensor) -> Floats:
+        spans = self._spans(betas)
+        return np.asarray(spans[:, 1, 0] / spans[:, 2, 0])
 
-    def _vertices(self, betas: torch.Tensor, rows: list[int]) -> Floats:
+    def _spans(self, betas: torch.Tensor) -> Floats:
+        """(B, 3, 3): from sole to crown, across the waist, across the hips, metres."""
         mesh, count = self.body.mesh, len(self.body.template)
-        planes = torch.tensor([row + axis * count for row in rows for axis in range(3)])
-        moved = mesh.template[planes] + betas @ mesh.shapedirs[: betas.shape[1], planes]
-        return np.asarray(moved.view(len(betas), len(rows), 3).double().numpy())
+        planes = torch.tensor([row + axis * count for row in self._ends for axis in range(3)])
+        ends = (mesh.template[planes] + betas @ mesh.shapedirs[: betas.shape[1], planes]).view(len(betas), 3, 2, 3)
+        return np.asarray((ends[:, :, 0] - ends[:, :, 1]).double().numpy())
 
 
 class Poser:
@@ -201,7 +203,7 @@ class Poser:
     def _attempt(self, requests: list[Request], attempt: int) -> People:
         rngs = [np.random.default_rng([*request.key, 0]) for request in requests]
         ages = [choose(rng, self.people.ages) for rng in rngs]
-        months = [tuple(12 * year for year in AGES[age]) for age in ages]
+        months = [(12 * AGES[age][0], 12 * AGES[age][1]) for age in ages]
         known = self.body.population is not None
         betas = np.concatenate(
             [self.body.sample_betas(rng, 1, span if known else None) for rng, span in zip(rngs, months, strict=True)]
@@ -257,12 +259,12 @@ class Poser:
     ) -> tuple[Floats, Floats]:
         """Angles and pitch with soles turned flat, and with the centre of mass over the feet of who stands on them.
 
-        The lean is the angle at the feet by which the centre of mass is ahead of them; two rounds, since soles follow.
+        The lean is the angle at the feet by which the centre of mass is ahead of them; three rounds, since soles follow.
         """
         soles = np.array([table.soles for table in tables])
         stands = np.array([table.support == "feet" for table in tables])
         rest = self.proxy.mesh.joints + (columns @ self.proxy.mesh.joint_shapedirs).view(len(columns), -1, 3)
-        for _ in range(2):
+        for _ in range(3):
             for side in ("l_", "r_"):
                 hip, knee, ankle = (COLUMN[side + name] for name in ("hip_flex", "knee", "ankle"))
                 wanted = np.clip(pitch - angles[:, hip] + angles[:, knee], LOW[ankle], HIGH[ankle])
@@ -277,6 +279,11 @@ class Poser:
             base = (carries[..., None] * feet).sum(1) / carries.sum(1)[:, None]
             lean = np.degrees(np.arctan2(centre[:, 2] - base[:, 2], centre[:, 1] - low))
             pitch = pitch - np.where(stands, np.clip(lean, -25, 25), 0.0)
+            _shorten(angles, stands & soles, joints)
+        for side in ("l_", "r_"):
+            hip, knee, abduction = (COLUMN[side + name] for name in ("hip_flex", "knee", "hip_abd"))
+            flat = np.array([table.heels for table in tables]) & (angles[:, abduction] < 30)
+            angles[flat, hip] = np.clip(93 + angles[flat, knee] / 2 + pitch[flat], LOW[hip], HIGH[hip])
         return angles, pitch
 
     def _whole(self, rngs: list[np.random.Generator], pose: torch.Tensor) -> torch.Tensor:
@@ -340,6 +347,21 @@ def _segments(joints: Floats) -> Floats:
         centres[:, start] = 0.5 * (joints[:, start] + joints[:, end])
     centres[:, 15] = joints[:, 15] + 0.6 * (joints[:, 15] - joints[:, 12])
     return centres
+
+
+def _shorten(angles: Floats, stands: NDArray[np.bool_], joints: Floats) -> None:
+    """Bend the leg that reaches lower, in place, so that both feet bear: a leg of length L bent by a, 2a at the knee, is
+    L (1 - cos a) shorter. Legs that are lifted by more than a sixth of their length stay so."""
+    gap = joints[:, 7, 1] - joints[:, 8, 1]  # above 0: the right foot is lower
+    length = np.linalg.norm(joints[:, [4, 5]] - joints[:, [1, 2]], axis=2) + np.linalg.norm(
+        joints[:, [7, 8]] - joints[:, [4, 5]], axis=2
+    )
+    for side, low in (("l_", gap < 0), ("r_", gap > 0)):
+        row = stands & low & (np.abs(gap) < length.mean(1) / 6)
+        bend = np.degrees(np.arccos(1 - np.abs(gap) / length.mean(1)))[row]
+        hip, knee = COLUMN[side + "hip_flex"], COLUMN[side + "knee"]
+        angles[row, hip] = np.minimum(angles[row, hip] + 0.6 * bend, HIGH[hip])
+        angles[row, knee] = np.minimum(angles[row, knee] + 1.2 * bend, HIGH[knee])
 
 
 def _lie(activity: Activity, pitch: float, tilt: float, left: bool) -> Floats:

@@ -93,7 +93,7 @@ def _wall_thing(rng: np.random.Generator, picture: Singles, thing: str, x: float
 
 def draw_outside(rng: np.random.Generator) -> Painted:
     """What stands round an open place: houses, hedges, trees, hills or a fence; covers what lies below its outline."""
-    picture = np.empty((ROWS, COLUMNS, 3), np.float32)
+    picture = np.zeros((ROWS, COLUMNS, 3), np.float32)
     cover = np.zeros((ROWS, COLUMNS), np.uint8)
     kind = str(rng.choice(["houses", "houses", "trees", "trees", "hills", "hedge", "mixed"]))
     across = np.arange(COLUMNS)
