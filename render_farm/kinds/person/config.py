@@ -143,10 +143,10 @@ class PersonScene(Config):
     things: ThingsConfig = ThingsConfig()
     camera: PersonCamera = PersonCamera()
     indoor_lights: LightsConfig = LightsConfig(
-        elevation=(20.0, 80.0), kelvin=(2900.0, 6500.0), key=(0.4, 1.2), ambient=(0.25, 0.6), level=(0.5, 0.95)
+        elevation=(20.0, 80.0), kelvin=(2900.0, 6500.0), key=(0.4, 1.2), ambient=(0.25, 0.6), level=(0.58, 0.95)
     )
     outdoor_lights: LightsConfig = LightsConfig(
-        elevation=(15.0, 75.0), kelvin=(4500.0, 7000.0), key=(0.5, 1.6), ambient=(0.22, 0.55), level=(0.55, 1.0),
+        elevation=(15.0, 75.0), kelvin=(4500.0, 7000.0), key=(0.5, 1.6), ambient=(0.22, 0.55), level=(0.6, 1.0),
         softness=(0.01, 0.2),
     )  # fmt: skip
     sensor: SensorConfig = SensorConfig(haze=(0.0, 0.03), saturation=(0.85, 1.25), contrast=(0.92, 1.2))

@@ -28,7 +28,7 @@ def seat_for(rng: np.random.Generator, things: Things, pool: int, person: Person
     yaw = float(np.arctan2(forward[0], forward[2]))
     along = (vertices - hips) @ forward
     across = (vertices - hips) @ np.array([forward[2], 0, -forward[0]])
-    over = (along > -0.12) & (along < 0.45 * thigh) & (np.abs(across) < 0.22) & (vertices[:, 1] < hips[1])
+    over = (along > -0.12) & (along < 0.25 * thigh) & (np.abs(across) < 0.22) & (vertices[:, 1] < hips[1])
     height = float(vertices[over, 1].min()) + 0.012 if over.any() else float(hips[1]) - 0.1
     trunk = (vertices[:, 1] > hips[1]) & (vertices[:, 1] < hips[1] + 0.35) & (np.abs(across) < 0.2)
     back = float(np.quantile(along[trunk], 0.01)) - 0.03 if trunk.any() else -0.2

@@ -173,7 +173,7 @@ def test_poses_of_a_file(tmp_path: Path) -> None:
         assert -0.009 < scene.persons[0].surface.vertices[:, 1].min() < -0.001
     scene = {"poses": {"sources": {str(tmp_path / "own.npz"): 1.0}}}
     info = render_info(load_render_config("person", {"scene": scene}))
-    assert "poses_digest" in info.generator
+    assert "poses_digest" in info.config
 
 
 def test_the_preset_resolves_to_people() -> None:
