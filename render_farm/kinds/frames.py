@@ -1,6 +1,6 @@
 """From a job's config to labelled frames, for every kind alike.
 
-One frame: scene (sampler) → picture, depth and part ids (renderer) → labels → lens, sensor and JPEG. All of it in one
+One frame: scene (sampler) → picture, depth and part ids (renderer) → lens → labels → sensor and JPEG. All of it in one
 process; a block of 32 scenes shares one forward pass of the body model.
 """
 
@@ -18,6 +18,7 @@ from ...datasets.frames import DatasetInfo, Frame, Person, dataset_info
 from ...datasets.publish import Hooks
 from ..config import BLOCK, RenderConfig
 from ..farm.job import FarmJob
+from ..scenes.lens import photograph
 from ..scenes.scene import Rendered, Scene
 from .registry import KINDS, Inputs
 
@@ -57,7 +58,7 @@ class SceneFrames:
         assert start % BLOCK == 0, f"shards start at multiples of {BLOCK}, found {start}"
         for first in range(start, stop, BLOCK):
             for index, scene in zip(range(first, min(first + BLOCK, stop)), self._sampler.scenes(first), strict=False):
-                yield self._frame(index, scene, self._renderer.render(scene))
+                yield self._frame(index, scene, photograph(self._renderer.render, scene))
 
     def _frame(self, index: int, scene: Scene, rendered: Rendered) -> Frame:
         from ..labels import encode_depth, encode_normals, encode_parts

@@ -107,6 +107,37 @@ class LightsConfig(Config):
     tint: float = Field(0.05, ge=0.0, le=0.5, description="standard deviation of the log colour gains of the ambient")
 
 
+class LensConfig(Config):
+    """Glass and shutter, before the sensor. Every item has its share of pictures; a share of 0 switches it off."""
+
+    distorted: Share = Field(0.15, description="share of pictures with a lens that bends straight lines")
+    distortion: Range = Field(
+        (-0.08, 0.03), description="how far it moves the corners, of their radius; below 0 barrel"
+    )
+    decentring: float = Field(0.001, ge=0.0, le=0.02, description="standard deviation of p1 and p2")
+    panned: Share = Field(0.05, description="share of pictures sheared by a rolling shutter in a moving hand")
+    pan: Range = Field((0.005, 0.03), description="way the picture moves sideways while its rows are read, in widths")
+    shallow: Share = Field(0.12, description="share of pictures with depth of field")
+    aperture: Range = Field(
+        (3.0, 14.0), description="diameter of the entrance pupil, mm: 2 a phone, 25 a portrait lens"
+    )
+    focus_error: float = Field(
+        0.04, ge=0.0, le=0.5, description="standard deviation of the log of the distance in focus"
+    )
+    moving: Share = Field(0.07, description="share of pictures in which a limb, or the person, moves")
+    whole: Share = Field(0.25, description="share of those in which the whole person does")
+    travel: Range = Field((1.5, 6.0), description="length of its smear in pixels of a 256-pixel picture")
+
+    @model_validator(mode="after")
+    def _sensible(self) -> LensConfig:
+        low, high = self.distortion
+        if low < -0.12 or high > 0.25:
+            raise ValueError(f"lens.distortion must lie within -0.12..0.25 (stronger lenses fold), found {[low, high]}")
+        if self.aperture[0] < 0 or self.travel[0] < 0 or abs(self.pan[0]) > 0.2 or abs(self.pan[1]) > 0.2:
+            raise ValueError("lens.aperture and lens.travel must not be negative, lens.pan must stay within 0.2")
+        return self
+
+
 class OccluderConfig(Config):
     """Things in front of, or on, the body."""
 

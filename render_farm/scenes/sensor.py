@@ -16,10 +16,9 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from ...config import UserError
+from .blur import REFERENCE_SIDE, smear_kernel
 from .config import SensorConfig
 
-REFERENCE_SIDE = 256
-"""Blur lengths are given for a picture of this side and scale with the picture."""
 _BANK = 1 << 20
 _BANK_SEED = 20_240_229
 
@@ -125,23 +124,8 @@ def _blur(rgb: NDArray[np.uint8], params: SensorParams) -> cv2.typing.MatLike:
         picture = cv2.GaussianBlur(picture, (0, 0), sigma)
     length = params.motion * scale
     if length > 1.0:
-        picture = cv2.filter2D(picture, -1, _smear(length, params.motion_angle), borderType=cv2.BORDER_REPLICATE)
+        picture = cv2.filter2D(picture, -1, smear_kernel(length, params.motion_angle), borderType=cv2.BORDER_REPLICATE)
     return picture
-
-
-def _smear(length: float, angle: float) -> NDArray[np.float32]:
-    """Kernel of a straight smear: 33 samples of the segment, spread bilinearly, sum 1."""
-    radius = int(np.ceil(length / 2)) + 1
-    kernel = np.zeros((2 * radius + 1, 2 * radius + 1), np.float32)
-    steps = np.linspace(-length / 2, length / 2, 33)
-    x, y = radius + steps * np.cos(angle), radius + steps * np.sin(angle)
-    column, row = np.floor(x).astype(int), np.floor(y).astype(int)
-    right, below = x - column, y - row
-    np.add.at(kernel, (row, column), (1 - right) * (1 - below))
-    np.add.at(kernel, (row, column + 1), right * (1 - below))
-    np.add.at(kernel, (row + 1, column), (1 - right) * below)
-    np.add.at(kernel, (row + 1, column + 1), right * below)
-    return kernel / kernel.sum()
 
 
 def _saturation(amount: float) -> NDArray[np.float32]:

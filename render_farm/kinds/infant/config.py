@@ -11,7 +11,7 @@ from ....config import Config
 from ...config import RenderConfig
 from ...looks.config import SkinConfig, WardrobeConfig
 from ...poses.config import PoseConfig, ShapeConfig
-from ...scenes.config import BackgroundConfig, CameraConfig, LightsConfig, OccluderConfig, SensorConfig
+from ...scenes.config import BackgroundConfig, CameraConfig, LensConfig, LightsConfig, OccluderConfig, SensorConfig
 
 
 class InfantScene(Config):
@@ -23,6 +23,7 @@ class InfantScene(Config):
     skin: SkinConfig = SkinConfig()
     backgrounds: BackgroundConfig = BackgroundConfig()
     camera: CameraConfig = CameraConfig()
+    lens: LensConfig = LensConfig()
     lights: LightsConfig = LightsConfig()
     occluders: OccluderConfig = OccluderConfig()
     sensor: SensorConfig = SensorConfig()

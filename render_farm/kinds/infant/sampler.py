@@ -32,7 +32,9 @@ from ...poses.resting import Proxy, build_proxy, lay_down, pick_candidates, sett
 from ...poses.source import PoseSource, load_pose_source
 from ...scenes import occluders as things
 from ...scenes.backgrounds import Backgrounds
+from ...scenes.blur import sample_blur
 from ...scenes.cameras import sample_camera
+from ...scenes.lens import sample_bend
 from ...scenes.lights import sample_lights
 from ...scenes.scene import Camera, PersonInScene, Scene, Surface, Topology
 from ...scenes.sensor import sample_sensor
@@ -58,6 +60,7 @@ class Stream(IntEnum):
     LIGHTS = 5
     OCCLUDERS = 6
     SENSOR = 7
+    LENS = 16
 
 
 @dataclass(frozen=True)
@@ -291,6 +294,8 @@ class InfantSampler:
             self.width,
             self.height,
         )
+        lens_rng = self.rng(index, Stream.LENS)
+        camera = sample_bend(lens_rng, self.config.lens, camera)
         long = joints[15] - joints[[7, 8]].mean(0)
         ground, backdrop = self.backgrounds.place(self.rng(index, Stream.BACKGROUND), camera, view, vertices, long)
         rng = self.rng(index, Stream.OCCLUDERS)
@@ -304,6 +309,7 @@ class InfantSampler:
             ground=ground,
             source=f"seed={self.seed} frame={index} posture={block.plans[k].posture} view={view}{origin}",
             sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor),
+            lens=sample_blur(lens_rng, self.config.lens, camera, [person]),
         )
 
     def _occluders(

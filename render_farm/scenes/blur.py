@@ -1,0 +1,174 @@
+"""Sharp where the lens is focused and nothing moves: depth of field, and the smear of moving limbs.
+
+Both work in layers: each layer is blurred with its own outline, so that a sharp body does not bleed into the blurred room
+behind it and a blurred rail covers what lies behind it softly. Labels stay those of the sharp picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ...models.joints import PARENTS, joint_set
+from .config import LensConfig
+from .scene import Camera, PersonInScene, Rendered
+
+REFERENCE_SIDE = 256
+"""Lengths of smears are given for a picture of this side and scale with the picture."""
+LEAST_BLUR = 0.8
+"""Circles of confusion below this many pixels leave a picture as it is."""
+_LIMBS = ("elbow", "wrist", "knee", "hip", "shoulder", "ankle", "neck")
+Bytes = NDArray[np.uint8]
+Singles = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class LensParams:
+    """One picture's lens and shutter.
+
+    Attributes:
+        aperture: diameter of the entrance pupil, metres; 0 keeps everything sharp.
+        focus: distance in focus, metres along the optical axis.
+        instance: number of the person that moves, 0 for none. parts: (256,) bool, which part ids of it move.
+        travel: length of the smear in pixels of a 256-pixel picture. angle: its direction, radians.
+    """
+
+    aperture: float = 0.0
+    focus: float = 1.0
+    instance: int = 0
+    parts: NDArray[np.bool_] | None = None
+    travel: float = 0.0
+    angle: float = 0.0
+
+
+def sample_blur(
+    rng: np.random.Generator, config: LensConfig, camera: Camera, persons: list[PersonInScene]
+) -> LensParams | None:
+    """Draw a picture's depth of field and motion; None if it has neither. The first person is focused on, and moves."""
+    shallow, aperture, off = rng.random() < config.shallow, rng.uniform(*config.aperture), rng.standard_normal()
+    moving, whole, pick = rng.random() < config.moving, rng.random() < config.whole, rng.random()
+    travel, angle = rng.uniform(*config.travel), rng.uniform(0, np.pi)
+    if not persons or not (shallow or moving):
+        return None
+    middle = np.asarray(camera.R)[2] @ persons[0].surface.vertices[::31].mean(0) + np.asarray(camera.t)[2]
+    return LensParams(
+        aperture=1e-3 * aperture if shallow else 0.0,
+        focus=max(0.05, float(middle) * float(np.exp(config.focus_error * off))),
+        instance=1 if moving else 0,
+        parts=moving_parts(persons[0].skeleton, 1.0 if whole else pick) if moving else None,
+        travel=travel,
+        angle=angle,
+    )
+
+
+def moving_parts(skeleton: str, pick: float) -> NDArray[np.bool_]:
+    """Part ids (256,) of the limb that ``pick`` in [0, 1) points at, with all that hangs on it; 1 means the whole person."""
+    joints, parents = joint_set(skeleton).joints, PARENTS[skeleton]
+    roots = [k for k, name in enumerate(joints) if name.rpartition("_")[2] in _LIMBS and k > 0]
+    parts = np.zeros(256, bool)
+    if pick >= 1 or not roots:
+        parts[1 : 1 + len(joints)] = True
+        return parts
+    moved = {roots[int(pick * len(roots))]}
+    for joint, parent in enumerate(parents):  # parents come before their children
+        if parent in moved:
+            moved.add(joint)
+    parts[[1 + joint for joint in moved]] = True
+    return parts
+
+
+def apply_blur(rendered: Rendered, camera: Camera, lens: LensParams) -> Bytes:
+    """The picture (H, W, 3) uint8 sRGB of ``rendered``, blurred by depth and motion."""
+    picture = rendered.rgb
+    if lens.aperture > 0:
+        picture = depth_of_field(picture, rendered.depth, float(camera.K[0, 0]) * lens.aperture, lens.focus)
+    if lens.instance and lens.parts is not None:
+        mask = lens.parts[rendered.parts] & (rendered.instances == lens.instance)
+        picture = smear(picture, mask, lens.travel * max(mask.shape) / REFERENCE_SIDE, lens.angle)
+    return picture
+
+
+def circle_of_confusion(depth: Singles, pupil: float, focus: float) -> Singles:
+    """Diameter in pixels of the disc that a point at ``depth`` becomes, negative before the plane in focus.
+
+    Thin lens focused at a distance much longer than its focal length: c = A f |1/s - 1/z| (Potmesil and Chakravarty 1981).
+
+    Args:
+        depth: (H, W) metres, inf for far away. pupil: focal length in pixels times the pupil's diameter in metres.
+        focus: s, metres.
+    """
+    return np.asarray(np.float32(pupil) * (np.float32(1 / focus) - 1 / np.maximum(depth, np.float32(0.01))), np.float32)
+
+
+def depth_of_field(rgb: Bytes, depth: Singles, pupil: float, focus: float) -> Bytes:
+    """Blur a picture by its depth, see :func:`circle_of_confusion`; itself if nothing is out of focus visibly."""
+    spread = circle_of_confusion(depth, pupil, focus)
+    nearest, _, _, _ = cv2.minMaxLoc(spread)
+    farthest = cv2.minMaxLoc(spread)[1]
+    if max(farthest, -nearest) < LEAST_BLUR:
+        return rgb
+    result = rgb.astype(np.float32)
+    sharp = result
+    widths = [width for width in (farthest / 3, farthest) if width >= LEAST_BLUR]
+    for less, width in pairwise([0.0, *widths]):
+        weight = np.clip(spread * np.float32(2 / width), 0, 1)
+        layer, cover = _blurred(sharp, weight, width)
+        share = np.clip((spread - np.float32(less)) * np.float32(1 / (width - less)), 0, 1)
+        share *= cover > 1e-3
+        result = result + share[..., None] * (layer / np.maximum(cover, 1e-3)[..., None] - result)
+    if -nearest >= LEAST_BLUR:
+        own = np.clip(spread * np.float32(2 / nearest), 0, 1)
+        beside, known = _blurred(result, 1 - own, -nearest)
+        behind = result + own[..., None] * (beside / np.maximum(known, 1e-3)[..., None] - result)
+        layer, cover = _blurred(sharp, own, -nearest)
+        result = behind * (1 - cover)[..., None] + layer
+    return np.asarray(cv2.convertScaleAbs(result), np.uint8)
+
+
+def _blurred(picture: Singles, weight: Singles, width: float) -> tuple[Singles, Singles]:
+    """Weighted picture (H, W, 3) and weight (H, W), both blurred as by a disc of ``width`` pixels (same variance)."""
+    stack = cv2.merge([*cv2.split(picture * weight[..., None]), weight])
+    soft = np.asarray(cv2.GaussianBlur(stack, (0, 0), width / 4), np.float32)
+    return soft[..., :3], soft[..., 3]
+
+
+def smear(rgb: Bytes, mask: NDArray[np.bool_], length: float, angle: float) -> Bytes:
+    """Move what ``mask`` (H, W) shows by ``length`` pixels while the shutter is open; what it bares is filled from beside."""
+    if length < 1 or not mask.any():
+        return rgb
+    margin = int(np.ceil(length)) + 2
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    area = np.s_[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin]
+    picture, own = rgb[area].astype(np.float32), mask[area].astype(np.float32)
+    kernel = smear_kernel(length, angle)
+
+    def moved(weight: Singles) -> tuple[Singles, Singles]:
+        stack = cv2.merge([*cv2.split(picture * weight[..., None]), weight])
+        soft = np.asarray(cv2.filter2D(stack, -1, kernel, borderType=cv2.BORDER_REPLICATE), np.float32)
+        return soft[..., :3], soft[..., 3:]
+
+    front, cover = moved(own)
+    beside, known = moved(1 - own)
+    behind = np.where(own[..., None] > 0, beside / np.maximum(known, 1e-3), picture)
+    result = rgb.copy()
+    result[area] = cv2.convertScaleAbs(front + (1 - cover) * behind)
+    return result
+
+
+def smear_kernel(length: float, angle: float) -> Singles:
+    """Kernel of a straight smear: 33 samples of the segment, spread bilinearly, sum 1."""
+    radius = int(np.ceil(length / 2)) + 1
+    kernel = np.zeros((2 * radius + 1, 2 * radius + 1), np.float32)
+    steps = np.linspace(-length / 2, length / 2, 33)
+    x, y = radius + steps * np.cos(angle), radius + steps * np.sin(angle)
+    column, row = np.floor(x).astype(int), np.floor(y).astype(int)
+    right, below = x - column, y - row
+    np.add.at(kernel, (row, column), (1 - right) * (1 - below))
+    np.add.at(kernel, (row, column + 1), right * (1 - below))
+    np.add.at(kernel, (row + 1, column), (1 - right) * below)
+    np.add.at(kernel, (row + 1, column + 1), right * below)
+    return kernel / kernel.sum()
