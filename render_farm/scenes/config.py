@@ -21,6 +21,14 @@ class BackgroundConfig(Config):
     folder: Path | None = Field(None, description="photographs (jpg, png) or panoramas (.hdr) to use as backdrops")
     folder_share: Share = Field(1.0, description="share of frames that use the folder, where one is given")
     folder_ground: Share = Field(0.6, description="share of those frames that still lie on bedding or a mat")
+    matched: Share = Field(
+        1.0, description="share of panorama frames that are lit by the panorama and stand on its floor"
+    )
+    panorama_height: Range = Field((1.2, 1.8), description="of the panorama's camera above its floor")
+    panorama_reach: Range = Field(
+        (5.0, 12.0), description="metres of floor about it; beyond, the picture stands upright"
+    )
+    balance: Range = Field((0.3, 0.9), description="how far the camera takes a panorama's own colour for white")
     surfaces: Weights = {
         "sheet": 0.34,
         "quilt": 0.14,
@@ -41,6 +49,10 @@ class BackgroundConfig(Config):
     @model_validator(mode="after")
     def _known(self) -> BackgroundConfig:
         check_weights("backgrounds.surfaces", self.surfaces, SURFACES)
+        if self.panorama_height[0] <= 0 or self.panorama_reach[0] < 2 * self.panorama_height[1]:
+            raise ValueError(
+                "backgrounds.panorama_height must be positive and backgrounds.panorama_reach at least twice as much"
+            )
         return self
 
 

@@ -35,7 +35,7 @@ from ...scenes.backgrounds import Backgrounds
 from ...scenes.blur import sample_blur
 from ...scenes.cameras import sample_camera
 from ...scenes.lens import sample_bend
-from ...scenes.lights import sample_lights
+from ...scenes.pictures import pictures_digest
 from ...scenes.scene import Camera, PersonInScene, Scene, Surface, Topology
 from ...scenes.sensor import sample_sensor
 from ..registry import Inputs
@@ -297,16 +297,24 @@ class InfantSampler:
         lens_rng = self.rng(index, Stream.LENS)
         camera = sample_bend(lens_rng, self.config.lens, camera)
         long = joints[15] - joints[[7, 8]].mean(0)
-        ground, backdrop = self.backgrounds.place(self.rng(index, Stream.BACKGROUND), camera, view, vertices, long)
+        setting = self.backgrounds.surround(
+            self.rng(index, Stream.BACKGROUND),
+            self.rng(index, Stream.LIGHTS),
+            self.config.lights,
+            camera,
+            view,
+            vertices,
+            long,
+        )
         rng = self.rng(index, Stream.OCCLUDERS)
         origin = "" if self.source is None else f" pose={self.source.names[self.source.row(self.seed, index)]}"
         return Scene(
             camera=camera,
             persons=[person],
-            backdrop=backdrop,
-            lights=sample_lights(self.rng(index, Stream.LIGHTS), self.config.lights),
+            backdrop=setting.backdrop,
+            lights=setting.lights,
             occluders=self._occluders(rng, camera, view, block.plans[k], vertices, joints),
-            ground=ground,
+            ground=setting.ground,
             source=f"seed={self.seed} frame={index} posture={block.plans[k].posture} view={view}{origin}",
             sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor),
             lens=sample_blur(lens_rng, self.config.lens, camera, [person]),
@@ -366,4 +374,6 @@ def describe_inputs(config: InfantConfig) -> Inputs:
     digests = {"body": body_digest(body)}
     if config.scene.poses.source is not None:
         digests["poses"] = load_pose_source(config.scene.poses.source).digest
+    if config.scene.backgrounds.folder is not None:
+        digests["backgrounds"] = pictures_digest(config.scene.backgrounds.folder)
     return Inputs(digests, body.licence)
