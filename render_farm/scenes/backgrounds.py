@@ -101,7 +101,7 @@ class Backgrounds:
             view: "above" where only a floor can be behind the body, anything else shows a room.
             vertices: (V, 3) of the bodies, world; a bounded surface reaches beyond them on all sides.
             long: (3,) from the feet to the head; cots and mats are mostly aligned with it.
-            night: no picture of the folder, which shows the day.
+            night: a dark room, and no picture of the folder, which shows the day.
         """
         config = self.config
         number, margin, shift = int(rng.integers(config.pool)), rng.uniform(0.08, 0.40, 2), rng.uniform(-1, 1, 2)
@@ -111,6 +111,8 @@ class Backgrounds:
         light = sample_lights(light_rng, lights)
         if self.pictures is None or night or not from_folder:
             backdrop, around = self.backdrop(rng, camera, view), None
+            if night:  # the lamp on the camera does not reach far
+                backdrop = np.asarray(cv2.convertScaleAbs(backdrop, alpha=0.5), np.uint8)
         else:
             picture, bounded = self.pictures.choose(rng), True
             panorama = self.pictures.panorama(picture)

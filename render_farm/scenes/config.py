@@ -187,10 +187,19 @@ class SensorConfig(Config):
     motion_share: Share = Field(0.10, description="share of pictures with motion blur")
     motion: Range = Field((1.5, 4.0), description="length in pixels of a 256-pixel picture")
     vignetting: Range = Field((0.0, 0.25), description="loss of light in the corners")
+    flicker_share: Share = Field(0.05, description="share of pictures with bands: mains light under a rolling shutter")
+    flicker: Range = Field((0.05, 0.30), description="part of the light that comes and goes")
+    bands: Range = Field((0.8, 5.0), description="how often over the picture's height")
+    hot_share: Share = Field(0.06, description="share of pictures with pixels stuck bright")
+    hot: tuple[int, int] = Field((1, 8), description="their number, least and most")
+    night_noise: Range = Field((0.008, 0.035), description="further noise of a night camera (see the scene's 'night')")
+    night_vignetting: Range = Field((0.35, 0.85), description="loss of light in its corners")
     jpeg: tuple[int, int] = Field((72, 96), description="JPEG quality, low and high")
 
     @model_validator(mode="after")
     def _jpeg_range(self) -> SensorConfig:
+        if not 0 <= self.hot[0] <= self.hot[1]:
+            raise ValueError(f"sensor.hot must be [least, most], found {list(self.hot)}")
         if not 1 <= self.jpeg[0] <= self.jpeg[1] <= 100:
             raise ValueError(f"sensor.jpeg must be [low, high] within 1..100, found {list(self.jpeg)}")
         return self

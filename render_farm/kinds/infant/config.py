@@ -11,6 +11,7 @@ from ....config import Config
 from ...config import RenderConfig
 from ...looks.config import SkinConfig, WardrobeConfig
 from ...poses.config import PoseConfig, ShapeConfig
+from ...ranges import Share
 from ...scenes.config import BackgroundConfig, CameraConfig, LensConfig, LightsConfig, OccluderConfig, SensorConfig
 
 
@@ -27,6 +28,7 @@ class InfantScene(Config):
     lights: LightsConfig = LightsConfig()
     occluders: OccluderConfig = OccluderConfig()
     sensor: SensorConfig = SensorConfig()
+    night: Share = Field(0.05, description="share of frames by an infrared camera in the dark")
 
     @model_validator(mode="before")
     @classmethod

@@ -35,6 +35,7 @@ from ...scenes.backgrounds import Backgrounds
 from ...scenes.blur import sample_blur
 from ...scenes.cameras import sample_camera
 from ...scenes.lens import sample_bend
+from ...scenes.lights import night_lights
 from ...scenes.pictures import pictures_digest
 from ...scenes.scene import Camera, PersonInScene, Scene, Surface, Topology
 from ...scenes.sensor import sample_sensor
@@ -296,15 +297,11 @@ class InfantSampler:
         )
         lens_rng = self.rng(index, Stream.LENS)
         camera = sample_bend(lens_rng, self.config.lens, camera)
+        night = lens_rng.random() < self.config.night
         long = joints[15] - joints[[7, 8]].mean(0)
+        light_rng = self.rng(index, Stream.LIGHTS)
         setting = self.backgrounds.surround(
-            self.rng(index, Stream.BACKGROUND),
-            self.rng(index, Stream.LIGHTS),
-            self.config.lights,
-            camera,
-            view,
-            vertices,
-            long,
+            self.rng(index, Stream.BACKGROUND), light_rng, self.config.lights, camera, view, vertices, long, night
         )
         rng = self.rng(index, Stream.OCCLUDERS)
         origin = "" if self.source is None else f" pose={self.source.names[self.source.row(self.seed, index)]}"
@@ -312,11 +309,11 @@ class InfantSampler:
             camera=camera,
             persons=[person],
             backdrop=setting.backdrop,
-            lights=setting.lights,
+            lights=night_lights(light_rng, camera, joints[0]) if night else setting.lights,
             occluders=self._occluders(rng, camera, view, block.plans[k], vertices, joints),
             ground=setting.ground,
             source=f"seed={self.seed} frame={index} posture={block.plans[k].posture} view={view}{origin}",
-            sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor),
+            sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor, night),
             lens=sample_blur(lens_rng, self.config.lens, camera, [person]),
         )
 
