@@ -6,8 +6,9 @@ behind it and a blurred rail covers what lies behind it softly. Labels stay thos
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
 
 import cv2
 import numpy as np
@@ -19,8 +20,8 @@ from .scene import Camera, PersonInScene, Rendered
 
 REFERENCE_SIDE = 256
 """Lengths of smears are given for a picture of this side and scale with the picture."""
-LEAST_BLUR = 0.8
-"""Circles of confusion below this many pixels leave a picture as it is."""
+LEAST_BLUR, TWO_LEVELS = 0.8, 3.0
+"""Circles of confusion below so many pixels leave a picture as it is; beyond so many they are blurred at two strengths."""
 _LIMBS = ("elbow", "wrist", "knee", "hip", "shoulder", "ankle", "neck")
 Bytes = NDArray[np.uint8]
 Singles = NDArray[np.float32]
@@ -107,33 +108,59 @@ def circle_of_confusion(depth: Singles, pupil: float, focus: float) -> Singles:
 def depth_of_field(rgb: Bytes, depth: Singles, pupil: float, focus: float) -> Bytes:
     """Blur a picture by its depth, see :func:`circle_of_confusion`; itself if nothing is out of focus visibly."""
     spread = circle_of_confusion(depth, pupil, focus)
-    nearest, _, _, _ = cv2.minMaxLoc(spread)
-    farthest = cv2.minMaxLoc(spread)[1]
-    if max(farthest, -nearest) < LEAST_BLUR:
-        return rgb
-    result = rgb.astype(np.float32)
-    sharp = result
-    widths = [width for width in (farthest / 3, farthest) if width >= LEAST_BLUR]
-    for less, width in pairwise([0.0, *widths]):
-        weight = np.clip(spread * np.float32(2 / width), 0, 1)
-        layer, cover = _blurred(sharp, weight, width)
-        share = np.clip((spread - np.float32(less)) * np.float32(1 / (width - less)), 0, 1)
-        share *= cover > 1e-3
-        result = result + share[..., None] * (layer / np.maximum(cover, 1e-3)[..., None] - result)
+    nearest, farthest, _, _ = cv2.minMaxLoc(spread)
+    picture, less = rgb, 0.0
+    for width in (farthest / 3, farthest) if farthest > TWO_LEVELS else (farthest,):
+        if width < LEAST_BLUR:
+            continue
+        weight = np.clip(spread * np.float32(2 / width), 0, 1)  # what is sharp lends no light to the blurred
+        layer, _ = _spread_out(rgb, _halved(weight), partial(_disc, width=width))
+        picture = _mixed(picture, layer, np.clip((spread - np.float32(less)) * np.float32(1 / (width - less)), 0, 1))
+        less = width
     if -nearest >= LEAST_BLUR:
-        own = np.clip(spread * np.float32(2 / nearest), 0, 1)
-        beside, known = _blurred(result, 1 - own, -nearest)
-        behind = result + own[..., None] * (beside / np.maximum(known, 1e-3)[..., None] - result)
-        layer, cover = _blurred(sharp, own, -nearest)
-        result = behind * (1 - cover)[..., None] + layer
-    return np.asarray(cv2.convertScaleAbs(result), np.uint8)
+        own, soften = np.clip(spread * np.float32(2 / nearest), 0, 1), partial(_disc, width=-nearest)
+        behind, _ = _spread_out(picture, _halved(1 - own), soften)
+        layer, cover = _spread_out(rgb, _halved(own), soften)
+        picture = _mixed(_mixed(picture, behind, own), layer, cover)
+    return picture
 
 
-def _blurred(picture: Singles, weight: Singles, width: float) -> tuple[Singles, Singles]:
-    """Weighted picture (H, W, 3) and weight (H, W), both blurred as by a disc of ``width`` pixels (same variance)."""
-    stack = cv2.merge([*cv2.split(picture * weight[..., None]), weight])
-    soft = np.asarray(cv2.GaussianBlur(stack, (0, 0), width / 4), np.float32)
-    return soft[..., :3], soft[..., 3]
+def _spread_out(rgb: Bytes, weight: Singles, soften: Callable[[Singles], Singles]) -> tuple[Bytes, Singles]:
+    """A layer of a picture, blurred with its outline.
+
+    Args:
+        rgb: (H, W, 3). weight: (h, w), of the picture's size or half of it, which blurred pictures do not need.
+        soften: blurs (h, w, 4), in the pixels of ``weight``.
+
+    Returns:
+        its colours (H, W, 3), carried on beyond its outline as far as the blur reaches, and how much of each pixel the
+        layer covers (H, W).
+    """
+    size, full = weight.shape[::-1], rgb.shape[1::-1]
+    few = rgb if size == full else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    stack = cv2.merge([*(cv2.multiply(plane, weight, dtype=cv2.CV_32F) for plane in cv2.split(few)), weight])
+    *colours, cover = cv2.split(soften(np.asarray(stack, np.float32)))
+    scale = 1 / np.maximum(cover, np.float32(1e-3))
+    layer = cv2.merge([cv2.multiply(plane, scale, dtype=cv2.CV_8U) for plane in colours])
+    if size != full:
+        layer, cover = (cv2.resize(plane, full, interpolation=cv2.INTER_LINEAR) for plane in (layer, cover))
+    return np.asarray(layer, np.uint8), np.clip(cover, 0, 1, dtype=np.float32)
+
+
+def _halved(weight: Singles) -> Singles:
+    """Weights (H, W) for a picture of half the size; a pixel counts only as far as most of the four it stands for do."""
+    half = max(1, weight.shape[1] // 2), max(1, weight.shape[0] // 2)
+    return np.clip(4 * np.asarray(cv2.resize(weight, half, interpolation=cv2.INTER_AREA), np.float32) - 3, 0, 1)
+
+
+def _mixed(below: Bytes, above: Bytes, share: Singles) -> Bytes:
+    """``above`` over ``below``, as far as ``share`` (H, W) says."""
+    return np.asarray(cv2.blendLinear(below, above, 1 - share, share), np.uint8)
+
+
+def _disc(stack: Singles, width: float) -> Singles:
+    """Blur a picture of half the size as by a disc of ``width`` pixels of the whole: the Gaussian of the same variance."""
+    return np.asarray(cv2.GaussianBlur(stack, (0, 0), max(width / 8, 0.3)), np.float32)
 
 
 def smear(rgb: Bytes, mask: NDArray[np.bool_], length: float, angle: float) -> Bytes:
@@ -143,19 +170,18 @@ def smear(rgb: Bytes, mask: NDArray[np.bool_], length: float, angle: float) -> B
     margin = int(np.ceil(length)) + 2
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     area = np.s_[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin]
-    picture, own = rgb[area].astype(np.float32), mask[area].astype(np.float32)
-    kernel = smear_kernel(length, angle)
+    picture, own = np.ascontiguousarray(rgb[area]), mask[area].astype(np.float32)
+    large = length > 6
+    kernel = smear_kernel(length / 2 if large else length, angle)
 
-    def moved(weight: Singles) -> tuple[Singles, Singles]:
-        stack = cv2.merge([*cv2.split(picture * weight[..., None]), weight])
-        soft = np.asarray(cv2.filter2D(stack, -1, kernel, borderType=cv2.BORDER_REPLICATE), np.float32)
-        return soft[..., :3], soft[..., 3:]
+    def moved(stack: Singles) -> Singles:
+        return np.asarray(cv2.filter2D(stack, -1, kernel, borderType=cv2.BORDER_REPLICATE), np.float32)
 
-    front, cover = moved(own)
-    beside, known = moved(1 - own)
-    behind = np.where(own[..., None] > 0, beside / np.maximum(known, 1e-3), picture)
+    mine, others = (_halved(own), _halved(1 - own)) if large else (own, 1 - own)
+    front, cover = _spread_out(picture, mine, moved)
+    behind, _ = _spread_out(picture, others, moved)
     result = rgb.copy()
-    result[area] = cv2.convertScaleAbs(front + (1 - cover) * behind)
+    result[area] = _mixed(_mixed(picture, behind, own), front, cover)
     return result
 
 

@@ -122,14 +122,14 @@ class LightsConfig(Config):
 class LensConfig(Config):
     """Glass and shutter, before the sensor. Every item has its share of pictures; a share of 0 switches it off."""
 
-    distorted: Share = Field(0.15, description="share of pictures with a lens that bends straight lines")
+    distorted: Share = Field(0.12, description="share of pictures with a lens that bends straight lines")
     distortion: Range = Field(
         (-0.08, 0.03), description="how far it moves the corners, of their radius; below 0 barrel"
     )
     decentring: float = Field(0.001, ge=0.0, le=0.02, description="standard deviation of p1 and p2")
-    panned: Share = Field(0.05, description="share of pictures sheared by a rolling shutter in a moving hand")
+    panned: Share = Field(0.04, description="share of pictures sheared by a rolling shutter in a moving hand")
     pan: Range = Field((0.005, 0.03), description="way the picture moves sideways while its rows are read, in widths")
-    shallow: Share = Field(0.12, description="share of pictures with depth of field")
+    shallow: Share = Field(0.10, description="share of pictures with depth of field")
     aperture: Range = Field(
         (3.0, 14.0), description="diameter of the entrance pupil, mm: 2 a phone, 25 a portrait lens"
     )

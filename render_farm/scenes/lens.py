@@ -21,9 +21,9 @@ from .blur import apply_blur
 from .config import LensConfig
 from .scene import Camera, Rendered, Scene
 
-_STEP = 8  # pixels between the nodes at which the lens is inverted; linear between them to 0.01 pixel
+_NODES = 32  # spans between the points of the longer side at which the lens is inverted; linear between them
 _NEWTON = 12  # steps at most; lenses of the default ranges need four
-_GRAIN = 16  # pixels: drawn pictures grow in such steps, so that renderers meet few sizes
+_GRAIN = 8  # pixels: drawn pictures grow in such steps, so that renderers meet few sizes
 Floats = NDArray[np.float64]
 
 
@@ -146,7 +146,8 @@ def _lens_of(camera: Camera) -> _Lens:
 @lru_cache(maxsize=8)  # sampler, renderer and labels of a frame ask for the same one
 def _lens(intrinsics: bytes, bent: bytes, width: int, height: int) -> _Lens:
     K, distortion = np.frombuffer(intrinsics).reshape(3, 3), np.frombuffer(bent)
-    columns, rows = (np.arange(0, side - 1 + _STEP, _STEP) for side in (width, height))
+    step = max(8, 8 * round(max(width, height) / 8 / _NODES))  # a multiple of 8, which warpAffine places exactly
+    columns, rows = (np.arange(0, side - 1 + step, step) for side in (width, height))
     ends = (
         np.minimum(columns, width - 1),
         np.minimum(rows, height - 1),
@@ -159,12 +160,12 @@ def _lens(intrinsics: bytes, bent: bytes, width: int, height: int) -> _Lens:
     before = np.maximum(0, np.ceil(-nodes.min((0, 1)))).astype(int)
     after = np.maximum(0, np.ceil(nodes.max((0, 1)) - (width - 1, height - 1))).astype(int)
     size = -(-(before + after) // _GRAIN) * _GRAIN + (width, height)
-    nodes[:, -1] += (nodes[:, -1] - nodes[:, -2]) * (_STEP / (ends[0][-1] - columns[-2]) - 1)
-    nodes[-1] += (nodes[-1] - nodes[-2]) * (_STEP / (ends[1][-1] - rows[-2]) - 1)
+    nodes[:, -1] += (nodes[:, -1] - nodes[:, -2]) * (step / (ends[0][-1] - columns[-2]) - 1)
+    nodes[-1] += (nodes[-1] - nodes[-2]) * (step / (ends[1][-1] - rows[-2]) - 1)
     drawn = np.array(K)
     drawn[0, 1] = 0.0
     drawn[:2, 2] += before
-    spread = np.array([[1 / _STEP, 0, 0], [0, 1 / _STEP, 0]])
+    spread = np.array([[1 / step, 0, 0], [0, 1 / step, 0]])
     where = cv2.warpAffine(
         (nodes + before).astype(np.float32), spread, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     )
@@ -182,7 +183,7 @@ def _straighten(bent: Floats, distortion: Floats) -> Floats:
     for _ in range(_NEWTON):
         missing = bent - distort(rays, distortion)
         error = float(np.abs(missing).max())
-        if error < 1e-7 or not np.isfinite(error):
+        if error < 1e-6 or not np.isfinite(error):
             break
         x, y = rays[..., 0], rays[..., 1]
         r2 = x * x + y * y
@@ -194,7 +195,7 @@ def _straighten(bent: Floats, distortion: Floats) -> Floats:
         rays = rays + np.stack([yy * across - xy * down, xx * down - xy * across], -1) / area[..., None]
     radius = np.linspace(0, float((rays**2).sum(-1).max()), 24)
     rising = 1 + radius * (3 * k1 + radius * (5 * k2 + radius * 7 * k3)) > 0.02
-    if error >= 1e-7 or not rising.all():
+    if error >= 1e-6 or not rising.all():
         numbers = ", ".join(f"{value:.3g}" for value in distortion)
         raise UserError(
             f"camera: distortion ({numbers}) folds this picture onto itself; take a weaker one, or a longer focal length"
