@@ -22,6 +22,7 @@ REFERENCE_SIDE = 256
 """Lengths of smears are given for a picture of this side and scale with the picture."""
 LEAST_BLUR, TWO_LEVELS = 0.8, 3.0
 """Circles of confusion below so many pixels leave a picture as it is; beyond so many they are blurred at two strengths."""
+_FAINT = 0.02  # a layer that covers less of a pixel says nothing about its colour
 _LIMBS = ("elbow", "wrist", "knee", "hip", "shoulder", "ankle", "neck")
 Bytes = NDArray[np.uint8]
 Singles = NDArray[np.float32]
@@ -114,14 +115,15 @@ def depth_of_field(rgb: Bytes, depth: Singles, pupil: float, focus: float) -> By
         if width < LEAST_BLUR:
             continue
         weight = np.clip(spread * np.float32(2 / width), 0, 1)  # what is sharp lends no light to the blurred
-        layer, _ = _spread_out(rgb, _halved(weight), partial(_disc, width=width))
-        picture = _mixed(picture, layer, np.clip((spread - np.float32(less)) * np.float32(1 / (width - less)), 0, 1))
+        layer, cover = _spread_out(rgb, _halved(weight), partial(_disc, width=width))
+        share = np.clip((spread - np.float32(less)) * np.float32(1 / (width - less)), 0, 1)
+        picture = _mixed(picture, layer, share * _known(cover))
         less = width
     if -nearest >= LEAST_BLUR:
         own, soften = np.clip(spread * np.float32(2 / nearest), 0, 1), partial(_disc, width=-nearest)
-        behind, _ = _spread_out(picture, _halved(1 - own), soften)
+        behind, beside = _spread_out(picture, _halved(1 - own), soften)
         layer, cover = _spread_out(rgb, _halved(own), soften)
-        picture = _mixed(_mixed(picture, behind, own), layer, cover)
+        picture = _mixed(_mixed(picture, behind, own * _known(beside)), layer, cover)
     return picture
 
 
@@ -140,22 +142,30 @@ def _spread_out(rgb: Bytes, weight: Singles, soften: Callable[[Singles], Singles
     few = rgb if size == full else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     stack = cv2.merge([*(cv2.multiply(plane, weight, dtype=cv2.CV_32F) for plane in cv2.split(few)), weight])
     *colours, cover = cv2.split(soften(np.asarray(stack, np.float32)))
-    scale = 1 / np.maximum(cover, np.float32(1e-3))
+    scale = 1 / np.maximum(cover, np.float32(_FAINT / 2))
     layer = cv2.merge([cv2.multiply(plane, scale, dtype=cv2.CV_8U) for plane in colours])
+    layer = cv2.copyTo(few, (cover < _FAINT / 2).astype(np.uint8), layer)  # no black to mix with
     if size != full:
         layer, cover = (cv2.resize(plane, full, interpolation=cv2.INTER_LINEAR) for plane in (layer, cover))
     return np.asarray(layer, np.uint8), np.clip(cover, 0, 1, dtype=np.float32)
 
 
 def _halved(weight: Singles) -> Singles:
-    """Weights (H, W) for a picture of half the size; a pixel counts only as far as most of the four it stands for do."""
+    """Weights (H, W) for a picture of half the size; pixels that stand for any without weight have none."""
     half = max(1, weight.shape[1] // 2), max(1, weight.shape[0] // 2)
-    return np.clip(4 * np.asarray(cv2.resize(weight, half, interpolation=cv2.INTER_AREA), np.float32) - 3, 0, 1)
+    some = cv2.resize((weight > 0).astype(np.float32), half, interpolation=cv2.INTER_AREA)
+    mean = cv2.resize(weight, half, interpolation=cv2.INTER_AREA)
+    return np.asarray(mean, np.float32) * np.clip(4 * np.asarray(some, np.float32) - 3, 0, 1)
 
 
 def _mixed(below: Bytes, above: Bytes, share: Singles) -> Bytes:
     """``above`` over ``below``, as far as ``share`` (H, W) says."""
     return np.asarray(cv2.blendLinear(below, above, 1 - share, share), np.uint8)
+
+
+def _known(cover: Singles) -> Singles:
+    """1 where a layer has colours of its own, falling to 0 where nothing of it comes."""
+    return np.clip(cover * np.float32(1 / _FAINT) - np.float32(0.5), 0, 1)
 
 
 def _disc(stack: Singles, width: float) -> Singles:
@@ -179,9 +189,9 @@ def smear(rgb: Bytes, mask: NDArray[np.bool_], length: float, angle: float) -> B
 
     mine, others = (_halved(own), _halved(1 - own)) if large else (own, 1 - own)
     front, cover = _spread_out(picture, mine, moved)
-    behind, _ = _spread_out(picture, others, moved)
+    behind, beside = _spread_out(picture, others, moved)
     result = rgb.copy()
-    result[area] = _mixed(_mixed(picture, behind, own), front, cover)
+    result[area] = _mixed(_mixed(picture, behind, own * _known(beside)), front, cover)
     return result
 
 

@@ -60,6 +60,18 @@ def test_a_near_thing_out_of_focus_covers_softly() -> None:
     assert abs(int(profile.sum()) - 240 * 8) < 60, "light is neither made nor lost"
 
 
+@pytest.mark.parametrize("pupil", [1.5, 4.0, 12.0])
+def test_a_plain_floor_that_leads_through_the_focus_stays_plain(pupil: float) -> None:
+    depth = np.broadcast_to(np.linspace(0.6, 4.0, 96)[:, None], (96, 96)).astype(np.float32)
+    depth = np.where(np.arange(96) > 70, np.float32(np.inf), depth)
+    plain = np.full((96, 96, 3), (180, 120, 60), np.uint8)
+    assert np.abs(depth_of_field(plain, depth, pupil, 1.3).astype(int) - plain).max() <= 3
+    mask = np.zeros((96, 96), bool)
+    mask[20:50, 30:60] = True
+    for length in (3.0, 14.0):
+        assert np.abs(smear(plain, mask, length, 0.7).astype(int) - plain).max() <= 3
+
+
 def test_all_in_focus_returns_the_picture_itself(stripes: np.ndarray) -> None:
     assert depth_of_field(stripes, np.full((96, 96), 1.0, np.float32), 9.0, 1.0) is stripes
     assert depth_of_field(stripes, np.full((96, 96), 1.1, np.float32), 5.0, 1.0) is stripes
