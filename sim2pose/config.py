@@ -109,7 +109,7 @@ def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
     """Turn ``["optim.lr=1e-4", "frames=200"]`` into a nested dict; values are read as YAML.
 
     Raises:
-        UserError: for an item without ``=``, or a value that is not YAML.
+        UserError: for an item without ``=``, a value that is not YAML, or a key that an earlier item gave a plain value.
     """
     result: dict[str, Any] = {}
     for item in items:
@@ -118,6 +118,13 @@ def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"'{item}' is not of the form key=value")
         *parents, leaf = key.split(".")
         nested: dict[str, Any] = {leaf: _value(text)}
+        earlier: Any = result
+        for part in parents:
+            earlier = earlier.get(part, {})
+            if not isinstance(earlier, dict):
+                raise UserError(
+                    f"'{item}' would undo the value '{earlier}' that an earlier {part}= gave; set its keys singly"
+                )
         for part in reversed(parents):
             nested = {part: nested}
         result = merge(result, nested)

@@ -1,6 +1,6 @@
 """From a job's config to labelled frames, for every kind alike.
 
-One frame: scene (sampler) → picture, depth and part ids (renderer) → labels → lens, sensor and JPEG. All of it in one
+One frame: scene (sampler) → picture, depth and part ids (renderer) → lens → labels → sensor and JPEG. All of it in one
 process; a block of 32 scenes shares one forward pass of the body model.
 """
 
@@ -19,6 +19,7 @@ from ...datasets.frames import DatasetInfo, Frame, Person, dataset_info
 from ...datasets.publish import Hooks
 from ..config import BLOCK, RenderConfig
 from ..farm.job import FarmJob
+from ..scenes.lens import photograph
 from ..scenes.scene import Rendered, Scene
 from .registry import KINDS, Inputs
 
@@ -63,7 +64,7 @@ class SceneFrames:
         before = Counter(self._sampler.counts)
         for first in range(start, stop, BLOCK):
             for index, scene in zip(range(first, min(first + BLOCK, stop)), self._sampler.scenes(first), strict=False):
-                yield self._frame(index, scene, self._renderer.render(scene))
+                yield self._frame(index, scene, photograph(self._renderer.render, scene))
             self.counts = dict(Counter(self._sampler.counts) - before)
 
     def _frame(self, index: int, scene: Scene, rendered: Rendered) -> Frame:

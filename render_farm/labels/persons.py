@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ...config import UserError
 from ...datasets.frames import Person
 from ...datasets.masks import encode_mask
-from ...models.geometry import distort
 from ...models.joints import joint_set
+from ..scenes.lens import project
 from ..scenes.scene import Camera, PersonInScene, Rendered, Scene
 from .flesh import own_parts
 
@@ -107,12 +107,8 @@ def label_keypoints(
         (J, 3) float32: x, y, v.
     """
     z = points[:, 2]
-    K = np.asarray(camera.K, np.float64)
-    rays = points[:, :2] / np.where(z > 1e-6, z, 1.0)[:, None]
-    if camera.distortion is not None:
-        rays = distort(rays, np.asarray(camera.distortion, np.float64))
-    u, v = (rays @ K[:2, :2].T + K[:2, 2]).T
-    inside = (z > 1e-6) & (u >= -0.5) & (u < camera.width - 0.5) & (v >= -0.5) & (v < camera.height - 0.5)
+    u, v = project(points, camera).T  # NaN, hence outside, behind the camera and out of the lens's sight
+    inside = (u >= -0.5) & (u < camera.width - 0.5) & (v >= -0.5) & (v < camera.height - 0.5)
     column, row = (np.floor(np.where(inside, a, 0) + 0.5).astype(np.int64) for a in (u, v))
     steps = np.arange(-1, 2)
     rows = np.clip(row[:, None, None] + steps[:, None], 0, camera.height - 1)

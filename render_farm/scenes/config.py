@@ -21,6 +21,14 @@ class BackgroundConfig(Config):
     folder: Path | None = Field(None, description="photographs (jpg, png) or panoramas (.hdr) to use as backdrops")
     folder_share: Share = Field(1.0, description="share of frames that use the folder, where one is given")
     folder_ground: Share = Field(0.6, description="share of those frames that still lie on bedding or a mat")
+    matched: Share = Field(
+        1.0, description="share of panorama frames that are lit by the panorama and stand on its floor"
+    )
+    panorama_height: Range = Field((1.2, 1.8), description="of the panorama's camera above its floor")
+    panorama_reach: Range = Field(
+        (5.0, 12.0), description="metres of floor about it; beyond, the picture stands upright"
+    )
+    balance: Range = Field((0.3, 0.9), description="how far the camera takes a panorama's own colour for white")
     surfaces: Weights = {
         "sheet": 0.34,
         "quilt": 0.14,
@@ -41,6 +49,10 @@ class BackgroundConfig(Config):
     @model_validator(mode="after")
     def _known(self) -> BackgroundConfig:
         check_weights("backgrounds.surfaces", self.surfaces, SURFACES)
+        if self.panorama_height[0] <= 0 or self.panorama_reach[0] < 2 * self.panorama_height[1]:
+            raise ValueError(
+                "backgrounds.panorama_height must be positive and backgrounds.panorama_reach at least twice as much"
+            )
         return self
 
 
@@ -107,6 +119,37 @@ class LightsConfig(Config):
     tint: float = Field(0.05, ge=0.0, le=0.5, description="standard deviation of the log colour gains of the ambient")
 
 
+class LensConfig(Config):
+    """Glass and shutter, before the sensor. Every item has its share of pictures; a share of 0 switches it off."""
+
+    distorted: Share = Field(0.12, description="share of pictures with a lens that bends straight lines")
+    distortion: Range = Field(
+        (-0.08, 0.03), description="how far it moves the corners, of their radius; below 0 barrel"
+    )
+    decentring: float = Field(0.001, ge=0.0, le=0.02, description="standard deviation of p1 and p2")
+    panned: Share = Field(0.04, description="share of pictures sheared by a rolling shutter in a moving hand")
+    pan: Range = Field((0.005, 0.03), description="way the picture moves sideways while its rows are read, in widths")
+    shallow: Share = Field(0.10, description="share of pictures with depth of field")
+    aperture: Range = Field(
+        (3.0, 14.0), description="diameter of the entrance pupil, mm: 2 a phone, 25 a portrait lens"
+    )
+    focus_error: float = Field(
+        0.04, ge=0.0, le=0.5, description="standard deviation of the log of the distance in focus"
+    )
+    moving: Share = Field(0.07, description="share of pictures in which a limb, or the person, moves")
+    whole: Share = Field(0.25, description="share of those in which the whole person does")
+    travel: Range = Field((1.5, 6.0), description="length of its smear in pixels of a 256-pixel picture")
+
+    @model_validator(mode="after")
+    def _sensible(self) -> LensConfig:
+        low, high = self.distortion
+        if low < -0.12 or high > 0.25:
+            raise ValueError(f"lens.distortion must lie within -0.12..0.25 (stronger lenses fold), found {[low, high]}")
+        if self.aperture[0] < 0 or self.travel[0] < 0 or abs(self.pan[0]) > 0.2 or abs(self.pan[1]) > 0.2:
+            raise ValueError("lens.aperture and lens.travel must not be negative, lens.pan must stay within 0.2")
+        return self
+
+
 class OccluderConfig(Config):
     """Things in front of, or on, the body."""
 
@@ -144,10 +187,19 @@ class SensorConfig(Config):
     motion_share: Share = Field(0.10, description="share of pictures with motion blur")
     motion: Range = Field((1.5, 4.0), description="length in pixels of a 256-pixel picture")
     vignetting: Range = Field((0.0, 0.25), description="loss of light in the corners")
+    flicker_share: Share = Field(0.05, description="share of pictures with bands: mains light under a rolling shutter")
+    flicker: Range = Field((0.05, 0.30), description="part of the light that comes and goes")
+    bands: Range = Field((0.8, 5.0), description="how often over the picture's height")
+    hot_share: Share = Field(0.06, description="share of pictures with pixels stuck bright")
+    hot: tuple[int, int] = Field((1, 8), description="their number, least and most")
+    night_noise: Range = Field((0.008, 0.035), description="further noise of a night camera (see the scene's 'night')")
+    night_vignetting: Range = Field((0.35, 0.85), description="loss of light in its corners")
     jpeg: tuple[int, int] = Field((72, 96), description="JPEG quality, low and high")
 
     @model_validator(mode="after")
     def _jpeg_range(self) -> SensorConfig:
+        if not 0 <= self.hot[0] <= self.hot[1]:
+            raise ValueError(f"sensor.hot must be [least, most], found {list(self.hot)}")
         if not 1 <= self.jpeg[0] <= self.jpeg[1] <= 100:
             raise ValueError(f"sensor.jpeg must be [low, high] within 1..100, found {list(self.jpeg)}")
         return self

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .config import LightsConfig
-from .scene import Lights
+from .scene import Camera, Lights
 
 WHITE_KELVIN = 5000.0
 """Colour temperature that the camera takes for white."""
@@ -44,4 +45,23 @@ def sample_lights(rng: np.random.Generator, config: LightsConfig) -> Lights:
         sky=sky,
         floor=sky * rng.uniform(0.25, 0.6),
         softness=float(rng.uniform(*config.softness)),
+    )
+
+
+def night_lights(rng: np.random.Generator, camera: Camera, centre: NDArray[np.floating]) -> Lights:
+    """The lamp of an infrared camera: beside its lens, grey, with little light from anywhere else.
+
+    Args:
+        centre: (3,) what the camera looks at, world.
+    """
+    towards = np.asarray(camera.position, np.float64) - np.asarray(centre, np.float64)
+    towards = towards / np.linalg.norm(towards) + rng.normal(0, 0.06, 3)
+    towards[1] = max(towards[1], 0.08)
+    key, ambient = rng.uniform(0.6, 1.0), rng.uniform(0.05, 0.2)
+    return Lights(
+        direction=towards / np.linalg.norm(towards),
+        colour=np.full(3, key),
+        sky=np.full(3, ambient),
+        floor=np.full(3, 0.6 * ambient),
+        softness=0.03,
     )

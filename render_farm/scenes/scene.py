@@ -161,10 +161,10 @@ class Camera:
     """Pinhole camera, OpenCV axes: ``X_cam = R @ X_world + t``; pixel centres at integer coordinates.
 
     Attributes:
-        K: (3, 3) intrinsics in pixels without skew.
+        K: (3, 3) intrinsics in pixels. K[0, 1], the skew, is the shear of a rolling shutter while the camera pans.
         R, t: (3, 3) rotation and (3,) translation from world to camera.
         width, height: size of the picture in pixels.
-        distortion: (5,) k1, k2, p1, p2, k3 of OpenCV's lens model, or None. Renderers draw the pinhole camera;
+        distortion: (5,) k1, k2, p1, p2, k3 of OpenCV's lens model, or None. Renderers draw pinhole cameras without skew;
             ``lens.py`` bends what they return.
     """
 

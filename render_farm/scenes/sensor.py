@@ -7,7 +7,7 @@ about a millisecond. The result depends on the picture and the parameters alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
@@ -16,10 +16,9 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from ...config import UserError
+from .blur import REFERENCE_SIDE, smear_kernel
 from .config import SensorConfig
 
-REFERENCE_SIDE = 256
-"""Blur lengths are given for a picture of this side and scale with the picture."""
 _BANK = 1 << 20
 _BANK_SEED = 20_240_229
 
@@ -42,7 +41,11 @@ class SensorParams:
         motion_angle: its direction, radians.
         vignetting: loss of light in the corners.
         jpeg: quality 1..100.
-        noise_offset: where in the noise bank this picture reads.
+        noise_offset: where in the noise bank this picture reads, and what hot pixels hang on.
+        infrared: weights of red, green and blue in the grey picture of a night camera, or None by day.
+        flicker: part of the light that comes and goes with the mains while the rows are read; flicker_bands: how often over
+            the picture's height; flicker_phase: where it begins, radians.
+        hot: number of pixels that are stuck bright.
     """
 
     exposure: float = 0.0
@@ -60,10 +63,19 @@ class SensorParams:
     vignetting: float = 0.0
     jpeg: int = 92
     noise_offset: int = 0
+    infrared: tuple[float, float, float] | None = None
+    flicker: float = 0.0
+    flicker_bands: float = 2.0
+    flicker_phase: float = 0.0
+    hot: int = 0
 
 
-def sample_sensor(rng: np.random.Generator, config: SensorConfig) -> SensorParams:
-    """Draw one picture's sensor; ``config.severity`` multiplies every departure from the neutral picture."""
+def sample_sensor(rng: np.random.Generator, config: SensorConfig, infrared: bool = False) -> SensorParams:
+    """Draw one picture's sensor; ``config.severity`` multiplies every departure from the neutral picture.
+
+    Args:
+        infrared: a camera that sees by its own invisible light: grey, noisy, dark in the corners.
+    """
     severity = config.severity
     uniform = rng.uniform
 
@@ -73,7 +85,7 @@ def sample_sensor(rng: np.random.Generator, config: SensorConfig) -> SensorParam
     red, blue = np.exp(severity * (np.array(config.cast_offset) + config.cast * rng.standard_normal(2)))
     low, high = config.jpeg
     quality = 100 - severity * (100 - uniform(low, high))
-    return SensorParams(
+    params = SensorParams(
         exposure=severity * uniform(*config.exposure),
         gains=(float(red), 1.0, float(blue)),
         contrast=about(1.0, config.contrast, 0.15),
@@ -90,6 +102,27 @@ def sample_sensor(rng: np.random.Generator, config: SensorConfig) -> SensorParam
         jpeg=int(np.clip(round(quality), 5, 100)),
         noise_offset=int(rng.integers(_BANK)),
     )
+    flickers, flicker, bands, phase = (
+        rng.random(),
+        *(uniform(*r) for r in (config.flicker, config.bands, (0, 2 * np.pi))),
+    )
+    stuck, hot = rng.random() < config.hot_share, int(rng.integers(config.hot[0], config.hot[1] + 1))
+    mix = rng.dirichlet((6.0, 3.0, 2.0))  # silicon sees red dyes' and skin's infrared best; fabrics differ at will
+    noise, corners = uniform(*config.night_noise), uniform(*config.night_vignetting)
+    if severity > 0:
+        lit = min(0.9, severity * flicker) if flickers < config.flicker_share and not infrared else 0.0
+        params = replace(params, flicker=lit, flicker_bands=bands, flicker_phase=phase, hot=hot if stuck else 0)
+    if infrared:
+        params = replace(
+            params,
+            infrared=(float(mix[0]), float(mix[1]), float(mix[2])),
+            gains=(1.0, 1.0, 1.0),
+            saturation=1.0,
+            chroma_noise=0.0,
+            read=params.read + severity * noise,
+            vignetting=min(0.9, max(params.vignetting, corners)),
+        )
+    return params
 
 
 def apply_sensor(rgb: NDArray[np.uint8], params: SensorParams) -> bytes:
@@ -107,13 +140,19 @@ def develop(rgb: NDArray[np.uint8], params: SensorParams) -> NDArray[np.uint8]:
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
         raise UserError(f"the sensor takes a (height, width, 3) uint8 picture, found {rgb.shape} {rgb.dtype}")
     picture: cv2.typing.MatLike = _blur(rgb, params)
-    if params.saturation != 1.0:
+    if params.infrared is not None:
+        picture = cv2.transform(picture, np.array([params.infrared] * 3, np.float32))
+    elif params.saturation != 1.0:
         picture = cv2.transform(picture, _saturation(params.saturation))
     if params.vignetting > 0.004:
         picture = cv2.multiply(picture, _vignette(*picture.shape[:2], round(params.vignetting * 50)), scale=1 / 255)
+    if params.flicker > 0.004:
+        picture = cv2.multiply(picture, _flicker(picture.shape, params), scale=1 / 255)
     picture = cv2.LUT(picture, _tone(params))
     if params.shot > 0 or params.read > 0:
         picture = _noise(picture, params)
+    if params.hot > 0:
+        picture = _hot_pixels(np.array(picture, np.uint8), params)
     return np.asarray(picture, np.uint8)
 
 
@@ -125,23 +164,8 @@ def _blur(rgb: NDArray[np.uint8], params: SensorParams) -> cv2.typing.MatLike:
         picture = cv2.GaussianBlur(picture, (0, 0), sigma)
     length = params.motion * scale
     if length > 1.0:
-        picture = cv2.filter2D(picture, -1, _smear(length, params.motion_angle), borderType=cv2.BORDER_REPLICATE)
+        picture = cv2.filter2D(picture, -1, smear_kernel(length, params.motion_angle), borderType=cv2.BORDER_REPLICATE)
     return picture
-
-
-def _smear(length: float, angle: float) -> NDArray[np.float32]:
-    """Kernel of a straight smear: 33 samples of the segment, spread bilinearly, sum 1."""
-    radius = int(np.ceil(length / 2)) + 1
-    kernel = np.zeros((2 * radius + 1, 2 * radius + 1), np.float32)
-    steps = np.linspace(-length / 2, length / 2, 33)
-    x, y = radius + steps * np.cos(angle), radius + steps * np.sin(angle)
-    column, row = np.floor(x).astype(int), np.floor(y).astype(int)
-    right, below = x - column, y - row
-    np.add.at(kernel, (row, column), (1 - right) * (1 - below))
-    np.add.at(kernel, (row, column + 1), right * (1 - below))
-    np.add.at(kernel, (row + 1, column), (1 - right) * below)
-    np.add.at(kernel, (row + 1, column + 1), right * below)
-    return kernel / kernel.sum()
 
 
 def _saturation(amount: float) -> NDArray[np.float32]:
@@ -160,6 +184,27 @@ def _vignette(height: int, width: int, fiftieths: int) -> NDArray[np.uint8]:
     linear = 1 - fiftieths / 50 * (x**2 + y**2) / 2
     gain = np.round(255 * np.maximum(linear, 0) ** (1 / 2.2)).astype(np.uint8)
     return np.repeat(gain[..., None], 3, axis=2)
+
+
+def _flicker(shape: tuple[int, ...], params: SensorParams) -> NDArray[np.uint8]:
+    """Encoded-value gain of each row times 255: a rolling shutter reads the rows one after another under mains light."""
+    turns = 2 * np.pi * params.flicker_bands * np.arange(shape[0]) / shape[0] + params.flicker_phase
+    linear = 1 - params.flicker * (0.5 + 0.5 * np.sin(turns))
+    gain = np.round(255 * linear ** (1 / 2.2)).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(gain[:, None, None], shape))
+
+
+def _hot_pixels(picture: NDArray[np.uint8], params: SensorParams) -> NDArray[np.uint8]:
+    """Pixels that are stuck bright, coloured as the filter before them, a little spread by the demosaicing."""
+    rng = np.random.default_rng([params.noise_offset, params.hot])
+    rows, columns = rng.integers(picture.shape[0], size=params.hot), rng.integers(picture.shape[1], size=params.hot)
+    channel, level = rng.integers(3, size=params.hot), rng.integers(60, 200, size=params.hot)
+    colour = np.where(np.arange(3) == channel[:, None], 1.0, 0.15 if params.infrared is None else 1.0)
+    for step, share in ((0, 1.0), (1, 0.35)):
+        beside = np.minimum(columns + step, picture.shape[1] - 1)
+        value = picture[rows, beside] + share * level[:, None] * colour
+        picture[rows, beside] = np.minimum(value, 255).astype(np.uint8)
+    return picture
 
 
 def _tone(params: SensorParams) -> NDArray[np.uint8]:

@@ -11,7 +11,8 @@ from ....config import Config
 from ...config import RenderConfig
 from ...looks.config import SkinConfig, WardrobeConfig
 from ...poses.config import PoseConfig, ShapeConfig
-from ...scenes.config import BackgroundConfig, CameraConfig, LightsConfig, OccluderConfig, SensorConfig
+from ...ranges import Share
+from ...scenes.config import BackgroundConfig, CameraConfig, LensConfig, LightsConfig, OccluderConfig, SensorConfig
 
 
 class InfantScene(Config):
@@ -23,9 +24,11 @@ class InfantScene(Config):
     skin: SkinConfig = SkinConfig()
     backgrounds: BackgroundConfig = BackgroundConfig()
     camera: CameraConfig = CameraConfig()
+    lens: LensConfig = LensConfig()
     lights: LightsConfig = LightsConfig()
     occluders: OccluderConfig = OccluderConfig()
     sensor: SensorConfig = SensorConfig()
+    night: Share = Field(0.05, description="share of frames by an infrared camera in the dark")
 
     @model_validator(mode="before")
     @classmethod

@@ -31,8 +31,11 @@ from ...poses.points import PointReader, point_reader
 from ...poses.posing import POSE_STREAM, SHAPE_STREAM, Posed, Poser
 from ...scenes import occluders as things
 from ...scenes.backgrounds import Backgrounds
+from ...scenes.blur import sample_blur
 from ...scenes.cameras import sample_camera
-from ...scenes.lights import sample_lights
+from ...scenes.lens import sample_bend
+from ...scenes.lights import night_lights
+from ...scenes.pictures import pictures_digest
 from ...scenes.scene import Camera, PersonInScene, Scene, Surface, Topology
 from ...scenes.sensor import sample_sensor
 from ..registry import Inputs
@@ -53,6 +56,7 @@ class Stream(IntEnum):
     LIGHTS = 5
     OCCLUDERS = 6
     SENSOR = 7
+    LENS = 16
 
 
 @dataclass(frozen=True)
@@ -225,19 +229,26 @@ class InfantSampler:
             self.width,
             self.height,
         )
+        lens_rng = self.rng(index, Stream.LENS)
+        camera = sample_bend(lens_rng, self.config.lens, camera)
+        night = lens_rng.random() < self.config.night
         long = joints[15] - joints[[7, 8]].mean(0)
-        ground, backdrop = self.backgrounds.place(self.rng(index, Stream.BACKGROUND), camera, view, vertices, long)
+        light_rng = self.rng(index, Stream.LIGHTS)
+        setting = self.backgrounds.surround(
+            self.rng(index, Stream.BACKGROUND), light_rng, self.config.lights, camera, view, vertices, long, night
+        )
         rng = self.rng(index, Stream.OCCLUDERS)
         origin = f" pose={block.origins[k]}" if block.origins[k] else ""
         return Scene(
             camera=camera,
             persons=[person],
-            backdrop=backdrop,
-            lights=sample_lights(self.rng(index, Stream.LIGHTS), self.config.lights),
+            backdrop=setting.backdrop,
+            lights=night_lights(light_rng, camera, joints[0]) if night else setting.lights,
             occluders=self._occluders(rng, camera, view, block.plans[k], vertices, joints),
-            ground=ground,
+            ground=setting.ground,
             source=f"seed={self.seed} frame={index} posture={block.plans[k].posture} view={view}{origin}",
-            sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor),
+            sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor, night),
+            lens=sample_blur(lens_rng, self.config.lens, camera, [person]),
         )
 
     def _occluders(
@@ -279,4 +290,6 @@ def describe_inputs(config: InfantConfig) -> Inputs:
     digests = {"body": body_digest(body)}
     if (poses := load_pose_mix(config.scene.poses, body.joint_set).digest) is not None:
         digests["poses"] = poses
+    if config.scene.backgrounds.folder is not None:
+        digests["backgrounds"] = pictures_digest(config.scene.backgrounds.folder)
     return Inputs(digests, body.licence)

@@ -12,7 +12,7 @@ from ...config import RenderConfig
 from ...looks.adults_config import AdultsConfig
 from ...poses.config import PlausibilityConfig
 from ...ranges import Range, Share, Weights, check_weights
-from ...scenes.config import BackgroundConfig, LightsConfig, SensorConfig
+from ...scenes.config import BackgroundConfig, LensConfig, LightsConfig, SensorConfig
 from .activities import ACTIVITIES
 
 AGES = {"child": (2.5, 11.0), "youth": (11.0, 18.0), "adult": (18.0, 62.0), "old": (62.0, 85.0)}
@@ -149,6 +149,7 @@ class PersonScene(Config):
         elevation=(15.0, 75.0), kelvin=(4500.0, 7000.0), key=(0.5, 1.6), ambient=(0.22, 0.55), level=(0.6, 1.0),
         softness=(0.01, 0.2),
     )  # fmt: skip
+    lens: LensConfig = LensConfig()
     sensor: SensorConfig = SensorConfig(haze=(0.0, 0.03), saturation=(0.85, 1.25), contrast=(0.92, 1.2))
 
     @model_validator(mode="before")

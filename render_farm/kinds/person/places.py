@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...looks.patterns import Bytes
 from ...poses.angles import choose
+from ...scenes.lens import drawn_camera
 from ...scenes.scene import Camera, Ground
 from ...scenes.surfaces import SurfaceLook
 from .config import PlacesConfig
@@ -94,6 +95,7 @@ class Places:
         span, shift = rng.uniform(9.0, 14.0) * (1.0 if place.indoor else place.height / 3), rng.random(4)
         sky, sides, blur = int(rng.integers(_SKIES)), rng.uniform(0.72, 1.0, 4), rng.uniform(*config.blur)
         lamp = rng.uniform(0.75, 1.0)
+        camera = drawn_camera(camera)
         height, width = camera.height // 2, camera.width // 2
         x = (2 * np.arange(width) + 0.5 - camera.K[0, 2]) / camera.K[0, 0]
         y = (2 * np.arange(height) + 0.5 - camera.K[1, 2]) / camera.K[1, 1]

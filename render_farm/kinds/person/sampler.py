@@ -26,11 +26,15 @@ from ...poses.config import PoseConfig
 from ...poses.mix import load_pose_mix
 from ...poses.points import PointReader, point_reader
 from ...poses.resting import turn_about
-from ...scenes.backgrounds import Backgrounds
+from ...scenes.backgrounds import Backgrounds, Setting
+from ...scenes.blur import sample_blur
 from ...scenes.furniture import Things
+from ...scenes.lens import sample_bend
 from ...scenes.lights import sample_lights
-from ...scenes.scene import Camera, Ground, Lights, PersonInScene, Scene, Surface
+from ...scenes.pictures import pictures_digest
+from ...scenes.scene import Camera, Lights, PersonInScene, Scene, Surface
 from ...scenes.sensor import sample_sensor
+from ...scenes.surroundings import place_panorama
 from ..registry import Inputs
 from . import props
 from .activities import ACTIVITIES
@@ -56,6 +60,7 @@ class Stream(IntEnum):
     LIGHTS = 15
     THINGS = 16
     SENSOR = 17
+    LENS = 18
 
 
 @dataclass(frozen=True)
@@ -188,19 +193,20 @@ class PersonSampler:
         ]
         people, placed = [people[k] for k in kept], [placed[k] for k in kept]
         doing = [crowd.people.activities[row] for row, _ in placed]
-        indoor, ground, backdrop = self._place(index, camera, people, doing)
-        ranges = self.config.indoor_lights if indoor else self.config.outdoor_lights
-        lights = sample_lights(self.rng(index, Stream.LIGHTS), ranges)
+        lens_rng = self.rng(index, Stream.LENS)
+        camera = sample_bend(lens_rng, self.config.lens, camera)
+        indoor, setting = self._setting(index, camera, people, doing)
         origins = "".join(f" pose={crowd.people.origins[row]}" for row, _ in placed if crowd.people.origins[row])
         return Scene(
             camera=camera,
             persons=people,
-            backdrop=lit(backdrop, lights),
-            lights=lights,
+            backdrop=setting.backdrop,
+            lights=setting.lights,
             occluders=self._things(index, camera, people, doing, indoor, taken),
-            ground=ground,
+            ground=setting.ground,
             source=f"seed={self.seed} frame={index} people={'+'.join(doing)} view={view}{origins}",
             sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor),
+            lens=sample_blur(lens_rng, self.config.lens, camera, people),
         )
 
     def _person(self, row: int, spot: Spot, crowd: Crowd) -> PersonInScene:
@@ -228,23 +234,29 @@ class PersonSampler:
             )
         return person
 
-    def _place(
+    def _setting(
         self, index: int, camera: Camera, people: list[PersonInScene], doing: list[str]
-    ) -> tuple[bool, Ground | None, NDArray[np.uint8]]:
-        """Whether a frame is indoors, what people stand on, and what is behind."""
+    ) -> tuple[bool, Setting]:
+        """Whether a frame is indoors, what people stand on, what is behind, and the light."""
         rng, config = self.rng(index, Stream.PLACE), self.config
-        draw, folder, with_ground = rng.random(), rng.random(), rng.random()
+        draw, folder, with_ground, matched = rng.random(4)
         share = config.places.indoor * (0.35 if {"running", "jumping", "sport"} & set(doing) else 1.0)
         indoor = bool(draw < share)
+        ranges = config.indoor_lights if indoor else config.outdoor_lights
+        lights = sample_lights(self.rng(index, Stream.LIGHTS), ranges)
         inside = np.concatenate([camera.position[None], *(person.surface.vertices[::_THIN] for person in people)])
         place = self.places.place(rng, indoor, inside)
         pictures = self.backgrounds.pictures
-        if pictures is not None and folder < config.backgrounds.folder_share:
-            shown = pictures.backdrop(rng, camera)
-            if with_ground >= config.backgrounds.folder_ground:
-                return indoor, None, shown
-            return indoor, place.ground, shown
-        return indoor, place.ground, self.places.backdrop(rng, place, camera)
+        if pictures is None or folder >= config.backgrounds.folder_share:
+            return indoor, Setting(place.ground, lit(self.places.backdrop(rng, place, camera), lights), lights)
+        number, own = pictures.choose(rng), with_ground < config.backgrounds.folder_ground
+        panorama = pictures.panorama(number)
+        if panorama is None:
+            return indoor, Setting(place.ground if own else None, pictures.photo(rng, number, camera), lights)
+        around = place_panorama(rng, panorama, config.backgrounds, ranges, camera)
+        fits = matched < config.backgrounds.matched
+        ground = around.ground() if fits else place.ground if own else None
+        return indoor, Setting(ground, around.backdrop(camera), around.lights() if fits else lights, around)
 
     def _things(
         self, index: int, camera: Camera, people: list[PersonInScene], doing: list[str], indoor: bool, taken: Footprint
@@ -287,4 +299,8 @@ def describe_inputs(config: PersonConfig) -> Inputs:
     point_reader(body, config.joint_sets)  # refuses joint sets that the body cannot give
     digests = {"body": body_digest(body)}
     poses = load_pose_mix(PoseConfig(sources=config.scene.poses.sources), body.joint_set).digest
-    return Inputs(digests | ({"poses": poses} if poses else {}), body.licence)
+    if poses is not None:
+        digests["poses"] = poses
+    if config.scene.backgrounds.folder is not None:
+        digests["backgrounds"] = pictures_digest(config.scene.backgrounds.folder)
+    return Inputs(digests, body.licence)

@@ -16,6 +16,7 @@ from sim2pose.datasets.frames import Frame
 from sim2pose.datasets.manifest import read_manifest
 from sim2pose.datasets.shards import FramesFolder
 from sim2pose.models.bodies import load_body
+from sim2pose.models.geometry import distort
 from sim2pose.render_farm.kinds.frames import SceneFrames, render_info, render_job
 from sim2pose.render_farm.kinds.infant.config import InfantConfig
 from sim2pose.render_farm.kinds.registry import Inputs
@@ -85,9 +86,12 @@ def test_parameters_give_the_body_in_the_camera_frame(frames: list[Frame]) -> No
             with torch.no_grad():
                 keypoints = body(*parameters).keypoints[0].numpy()
             np.testing.assert_allclose(keypoints, person.keypoints_3d, atol=2e-4)
-            uv = keypoints @ frame.camera.T
+            rays = keypoints[:, :2] / keypoints[:, 2:]
+            rays = rays if frame.distortion is None else distort(rays, frame.distortion)
+            uv = rays @ frame.camera[:2, :2].T + frame.camera[:2, 2]
             inside = person.keypoints[:, 2] > 0
-            np.testing.assert_allclose((uv[:, :2] / uv[:, 2:])[inside], person.keypoints[inside, :2], atol=0.1)
+            np.testing.assert_allclose(uv[inside], person.keypoints[inside, :2], atol=0.1)
+    assert any(frame.distortion is not None for frame in frames[::7])
 
 
 def test_a_frame_depends_on_its_index_alone(frames: list[Frame], maker: SceneFrames) -> None:

@@ -65,7 +65,8 @@ def test_other_seeds_and_frames_differ(scenes: list[Scene]) -> None:
 @pytest.mark.parametrize(
     ("part", "change", "moved"),
     [
-        ("camera", {"head_up": 0.0}, ("camera",)),
+        ("camera", {"head_up": 0.0}, ("camera", "lights")),  # a night camera carries its lamp
+        ("lens", {"distorted": 1.0, "shallow": 1.0}, ()),
         ("lights", {"kelvin": [3000, 3100]}, ("lights",)),
         ("occluders", {"toy": 0.0, "blanket": 0.0, "rail": 0.0, "support": 0.0}, ()),
         ("sensor", {"severity": 3.0}, ()),

@@ -8,16 +8,16 @@ import cv2
 import numpy as np
 import pytest
 
-from sim2pose.config import UserError, load_config
+from sim2pose.config import UserError, load_config, validate
 from sim2pose.models.geometry import camera_matrix, look_at
 from sim2pose.render_farm.kinds.infant.config import InfantConfig
 from sim2pose.render_farm.looks.config import PATTERNS
 from sim2pose.render_farm.looks.patterns import draw_palette, finish, noise, tile
-from sim2pose.render_farm.scenes.backgrounds import Backgrounds, Pictures, look_into
-from sim2pose.render_farm.scenes.config import SURFACES, BackgroundConfig
+from sim2pose.render_farm.scenes.backgrounds import Backgrounds, Setting
+from sim2pose.render_farm.scenes.config import SURFACES, BackgroundConfig, LightsConfig
 from sim2pose.render_farm.scenes.scene import Camera
 
-REAL = Path(__file__).parents[3] / "shared" / "data" / "backgrounds"
+BODY = np.array([[-0.2, 0.0, -0.3], [0.2, 0.2, 0.3]])
 
 
 def _camera(target: tuple[float, float, float], width: int = 64, height: int = 48) -> Camera:
@@ -63,55 +63,55 @@ def test_finish_shades_in_linear_light() -> None:
     assert linear[1] / linear[0] == pytest.approx(0.5, abs=0.02)
 
 
-def test_photographs_are_cropped_to_the_picture(tmp_path: Path) -> None:
-    photo = np.zeros((200, 300, 3), np.uint8)
-    photo[..., 2] = 200  # red in OpenCV's order
-    cv2.imwrite(str(tmp_path / "a.png"), photo)
-    (tmp_path / "notes.txt").write_text("no picture")
-    pictures = Pictures(tmp_path, 0)
-    backdrop = pictures.backdrop(np.random.default_rng(0), _camera((0, 0, -1)))
-    assert backdrop.shape == (48, 64, 3) and backdrop.dtype == np.uint8
-    np.testing.assert_array_equal(backdrop[10, 10], (200, 0, 0))
-    np.testing.assert_array_equal(backdrop, pictures.backdrop(np.random.default_rng(0), _camera((0, 0, -1))))
-
-
-def test_panoramas_are_seen_through_the_camera() -> None:
-    panorama = np.zeros((64, 128, 3), np.float32)
-    panorama[:32, :, 2] = 5.0  # sky
-    panorama[32:, :, 1] = 5.0  # ground
-    panorama[30:34, 60:68, 0] = 50.0  # a lamp in the middle column, towards -Z
-    ahead = look_into(panorama, _camera((0, 0, -1)), 0.0, 0.3)
-    assert ahead.shape == (24, 32, 3)
-    assert ahead[2, 5, 2] > 100 > ahead[2, 5, 1] and ahead[-3, 5, 1] > 100 > ahead[-3, 5, 2]
-    assert ahead[11:13, 14:18, 0].mean() > 120
-    assert look_into(panorama, _camera((0, 0, 1)), 0.0, 0.3)[..., 0].max() < 60, "behind us: no lamp"
-    assert look_into(panorama, _camera((0, 0, 1)), np.pi, 0.3)[11:13, 14:18, 0].mean() > 120, "until we turn the room"
-    below = look_into(panorama, _camera((0.01, -1, 0)), 0.0, 0.3)
-    assert below[..., 1].min() > 100
-
-
-def test_bad_folders_and_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nowhere"):
-        Pictures(tmp_path / "nowhere", 0)
-    with pytest.raises(UserError, match=r"no \.jpg"):
-        Pictures(tmp_path, 0)
-    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 not a picture")
-    with pytest.raises(UserError, match=r"broken\.jpg"):
-        Pictures(tmp_path, 0).backdrop(np.random.default_rng(0), _camera((0, 0, -1)))
-    (tmp_path / "broken.jpg").unlink()
-    (tmp_path / "broken.hdr").write_bytes(b"#?RADIANCE\nbroken")
-    with pytest.raises(UserError, match=r"broken\.hdr"):
-        Pictures(tmp_path, 0).backdrop(np.random.default_rng(0), _camera((0, 0, -1)))
-
-
 def test_folder_shorthand_in_the_config(tmp_path: Path) -> None:
     config = load_config(InfantConfig, None, [f"scene.backgrounds={tmp_path}"])
     assert config.scene.backgrounds.folder == tmp_path
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data/backgrounds")
-def test_real_panoramas() -> None:
-    pictures = Pictures(REAL, 0)
-    for seed in range(4):
-        backdrop = pictures.backdrop(np.random.default_rng(seed), _camera((0.3, -0.4, -1)))
-        assert 20 < backdrop.mean() < 240 and backdrop.std() > 5
+def _surround(config: BackgroundConfig, seed: int = 0, night: bool = False) -> Setting:
+    rngs = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
+    camera, long = _camera((0.3, -0.4, -1)), np.array([0.0, 0, 1])
+    return Backgrounds(config, 3).surround(*rngs, LightsConfig(), camera, "oblique", BODY, long, night)
+
+
+def _write_panorama(folder: Path) -> None:
+    light = np.full((32, 64, 3), 0.4, np.float32)
+    light[4:8, 10:14] = 60.0
+    cv2.imwrite(str(folder / "a.hdr"), light)
+
+
+def test_a_panorama_gives_light_backdrop_and_floor(tmp_path: Path) -> None:
+    _write_panorama(tmp_path)
+    setting = _surround(BackgroundConfig(folder=tmp_path, folder_ground=0.0))
+    assert setting.around is not None and setting.ground is not None and setting.lights.environment is not None
+    assert setting.ground.texture is setting.around.panorama.floor
+    on_mat = _surround(BackgroundConfig(folder=tmp_path, folder_ground=1.0))
+    assert on_mat.ground is not None and on_mat.ground.texture.shape == (256, 256, 3) and on_mat.around is not None
+    assert on_mat.ground.half_size is not None and on_mat.lights.environment is not None
+
+
+def test_matching_folder_and_night_are_switches(tmp_path: Path) -> None:
+    _write_panorama(tmp_path)
+    apart = _surround(BackgroundConfig(folder=tmp_path, folder_ground=0.0, matched=0.0))
+    assert apart.around is not None and apart.ground is None and apart.lights.environment is None
+    for setting in (
+        _surround(BackgroundConfig(folder=tmp_path), night=True),
+        _surround(BackgroundConfig(folder=tmp_path, folder_share=0.0)),
+        _surround(BackgroundConfig()),
+    ):
+        assert setting.around is None and setting.lights.environment is None and setting.ground is not None
+
+
+def test_photographs_lie_behind(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((60, 90, 3), (10, 20, 200), np.uint8))
+    setting = _surround(BackgroundConfig(folder=tmp_path, folder_ground=0.0))
+    assert setting.ground is None and setting.around is None
+    np.testing.assert_array_equal(setting.backdrop[10, 10], (200, 20, 10))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("panorama_height", (1.8, 1.2)), ("panorama_reach", (1, 2)), ("balance", (0.9, 0.1))]
+)
+def test_impossible_ranges_name_their_key(key: str, value: tuple[float, float]) -> None:
+    with pytest.raises(UserError, match=key):
+        validate(BackgroundConfig, {key: value})

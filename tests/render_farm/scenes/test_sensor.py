@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sim2pose.config import UserError
+from sim2pose.config import UserError, validate
 from sim2pose.render_farm.scenes.config import SensorConfig
+from sim2pose.render_farm.scenes.lights import night_lights
+from sim2pose.render_farm.scenes.scene import Camera
 from sim2pose.render_farm.scenes.sensor import SensorParams, apply_sensor, develop, sample_sensor
 
 
@@ -85,3 +87,48 @@ def test_severity_scales_the_departure(picture: np.ndarray) -> None:
 def test_refuses_other_pictures() -> None:
     with pytest.raises(UserError, match="uint8"):
         apply_sensor(np.zeros((8, 8), np.uint8), SensorParams())
+
+
+def test_a_night_camera_sees_grey_by_its_own_lamp(picture: np.ndarray) -> None:
+    drawn = [sample_sensor(np.random.default_rng(k), SensorConfig(), infrared=True) for k in range(8)]
+    for params in drawn:
+        dark = develop(picture, replace(params, hot=5)).astype(int)
+        assert np.abs(dark[..., 0] - dark[..., 2]).max() == 0 and params.flicker == 0
+        assert params.vignetting >= 0.35 and params.read >= 0.008
+    day = sample_sensor(np.random.default_rng(0), SensorConfig())
+    assert day.infrared is None
+    camera = Camera(np.eye(3), np.eye(3), np.array([0, -1.0, 2.0]), 8, 8)
+    lights = night_lights(np.random.default_rng(0), camera, np.zeros(3))
+    towards = camera.position / np.linalg.norm(camera.position)
+    assert lights.direction @ towards > 0.9 and lights.direction[1] > 0 and lights.colour[0] > 3 * lights.sky[0]
+
+
+def test_flicker_darkens_rows_in_bands(picture: np.ndarray) -> None:
+    flat = np.full_like(picture, 128)
+    bands = develop(flat, SensorParams(flicker=0.4, flicker_bands=3.0)).astype(int)
+    assert np.ptp(bands, axis=1).max() == 0, "a row is read at once"
+    rows = bands[:, 0, 0] - bands[:, 0, 0].mean()
+    assert np.ptp(rows) > 15 and np.count_nonzero(np.diff(np.sign(rows))) in (5, 6)
+
+
+def test_hot_pixels_are_few_bright_and_repeatable(picture: np.ndarray) -> None:
+    flat = np.full_like(picture, 20)
+    params = SensorParams(hot=6, noise_offset=77)
+    found = develop(flat, params)
+    changed = (found != develop(flat, SensorParams())).any(2)
+    assert 6 <= changed.sum() <= 12 and found.max() > 80
+    np.testing.assert_array_equal(found, develop(flat, params))
+
+
+def test_switches_are_shares() -> None:
+    always = SensorConfig(flicker_share=1, hot_share=1, hot=(3, 3), flicker=(0.2, 0.2))
+    never = SensorConfig(flicker_share=0, hot_share=0)
+    on, off = (sample_sensor(np.random.default_rng(3), config) for config in (always, never))
+    assert (on.flicker, on.hot, off.flicker, off.hot) == (0.2, 3, 0.0, 0)
+    assert on == replace(off, flicker=on.flicker, hot=3), "switching one item on moves no other"
+
+
+@pytest.mark.parametrize(("key", "value"), [("hot", (4, 1)), ("flicker", (0.4, 0.1)), ("jpeg", (90, 40))])
+def test_impossible_ranges_name_their_key(key: str, value: tuple[float, float]) -> None:
+    with pytest.raises(UserError, match=key):
+        validate(SensorConfig, {key: value})
