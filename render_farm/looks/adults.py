@@ -33,8 +33,8 @@ from .skirts import paint_skirt, skirt_mesh, skirt_topology
 from .wardrobe import Outfit, as_textures, dress
 
 OUTFIT_STREAM, HEAD_STREAM = 221, 321
-DISTINCT, TRIES = 22.0, 4
-"""An outfit whose mean colour is nearer (in Lab) to the skin's than this gives way to the next of the pool."""
+DISTINCT, TRIES = 26.0, 6
+"""An outfit whose colour on the chest is nearer (in Lab) to the skin's than this gives way to the next of the pool."""
 LONG = 2.3
 """Half eye distances by which long hair hangs lower than short hair."""
 _CLOTH_SMOOTH = 0.35
@@ -178,7 +178,8 @@ class AdultLooks:
     def _draw_outfit(self, rng: np.random.Generator, woman: bool) -> AdultOutfit:
         clothes = draw_clothes(rng, self.config, self.map, self._hang, woman)
         cloth, keep = as_textures(clothes.painted, self.map)
-        colour = clothes.painted.colour[clothes.painted.cover >= 1].mean(0)
+        chest = np.isin(self.map.texels.joint, (3, 6, 9)) & (clothes.painted.cover >= 1)
+        colour = clothes.painted.colour[chest].mean(0)  # by which it is told from skin
         template = self.map.vertices.position
         points = template.copy()
         for shoe in make_shoes(self.map, clothes.shoe):

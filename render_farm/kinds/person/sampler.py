@@ -6,6 +6,7 @@ Blocks of 32 frames share one forward pass of all their people. What frame i sho
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -107,16 +108,12 @@ class PersonSampler:
         self.width, self.height = width, height
         fine = max(width, height) > 600
         self.poser = Poser(body, config.poses, config.people)
+        self.counts: Counter[str] = self.poser.counts
         self.looks = AdultLooks(config.looks, body, seed, 1024 if fine else 512)
         self.places = Places(config.places, seed, 512 if fine else 256)
         self.backgrounds = Backgrounds(config.backgrounds, seed)
         self.things = Things(seed)
         self._points: PointReader = point_reader(body, joint_sets)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many draws of poses were rejected so far, see :class:`.posing.Poser`."""
-        return dict(self.poser.counts)
 
     def rng(self, index: int, stream: Stream, *more: int) -> np.random.Generator:
         """The generator of one subsystem of one frame (and one of its people)."""

@@ -176,6 +176,20 @@ def test_poses_of_a_file(tmp_path: Path) -> None:
     assert "poses_digest" in info.config
 
 
+def test_pictures_of_a_folder_take_the_place_of_drawn_places(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    cv2.imwrite(str(tmp_path / "a.hdr"), rng.uniform(0.1, 2.0, (32, 64, 3)).astype(np.float32))
+    cv2.imwrite(str(tmp_path / "b.png"), rng.integers(0, 255, (64, 64, 3), np.uint8))
+    backgrounds = {"folder": str(tmp_path), "folder_share": 1.0, "folder_ground": 0.5, "matched": 1.0}
+    shown = _sampler(backgrounds=backgrounds).scenes(0)
+    lit = [scene.lights.environment is not None for scene in shown]
+    assert 0.2 < np.mean(lit) < 0.8, "panoramas bring their light, photographs do not"
+    assert all(scene.ground is not None for scene, panorama in zip(shown, lit, strict=True) if panorama)
+    assert any(scene.ground is None for scene in shown)
+    scene = {"backgrounds": str(tmp_path)}
+    assert "backgrounds_digest" in render_info(load_render_config("person", {"scene": scene})).config
+
+
 def test_the_preset_resolves_to_people() -> None:
     config = load_render_config("person")
     assert isinstance(config, PersonConfig) and config.body == "open-person"
