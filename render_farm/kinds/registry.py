@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Protocol
 
 from ...config import UserError, merge, nearest, parse_overrides, read_preset, validate
@@ -52,45 +53,28 @@ class Kind:
     inputs: Callable[[Any], Inputs]
 
 
-def _infant_config() -> type[RenderConfig]:
-    from .infant.config import InfantConfig
+def _kind(name: str, config_class: str, inputs_in: str = "sampler") -> Kind:
+    """The kind in the package ``name``; its modules are imported when they are used, since samplers need torch."""
 
-    return InfantConfig
+    def config() -> type[RenderConfig]:
+        found: type[RenderConfig] = getattr(import_module(f".{name}.config", __package__), config_class)
+        return found
 
+    def sampler(of: RenderConfig) -> Sampler:
+        made: Sampler = import_module(f".{name}.sampler", __package__).make_sampler(of)
+        return made
 
-def _infant_sampler(config: Any) -> Sampler:
-    from .infant.sampler import make_sampler
+    def inputs(of: RenderConfig) -> Inputs:
+        described: Inputs = import_module(f".{name}.{inputs_in}", __package__).describe_inputs(of)
+        return described
 
-    return make_sampler(config)
-
-
-def _infant_inputs(config: Any) -> Inputs:
-    from .infant.sampler import describe_inputs
-
-    return describe_inputs(config)
-
-
-def _hand_config() -> type[RenderConfig]:
-    from .hand.config import HandConfig
-
-    return HandConfig
-
-
-def _hand_sampler(config: Any) -> Sampler:
-    from .hand.sampler import make_sampler
-
-    return make_sampler(config)
-
-
-def _hand_inputs(config: Any) -> Inputs:
-    from .hand.pair import describe_inputs
-
-    return describe_inputs(config)
+    return Kind(config, sampler, inputs)
 
 
 KINDS: dict[str, Kind] = {
-    "infant": Kind(_infant_config, _infant_sampler, _infant_inputs),
-    "hand": Kind(_hand_config, _hand_sampler, _hand_inputs),
+    "infant": _kind("infant", "InfantConfig"),
+    "person": _kind("person", "PersonConfig"),
+    "hand": _kind("hand", "HandConfig", inputs_in="pair"),
 }
 
 
