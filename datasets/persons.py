@@ -13,7 +13,7 @@ import numpy as np
 
 from ..config import UserError, nearest
 from ..models.joints import JointSet, joint_set
-from .manifest import open_shard, read_columns
+from .parquet import open_shard, read_columns
 from .shards import FramesFolder
 
 _KEYPOINTS = "persons.list.element.keypoints"
