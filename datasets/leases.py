@@ -8,10 +8,10 @@ taken for dead, because it was cut off for longer, learns it from the higher num
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -100,7 +100,8 @@ class _Lease:
             with contextlib.suppress(Unreachable):  # it may come back before anybody gives the lease up
                 if max(_leases(self.folder), default=0) > self.number:
                     self.lost = True
-                    _thread.interrupt_main()
+                    # A real signal: it ends waits, too.
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                     return
                 storage.replace(self.path, self.beat())
 

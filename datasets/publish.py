@@ -233,4 +233,3 @@ def _write_parquet(
 def _fire(hooks: Hooks | None, point: str, shard_id: int) -> None:
     if hooks is not None:
         hooks(point, shard_id)
-

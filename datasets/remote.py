@@ -165,7 +165,9 @@ def _sentences(uri: str, reading: bool = False) -> Iterator[None]:
         if not type(error).__module__.startswith(("botocore", "aiobotocore", "aiohttp")):
             raise
         if "Credential" in type(error).__name__ or "Profile" in type(error).__name__:
-            raise UserError(f"no credentials for {uri}: {_first(error)}; set AWS_ACCESS_KEY_ID or AWS_PROFILE") from error
+            raise UserError(
+                f"no credentials for {uri}: {_first(error)}; set AWS_ACCESS_KEY_ID or AWS_PROFILE"
+            ) from error
         raise Unreachable(
             f"the store of {uri} cannot be reached: {_first(error)}; is AWS_ENDPOINT_URL right and the network there?"
         ) from error

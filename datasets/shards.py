@@ -179,7 +179,8 @@ class FramesFolder:
         frame_id = table.column("frame_id").to_numpy()
         unique, counts = np.unique(frame_id, return_counts=True)
         if len(unique) != len(frame_id):
-            raise UserError(f"{storage.show(self.path)}: frame_id {unique[counts > 1][0]} occurs twice; frame ids must be unique")
+            twice = unique[counts > 1][0]
+            raise UserError(f"{storage.show(self.path)}: frame_id {twice} occurs twice; frame ids must be unique")
         persons = table.column("persons").combine_chunks()
         first = persons.offsets.to_numpy().astype(np.int64)
         fields = persons.values

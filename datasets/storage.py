@@ -115,7 +115,9 @@ def sha256(path: Path) -> str:
 @contextlib.contextmanager
 def scratch(path: Path) -> Iterator[Path]:
     """Name for the file that :func:`create` will publish as ``path``: beside it, or in this machine's temp folder."""
-    temp = (_uploads() if is_remote(path) else path.parent) / f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}{TEMP_SUFFIX}"
+    temp = (
+        _uploads() if is_remote(path) else path.parent
+    ) / f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}{TEMP_SUFFIX}"
     try:
         yield temp
     finally:
@@ -228,4 +230,3 @@ def explain(error: OSError, folder: Path) -> Exception:
     if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR):
         return UserError(f"cannot write to {where}: {error.strerror}")
     return error
-

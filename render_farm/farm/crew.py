@@ -1,10 +1,11 @@
 """The farm on Ray: actors that render shards, and the driver's loop that survives whatever happens to them.
 
-One shard an actor is in flight, and of the queue no more is held than the next one: whatever the number of shards, the
-driver's memory stays the same. The pattern: actors restart by themselves but tasks are never retried by Ray (``max_restarts=-1, max_task_retries=0``);
+The pattern: actors restart by themselves but tasks are never retried by Ray (``max_restarts=-1, max_task_retries=0``);
 the driver keeps a queue of shards, waits on running tasks **and** on pings of parked actors, puts a shard back when its
 actor dies, and parks the actor until a ping answers. An attempt may thus happen twice, but a shard appears once, since
 publishing is exclusive. Actors that never answer (more actors than CPUs, a lost node) stay parked and hold up nobody.
+Each actor has one shard in flight, and of the queue no more is held than the next shard and those that failed: the
+driver's memory does not grow with the job.
 """
 
 from __future__ import annotations

@@ -128,9 +128,7 @@ class Ledger:
         for name in storage.sizes(job.folder):
             is_shard = name.startswith("shard-") and not job.part_shards
             if name.endswith(".parquet") and not is_shard:
-                raise UserError(
-                    f"{storage.show(job.folder / name)} is no shard of this job: choose an empty folder"
-                )
+                raise UserError(f"{storage.show(job.folder / name)} is no shard of this job: choose an empty folder")
             if job.part_shards and name.startswith("part-") and name >= part_name(job.parts):
                 raise self._more(name)
 

@@ -107,9 +107,9 @@ class Tolerance:
 
     def _check(self) -> None:
         share = self._job.max_quarantine
-        if self._first is None or self._bad <= share * self._job.frames:
-            if self._first is None or self._bad < HOPELESS_FRAMES or self._bad <= 10 * share * self.done:
-                return
+        hopeless = self._bad >= HOPELESS_FRAMES and self._bad > 10 * share * self.done
+        if self._first is None or not (self._bad > share * self._job.frames or hopeless):
+            return
         frame = self._first
         raise FarmError(
             f"{self._bad} of {self.done} frames could not be made, more than max_quarantine={share:g} allows; the first "
