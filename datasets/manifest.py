@@ -148,6 +148,12 @@ class PartedShards(Sequence[ShardEntry]):
     def __len__(self) -> int:
         return int(self.first[-1])
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PartedShards) and (self.folder, self.parts) == (other.folder, other.parts)
+
+    def __hash__(self) -> int:
+        return hash((self.folder, self.parts))
+
     @overload
     def __getitem__(self, index: int) -> ShardEntry: ...
     @overload

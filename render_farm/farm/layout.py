@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
+from collections.abc import Sequence
 from typing import Any
-
-import pyarrow as pa
 
 from ...config import UserError, config_hash
 from ...datasets import storage
-from ...datasets.frames import DatasetInfo
+from ...datasets.frames import DatasetInfo, Frame
 from ...datasets.manifest import MANIFEST
 from ...datasets.publish import difference
 from ...datasets.tables import frames_to_table
@@ -25,8 +23,6 @@ from .quarantine import SturdyFrames
 
 JOB = "_job.json"
 SAMPLE_FRAMES = 2 * BLOCK
-
-log = logging.getLogger(__name__)
 
 
 def settle(job: FarmJob, resume: bool) -> FarmJob:
@@ -43,7 +39,7 @@ def settle(job: FarmJob, resume: bool) -> FarmJob:
         )
     if JOB not in names:
         if job.shard_mb is not None:
-            job = _with_shard_frames(job, frames_for(job))
+            job = shard_frames_of(job, _measure(job))
         flat = shards or MANIFEST in names or job.shards <= job.part_shards
         job = dataclasses.replace(job, part_shards=0 if flat else job.part_shards)
         if not shards:
@@ -53,20 +49,24 @@ def settle(job: FarmJob, resume: bool) -> FarmJob:
     return _agree(job, _read(job))
 
 
-def frames_for(job: FarmJob) -> int:
-    """Frames of a shard of ``job.shard_mb``: whole blocks, at least one, measured on the first 64 frames."""
+def shard_frames_of(job: FarmJob, bytes_a_frame: float) -> FarmJob:
+    """The job with shards of ``job.shard_mb``: whole blocks, at least one."""
+    blocks = int((job.shard_mb or 0) * 1e6 / bytes_a_frame) // BLOCK
+    return _with_shard_frames(job, max(1, blocks) * BLOCK)
+
+
+def _measure(job: FarmJob) -> float:
     maker = job.make()
     try:
         frames = list(SturdyFrames(maker, job.info, 0, min(SAMPLE_FRAMES, job.frames)))
     finally:
         maker.close()
-    return max(1, int((job.shard_mb or 0) * 1e6 / frame_bytes(frames, job.info)) // BLOCK) * BLOCK
+    return frame_bytes(frames, job.info)
 
 
-def frame_bytes(frames: list[Any], info: DatasetInfo) -> float:
+def frame_bytes(frames: Sequence[Frame], info: DatasetInfo) -> float:
     """Bytes that a frame takes in a shard, its share of the file's metadata left out."""
-    table: pa.Table = frames_to_table(frames, info)
-    return float(table.nbytes) / len(frames)
+    return float(frames_to_table(frames, info).nbytes) / len(frames)
 
 
 def _agree(job: FarmJob, found: dict[str, Any]) -> FarmJob:

@@ -14,14 +14,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import ray
-import simplejpeg
 from ray import cloudpickle
 
-from sim2pose.config import UserError, config_hash
-from sim2pose.datasets.frames import DatasetInfo, Frame, Person
+from sim2pose.config import UserError
+from sim2pose.datasets.frames import Frame
 from sim2pose.datasets.locks import LOCK, driver_lock
 from sim2pose.datasets.manifest import MANIFEST, read_manifest
 from sim2pose.datasets.publish import Hooks
@@ -29,51 +27,32 @@ from sim2pose.datasets.shards import FramesFolder
 from sim2pose.render_farm.farm.crew import FarmError, Limits
 from sim2pose.render_farm.farm.faults import FaultPlan
 from sim2pose.render_farm.farm.job import FarmJob
+from sim2pose.render_farm.farm.noise import NoiseFrames, noise_job
 from sim2pose.render_farm.farm.ray_session import ray_session
 from sim2pose.render_farm.farm.run import FarmOptions, run_farm
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test module
 
-JOINTS = 5
-
 
 @dataclass
-class NoiseFrames:
-    """A cheap maker whose frames depend on (seed, index) alone; every fifth frame shows nobody."""
+class FailingFrames(NoiseFrames):
+    """All frames of one shard fail, or take their process along."""
 
-    seed: int
     fail_shard: int = -1
     error: str = ""
-    seconds: float = 0.0
 
     def frames(self, start: int, stop: int) -> Iterator[Frame]:
         if start // 32 == self.fail_shard:
             if self.error == "exit":
                 os._exit(3)
-            if self.error == "hang":
-                time.sleep(3600)
             if self.error == "full disk":
                 raise OSError(errno.ENOSPC, "No space left on device")
             raise RuntimeError("shader lost")
-        for index in range(start, stop):
-            time.sleep(self.seconds)
-            rng = np.random.default_rng([self.seed, index])
-            picture = rng.integers(0, 255, (16, 24, 3), np.uint8)
-            keypoints = np.concatenate([rng.random((JOINTS, 2)), rng.integers(0, 3, (JOINTS, 1))], 1).astype(np.float32)
-            person = Person(rng.random(4).astype(np.float32), keypoints, 9.0, betas=rng.random(20).astype(np.float32))
-            people = [] if index % 5 == 0 else [person]
-            image = simplejpeg.encode_jpeg(picture)
-            yield Frame(index, image, 16, 24, "synthetic", persons=people, source=f"{self.seed}/{index}")
-
-    def close(self) -> None:
-        pass
+        yield from super().frames(start, stop)
 
 
 def make_job(folder: Path, frames: int = 160, seed: int = 7, hooks: Hooks | None = None, **maker: object) -> FarmJob:
-    config = {"seed": seed, "shard_frames": 32, "scene": {"size": [16, 24]}}
-    joints = tuple(f"joint{i}" for i in range(JOINTS))
-    info = DatasetInfo("five", joints, ((1, 2),), None, config, config_hash(config), "free")
-    return FarmJob(folder, frames, 32, info, partial(NoiseFrames, seed, **maker), hooks)
+    return noise_job(folder, frames, seed, make=partial(FailingFrames, seed, **maker), hooks=hooks)
 
 
 HERE = FarmOptions(progress=False)
