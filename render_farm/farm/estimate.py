@@ -100,10 +100,10 @@ def estimate(job: FarmJob, workers: int) -> Estimate:
         raise UserError(f"the first frames cannot be made: {type(error).__name__}: {error}") from error
     finally:
         maker.close()
+    size = frame_bytes(frames, job.info)
     began = time.perf_counter()
     frames_to_table(frames, job.info)
     writing = (time.perf_counter() - began) / SAMPLE
-    size = frame_bytes(frames, job.info)
     if job.shard_mb is not None:
         job = shard_frames_of(job, size)
     return Estimate(job, max(1, workers), 1 / (seconds + writing), start_s, size, storage.free_bytes(job.folder))

@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -159,34 +157,6 @@ def test_no_free_cpu_is_said(tmp_path: Path, cluster: None) -> None:
 def test_gpus_that_are_not_there_are_said(tmp_path: Path, cluster: None) -> None:
     with pytest.raises(UserError, match=r"gpus_per_worker=0.5 asked, this machine offers 0"):
         run_farm(make_job(tmp_path / "a"), replace(TWO, gpus_per_worker=0.5))
-
-
-@pytest.mark.soak
-def test_lost_node_holds_up_nobody(tmp_path: Path) -> None:
-    """Two nodes of one CPU each; one is killed and never comes back. Its actor stays parked, the other one finishes."""
-    from ray.cluster_utils import Cluster
-
-    ray.shutdown()
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 80_000_000})
-    try:
-        lost, _ = (nodes.add_node(num_cpus=1, object_store_memory=80_000_000) for _ in range(2))
-        nodes.wait_for_nodes()
-
-        def lose() -> None:
-            while len(list((tmp_path / "a").glob("*.parquet"))) < 4:
-                time.sleep(0.05)
-            nodes.remove_node(lost, allow_graceful=False)
-
-        thread = threading.Thread(target=lose)
-        thread.start()
-        job = make_job(tmp_path / "a", frames=640, seconds=0.02)
-        run_farm(job, replace(TWO, address=nodes.address))
-        thread.join()
-        assert FramesFolder.open(tmp_path / "a", verify=True).num_frames == 640
-        run_farm(make_job(tmp_path / "b", frames=640), HERE)
-        assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
-    finally:
-        nodes.shutdown()
 
 
 def test_resume_renders_only_what_is_missing(tmp_path: Path) -> None:
