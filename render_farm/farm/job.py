@@ -25,8 +25,8 @@ shards of 256 are 306 of them, a top manifest of 100 kB."""
 class FrameMaker(Protocol):
     """Makes frames; lives as long as its worker and owns renderer, body model and caches.
 
-    A maker may have an attribute ``counts: dict[str, int]``, in which it counts what it likes (poses rejected, by
-    reason): the farm clears it before a shard and stores it with the shard.
+    A maker may have an attribute ``counts: dict[str, int]``, what it counted in its last call of :meth:`frames` (poses
+    rejected, by reason): it is stored with the shard and summed in the manifest.
     """
 
     def frames(self, start: int, stop: int) -> Iterator[Frame]:

@@ -32,7 +32,7 @@ class NoiseFrames:
         seed: of the job.
         seconds: to sleep for each frame.
         poison: frames that raise.
-        counts: "odd" frames made since they were last cleared.
+        counts: "odd" frames made in the present call.
     """
 
     seed: int
@@ -42,6 +42,7 @@ class NoiseFrames:
 
     def frames(self, start: int, stop: int) -> Iterator[Frame]:
         """Frames start..stop-1."""
+        self.counts = {}
         for index in range(start, stop):
             if self.seconds:
                 time.sleep(self.seconds)

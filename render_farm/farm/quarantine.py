@@ -8,6 +8,7 @@ is quarantined then, and the shard is rendered anew by another worker.
 from __future__ import annotations
 
 import errno
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -38,9 +39,7 @@ class SturdyFrames:
         self._maker, self._info, self._start, self._stop = maker, info, start, stop
         self._failed: dict[int, Exception] = {}
         self._good: int | None = None
-        self._counts: dict[str, int] = getattr(maker, "counts", {})
-        self._counts.clear()
-        self._counted: dict[str, int] = {}
+        self._counts = Counter[str]()
 
     def __iter__(self) -> Iterator[Frame]:
         index = self._start
@@ -52,13 +51,15 @@ class SturdyFrames:
                 raise AssertionError(f"the maker ended at frame {index} of {self._start}..{self._stop - 1}") from None
             except Exception as error:
                 _raise_machine(error)
+                self._count()
                 frame = self._again(index)
                 made = self._made(index + 1, self._stop)
             if frame is not None:
                 self._good = frame.frame_id
                 yield frame
             index += 1
-        self._counted = dict(self._counts)
+        next(made, None)  # to its end, where it may count
+        self._count()
         if self._failed:
             self._check_lasting()
 
@@ -67,8 +68,11 @@ class SturdyFrames:
         config = self._info.config
         seed, kind = int(config.get("seed", 0)), str(config.get("kind", ""))
         bad = [Quarantined(index, seed, kind, one_line(error)) for index, error in sorted(self._failed.items())]
-        counts = ((str(name), int(count)) for name, count in self._counted.items())
+        counts = ((str(name), int(count)) for name, count in self._counts.items())
         return ShardNotes(tuple(sorted(counts)), tuple(bad))
+
+    def _count(self) -> None:
+        self._counts.update(getattr(self._maker, "counts", {}))
 
     def _made(self, start: int, stop: int) -> Iterator[Frame]:
         for frame in self._maker.frames(start, stop):
