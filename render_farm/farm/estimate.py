@@ -13,7 +13,7 @@ from ...datasets.frames import Frame
 from ...datasets.tables import frames_to_table
 from ..config import BLOCK
 from .job import FarmJob, FrameMaker
-from .layout import frame_bytes, shard_frames_of
+from .layout import frame_bytes, in_parts, shard_frames_of
 
 SAMPLE = 20
 LEASE_REQUESTS_PER_HOUR = 720  # a listing and a PUT every ten seconds, see datasets/leases.py
@@ -60,7 +60,7 @@ class Estimate:
         speed = f"speed   {self.fps:.1f} frames/s for one worker, measured here on {SAMPLE} frames"
         if self.workers > 1:
             speed += f"; {self.fps * self.workers:.0f} frames/s for {self.workers}, each on a core of its own"
-        parts = f" in {job.parts} parts" if job.shards > job.part_shards > 0 else ""
+        parts = f" in {job.parts} parts" if job.part_shards else ""
         where = storage.show(job.folder)
         lines = [
             speed,
@@ -106,7 +106,9 @@ def estimate(job: FarmJob, workers: int) -> Estimate:
     writing = (time.perf_counter() - began) / SAMPLE
     if job.shard_mb is not None:
         job = shard_frames_of(job, size)
-    return Estimate(job, max(1, workers), 1 / (seconds + writing), start_s, size, storage.free_bytes(job.folder))
+    return Estimate(
+        in_parts(job), max(1, workers), 1 / (seconds + writing), start_s, size, storage.free_bytes(job.folder)
+    )
 
 
 def _timed(maker: FrameMaker, frames: list[Frame]) -> float:

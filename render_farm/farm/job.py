@@ -53,7 +53,8 @@ class FarmJob:
         make: builds the maker.
         hooks: called at the points of ``publish_shard`` (fault injection).
         shard_mb: size of a shard in MB (10^6 bytes): shard_frames is then measured when the folder is begun.
-        part_shards: jobs of more shards than this put them in parts of this many; 0 never does.
+        parts_of: a folder begun with more shards than this is laid out in parts of this many; 0 never is.
+        part_shards: shards a part as the folder has it, 0 if they lie in the folder itself; see ``layout.settle``.
         max_quarantine: share of frames that may fail before the job does.
     """
 
@@ -64,7 +65,8 @@ class FarmJob:
     make: Callable[[], FrameMaker]
     hooks: Hooks | None = None
     shard_mb: float | None = None
-    part_shards: int = PART_SHARDS
+    parts_of: int = PART_SHARDS
+    part_shards: int = 0
     max_quarantine: float = 0.01
 
     @property

@@ -40,13 +40,19 @@ def settle(job: FarmJob, resume: bool) -> FarmJob:
     if JOB not in names:
         if job.shard_mb is not None:
             job = shard_frames_of(job, _measure(job))
-        flat = shards or MANIFEST in names or job.shards <= job.part_shards
-        job = dataclasses.replace(job, part_shards=0 if flat else job.part_shards)
+        if not (shards or MANIFEST in names):
+            job = in_parts(job)
         if not shards:
             _write(job)
             job = _agree(job, _read(job))
         return job
     return _agree(job, _read(job))
+
+
+def in_parts(job: FarmJob) -> FarmJob:
+    """The job as a new folder of it is laid out: in parts if it has many shards."""
+    large = job.shards > job.parts_of > 0
+    return dataclasses.replace(job, part_shards=job.parts_of if large else 0)
 
 
 def shard_frames_of(job: FarmJob, bytes_a_frame: float) -> FarmJob:

@@ -39,9 +39,9 @@ def two_nodes() -> Iterator[tuple[str, Callable[[], None]]]:
         cluster.shutdown()
 
 
-def run_with_a_loss(out: Path, frames: int, lose_at: int, faults: FaultPlan | None, part_shards: int) -> None:
+def run_with_a_loss(out: Path, frames: int, lose_at: int, faults: FaultPlan | None, parts_of: int) -> None:
     make = partial(NoiseFrames, 7, seconds=0.002)
-    job = noise_job(out, frames, make=make, hooks=faults, part_shards=part_shards)
+    job = noise_job(out, frames, make=make, hooks=faults, parts_of=parts_of)
     with two_nodes() as (address, lose):
 
         def wait_and_lose() -> None:
@@ -63,8 +63,8 @@ def labels(frame: Frame) -> tuple[object, ...]:
     return frame.frame_id, frame.source, frame.image, people
 
 
-def assert_equal_to_a_calm_run(out: Path, calm: Path, frames: int, part_shards: int) -> None:
-    run_farm(noise_job(calm, frames, part_shards=part_shards), HERE)
+def assert_equal_to_a_calm_run(out: Path, calm: Path, frames: int, parts_of: int) -> None:
+    run_farm(noise_job(calm, frames, parts_of=parts_of), HERE)
     a, b = FramesFolder.open(out, verify=True), FramesFolder.open(calm, verify=True)
     assert sorted(frame.frame_id for frame in a.iterate(["frame_id"])) == list(range(frames))
     assert all(labels(x) == labels(y) for x, y in zip(a.iterate(), b.iterate(), strict=True))
@@ -73,8 +73,8 @@ def assert_equal_to_a_calm_run(out: Path, calm: Path, frames: int, part_shards: 
 
 
 def test_lost_node_holds_up_nobody(tmp_path: Path) -> None:
-    run_with_a_loss(tmp_path / "a", 640, lose_at=4, faults=None, part_shards=8)
-    assert_equal_to_a_calm_run(tmp_path / "a", tmp_path / "b", 640, part_shards=8)
+    run_with_a_loss(tmp_path / "a", 640, lose_at=4, faults=None, parts_of=8)
+    assert_equal_to_a_calm_run(tmp_path / "a", tmp_path / "b", 640, parts_of=8)
 
 
 @pytest.mark.soak
@@ -84,9 +84,9 @@ def test_ten_thousand_frames_under_kills_and_a_lost_node(tmp_path: Path) -> None
     (tmp_path / "marks").mkdir()
     faults = FaultPlan(tmp_path / "marks", probability=0.05 / 3, seed=3)
     began = time.monotonic()
-    run_with_a_loss(tmp_path / "a", 10_000, lose_at=100, faults=faults, part_shards=64)
+    run_with_a_loss(tmp_path / "a", 10_000, lose_at=100, faults=faults, parts_of=64)
     seconds = time.monotonic() - began
     fired = Counter(name.partition("-")[0] for name in faults.fired())
     assert len(fired) == 3 and fired.total() >= 8
-    assert_equal_to_a_calm_run(tmp_path / "a", tmp_path / "b", 10_000, part_shards=64)
+    assert_equal_to_a_calm_run(tmp_path / "a", tmp_path / "b", 10_000, parts_of=64)
     print(f"{fired.total()} actors killed {dict(fired)} and a node lost: 10,000 frames, each once, in {seconds:.0f} s")

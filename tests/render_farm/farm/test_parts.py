@@ -16,7 +16,7 @@ from sim2pose.datasets.manifest import MANIFEST, PART, Manifest, PartedShards, S
 from sim2pose.datasets.publish import sweep_temp, write_manifest, write_part
 from sim2pose.datasets.shards import FramesFolder
 from sim2pose.render_farm.farm import ledger
-from sim2pose.render_farm.farm.layout import JOB
+from sim2pose.render_farm.farm.layout import JOB, in_parts
 from sim2pose.render_farm.farm.noise import noise_job
 from sim2pose.render_farm.farm.run import FarmOptions, run_farm
 
@@ -24,7 +24,7 @@ HERE = FarmOptions(progress=False)
 
 
 def run(folder: Path, frames: int = 300, **changes: object) -> Manifest:
-    return run_farm(noise_job(folder, frames, **{"part_shards": 3, **changes}), HERE)
+    return run_farm(noise_job(folder, frames, **{"parts_of": 3, **changes}), HERE)
 
 
 def ids(folder: Path) -> list[int]:
@@ -45,7 +45,7 @@ def test_large_folder_is_in_parts(tmp_path: Path) -> None:
         assert folder.read([position])[0].source == f"7/{position}"
     assert list(folder.index().frame_id) == list(range(300))
     assert manifest.shards[-1] == folder.shards[9]
-    small = run(tmp_path / "b", part_shards=0)
+    small = run(tmp_path / "b", parts_of=0)
     assert small.parts == () and [s.sha256 for s in small.shards] == [s.sha256 for s in folder.shards]
 
 
@@ -106,7 +106,7 @@ def test_layout_outlives_another_default(tmp_path: Path) -> None:
     run(tmp_path / "a", frames=64)
     assert run(tmp_path / "a", frames=320).parts == ()  # begun small, it stays flat
     run(tmp_path / "b", frames=320)
-    assert len(run(tmp_path / "b", frames=320, part_shards=100).parts) == 4
+    assert len(run(tmp_path / "b", frames=320, parts_of=100).parts) == 4
 
 
 def test_lost_and_damaged_shards(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_ten_million_frames_in_the_books(tmp_path: Path) -> None:
     """39,063 shards: the top manifest stays small, and a folder of so many opens without reading them."""
     from sim2pose.datasets.manifest import part_name, shard_name
 
-    job = noise_job(tmp_path, 10_000_000, shard_frames=256)
+    job = in_parts(noise_job(tmp_path, 10_000_000, shard_frames=256))
     assert (job.shards, job.parts) == (39_063, 306)
     parts = []
     for part in range(job.parts):

@@ -50,8 +50,8 @@ def test_poison_is_left_out_and_recorded(tmp_path: Path) -> None:
     assert run_farm(make_job(tmp_path), HERE) == manifest, "a finished folder is found whole"
 
 
-@pytest.mark.parametrize("part_shards", [0, 2])
-def test_set_of_frames_is_a_function_of_the_job(tmp_path: Path, part_shards: int) -> None:
+@pytest.mark.parametrize("parts_of", [0, 2])
+def test_set_of_frames_is_a_function_of_the_job(tmp_path: Path, parts_of: int) -> None:
     """Interrupted and continued, in parts or not: the same files."""
 
     def stop(point: str, shard_id: int) -> None:
@@ -59,8 +59,8 @@ def test_set_of_frames_is_a_function_of_the_job(tmp_path: Path, part_shards: int
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_farm(make_job(tmp_path / "a", hooks=stop, part_shards=part_shards), HERE)
-    a = run_farm(make_job(tmp_path / "a", part_shards=part_shards), HERE)
+        run_farm(make_job(tmp_path / "a", hooks=stop, parts_of=parts_of), HERE)
+    a = run_farm(make_job(tmp_path / "a", parts_of=parts_of), HERE)
     b = run_farm(make_job(tmp_path / "b"), HERE)
     assert [shard.sha256 for shard in a.shards] == [shard.sha256 for shard in b.shards]
     assert (tmp_path / "a" / QUARANTINE).read_bytes() == (tmp_path / "b" / QUARANTINE).read_bytes()

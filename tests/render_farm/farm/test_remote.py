@@ -24,20 +24,20 @@ def hashes(manifest: Manifest) -> list[tuple[str, str]]:
     return [(shard.file, shard.sha256) for shard in manifest.shards]
 
 
-@pytest.mark.parametrize("part_shards", [0, 2])
-def test_interrupted_job_is_continued_in_a_store(bucket: str, tmp_path: Path, part_shards: int) -> None:
+@pytest.mark.parametrize("parts_of", [0, 2])
+def test_interrupted_job_is_continued_in_a_store(bucket: str, tmp_path: Path, parts_of: int) -> None:
     def stop(point: str, shard_id: int) -> None:
         if (point, shard_id) == ("before_publish", 3):
             raise KeyboardInterrupt
 
     out = f"{bucket}/frames"
-    job = noise_job(out, 160, part_shards=part_shards)
+    job = noise_job(out, 160, parts_of=parts_of)
     with pytest.raises(KeyboardInterrupt):
         run_farm(replace(job, hooks=stop), HERE)
     with pytest.raises(UserError, match="half written"):
         FramesFolder.open(out)
     manifest = run_farm(job, HERE)
-    local = run_farm(noise_job(tmp_path, 160, part_shards=part_shards), HERE)
+    local = run_farm(noise_job(tmp_path, 160, parts_of=parts_of), HERE)
     assert hashes(manifest) == hashes(local)
     assert storage.read_bytes(storage.place(out) / MANIFEST) == (tmp_path / MANIFEST).read_bytes()
     frames = FramesFolder.open(out, verify=True)
@@ -45,7 +45,7 @@ def test_interrupted_job_is_continued_in_a_store(bucket: str, tmp_path: Path, pa
     assert not any(name.startswith("_lease") for name in storage.sizes(storage.place(out)))
     assert run_farm(job, HERE) == manifest
     with pytest.raises(UserError, match=rf"{out} was made otherwise: seed is 7 there, 8 is asked"):
-        run_farm(noise_job(out, 160, seed=8, part_shards=part_shards), HERE)
+        run_farm(noise_job(out, 160, seed=8, parts_of=parts_of), HERE)
     with pytest.raises(UserError, match=rf"{out} already holds frames"):
         run_farm(job, replace(HERE, resume=False))
 
