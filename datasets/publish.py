@@ -26,17 +26,14 @@ from .manifest import (
     NOTES_KEY,
     PART,
     Manifest,
-    Part,
     PartedShards,
-    ShardEntry,
-    ShardNotes,
     manifest_json,
     part_json,
     shard_entry,
     shard_name,
-    shard_totals,
 )
 from .parquet import ROW_GROUP
+from .records import Part, ShardEntry, ShardNotes, shard_totals
 from .tables import frames_to_table
 
 Hooks = Callable[[str, int], None]

@@ -56,4 +56,4 @@ def render_cost(config: RenderConfig, gpus_per_worker: float = 0.0) -> Estimate:
     Raises:
         UserError: if the job could not run: a renderer that does not work, a file that is missing.
     """
-    return estimate(render_job(config, "cuda" if gpus_per_worker else "cpu"), config.workers)
+    return estimate(render_job(config, "cuda" if gpus_per_worker else "cpu"), config.workers, config.deadline_s)

@@ -18,7 +18,7 @@ from typing import Any
 
 from ...config import UserError
 from ...datasets import storage
-from ...datasets.manifest import ShardEntry
+from ...datasets.records import ShardEntry
 from ...datasets.remote import Unreachable
 from .job import FarmJob, is_visible
 from .worker import ShardWorker

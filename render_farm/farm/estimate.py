@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from itertools import islice
 from ...config import UserError
 from ...datasets import storage
 from ...datasets.frames import Frame
+from ...datasets.remote import CHUNK_BYTES
 from ...datasets.tables import frames_to_table
 from ..config import BLOCK
+from .crew import Limits
 from .job import FarmJob, FrameMaker
 from .layout import frame_bytes, in_parts, shard_frames_of
 
@@ -30,6 +33,7 @@ class Estimate:
         start_s: seconds a worker needs before its first frame.
         frame_bytes: bytes of a frame in a shard.
         free: bytes free at the job's folder; None in object stores.
+        deadline_s: after which a shard will be taken away from its worker.
     """
 
     job: FarmJob
@@ -38,6 +42,7 @@ class Estimate:
     start_s: float
     frame_bytes: float
     free: int | None
+    deadline_s: float
 
     @property
     def hours(self) -> float:
@@ -51,8 +56,15 @@ class Estimate:
 
     @property
     def requests(self) -> int:
-        """Requests to an object store: a HEAD and a PUT a shard, four a part, the lease; retries left out."""
-        return 2 * self.job.shards + 4 * self.job.parts + round(self.hours * LEASE_REQUESTS_PER_HOUR)
+        """Requests to an object store: a HEAD and a PUT (or its parts) a shard, four a part, the lease; no retries."""
+        size = self.job.shard_frames * self.frame_bytes
+        puts = 1 if size < 2 * CHUNK_BYTES else 2 + math.ceil(size / CHUNK_BYTES)
+        return (1 + puts) * self.job.shards + 4 * self.job.parts + round(self.hours * LEASE_REQUESTS_PER_HOUR)
+
+    @property
+    def shard_s(self) -> float:
+        """Seconds that a worker needs for a shard."""
+        return self.job.shard_frames / self.fps
 
     def lines(self) -> list[str]:
         """For the terminal."""
@@ -73,13 +85,18 @@ class Estimate:
         else:
             short = "" if self.free > self.total_bytes else ": NOT ENOUGH"
             lines.append(f"free    {_size(self.free)} at {where}{short}")
+        if 3 * self.shard_s > self.deadline_s:
+            lines.append(
+                f"note    a shard takes a worker {self.shard_s:.0f} s: raise deadline_s={self.deadline_s:g} to "
+                f"{math.ceil(0.05 * self.shard_s) * 100}, or lower the shard's size"
+            )
         cores = os.cpu_count() or 1
         if self.workers > cores:
             lines.append(f"note    this machine has {cores} cores: {self.workers} workers need a cluster (--address)")
         return lines
 
 
-def estimate(job: FarmJob, workers: int) -> Estimate:
+def estimate(job: FarmJob, workers: int, deadline_s: float = Limits.deadline_s) -> Estimate:
     """Render 20 frames in this process, throw them away, and extrapolate.
 
     They are made three times, as the first pass fills pools and caches that a long job fills once; the faster of the
@@ -106,9 +123,8 @@ def estimate(job: FarmJob, workers: int) -> Estimate:
     writing = (time.perf_counter() - began) / SAMPLE
     if job.shard_mb is not None:
         job = shard_frames_of(job, size)
-    return Estimate(
-        in_parts(job), max(1, workers), 1 / (seconds + writing), start_s, size, storage.free_bytes(job.folder)
-    )
+    free = storage.free_bytes(job.folder)
+    return Estimate(in_parts(job), max(1, workers), 1 / (seconds + writing), start_s, size, free, deadline_s)
 
 
 def _timed(maker: FrameMaker, frames: list[Frame]) -> float:

@@ -13,8 +13,9 @@ from typing import Protocol
 
 from ...datasets import storage
 from ...datasets.frames import DatasetInfo, Frame
-from ...datasets.manifest import ShardEntry, part_name, shard_name
+from ...datasets.manifest import part_name, shard_name
 from ...datasets.publish import Hooks, publish_shard
+from ...datasets.records import ShardEntry
 from .quarantine import SturdyFrames
 
 PART_SHARDS = 128

@@ -12,23 +12,10 @@ from dataclasses import asdict, replace
 
 from ...config import UserError
 from ...datasets import storage
-from ...datasets.manifest import (
-    MANIFEST,
-    PART,
-    Manifest,
-    Part,
-    Quarantined,
-    ShardEntry,
-    Totals,
-    add_totals,
-    part_name,
-    read_manifest,
-    read_part,
-    shard_name,
-    shard_totals,
-)
+from ...datasets.manifest import MANIFEST, PART, Manifest, part_name, read_manifest, read_part, shard_name
 from ...datasets.parquet import check_pages
 from ...datasets.publish import existing_shard, write_manifest, write_part
+from ...datasets.records import Part, Quarantined, ShardEntry, Totals, add_totals, shard_totals
 from .job import FarmJob
 
 QUARANTINE = "_quarantine.jsonl"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ...config import UserError
 from ...datasets.frames import DatasetInfo, Frame, check_frame
-from ...datasets.manifest import Quarantined, ShardNotes
+from ...datasets.records import Quarantined, ShardNotes
 
 if TYPE_CHECKING:
     from .job import FrameMaker

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from ...config import UserError
 from ...datasets import storage
 from ...datasets.locks import driver_lock
-from ...datasets.manifest import Manifest, ShardEntry
+from ...datasets.manifest import Manifest
 from ...datasets.progress import Progress
 from ...datasets.publish import sweep_temp
+from ...datasets.records import ShardEntry
 from .crew import Crew, Drive, FarmError, Limits
 from .job import FarmJob, render_shard
 from .layout import settle

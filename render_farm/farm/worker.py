@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...config import UserError
 from ...datasets import storage
-from ...datasets.manifest import ShardEntry
+from ...datasets.records import ShardEntry
 from .job import FarmJob, FrameMaker, render_shard
 
 EGL_DEVICE = "GLCONTEXT_DEVICE_INDEX"

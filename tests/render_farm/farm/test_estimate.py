@@ -40,6 +40,9 @@ def test_lines_name_what_matters(tmp_path: Path) -> None:
     assert "20.0 kB a frame, 200.0 GB in all: 39,063 shards of 256 frames (5.1 MB) in 306 parts" in text
     assert "5.0 GB at" in text and "NOT ENOUGH" in text
     assert "1000 workers need a cluster" in text
+    assert "deadline_s" not in text
+    slow = replace(cost, fps=4.0)
+    assert any("a shard takes a worker 64 s: raise deadline_s=120 to 400" in line for line in slow.lines())
     remote = replace(cost, job=replace(cost.job, folder=Path("s3://bucket/x")), free=None)
     assert any(line.startswith("store   s3://bucket/x: about 79,") for line in remote.lines())
 

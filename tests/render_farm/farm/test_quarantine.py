@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ray import cloudpickle
 
 from sim2pose.config import UserError
 from sim2pose.datasets.frames import Frame
@@ -22,8 +20,6 @@ from sim2pose.render_farm.farm.job import FarmJob
 from sim2pose.render_farm.farm.ledger import QUARANTINE
 from sim2pose.render_farm.farm.noise import NoiseFrames, noise_job
 from sim2pose.render_farm.farm.run import FarmOptions, run_farm
-
-cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test module
 
 HERE = FarmOptions(progress=False)
 POISON = frozenset({0, 40, 41, 63, 150})
@@ -64,12 +60,6 @@ def test_set_of_frames_is_a_function_of_the_job(tmp_path: Path, parts_of: int) -
     b = run_farm(make_job(tmp_path / "b"), HERE)
     assert [shard.sha256 for shard in a.shards] == [shard.sha256 for shard in b.shards]
     assert (tmp_path / "a" / QUARANTINE).read_bytes() == (tmp_path / "b" / QUARANTINE).read_bytes()
-
-
-def test_workers_agree_with_this_process(tmp_path: Path) -> None:
-    a = run_farm(make_job(tmp_path / "a"), replace(HERE, workers=1))
-    b = run_farm(make_job(tmp_path / "b"), HERE)
-    assert [shard.sha256 for shard in a.shards] == [shard.sha256 for shard in b.shards]
 
 
 def test_too_many_fail_the_job_with_the_first_cause(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,18 @@ from sim2pose.datasets.shards import FramesFolder
 from sim2pose.render_farm.farm.crew import FarmError, Limits
 from sim2pose.render_farm.farm.faults import FaultPlan
 from sim2pose.render_farm.farm.noise import noise_job
+from sim2pose.render_farm.farm.ray_session import ray_session
 from sim2pose.render_farm.farm.run import FarmOptions, run_farm
 
 HERE = FarmOptions(progress=False)
+
+
+@pytest.fixture(scope="module")
+def cluster(object_store_url: str) -> Iterator[None]:
+    """Workers have the store's address and credentials from their own environment."""
+    keys = {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    with ray_session(num_cpus=2, env_vars={**keys, "AWS_ENDPOINT_URL": object_store_url}):
+        yield
 
 
 def hashes(manifest: Manifest) -> list[tuple[str, str]]:
@@ -50,7 +60,7 @@ def test_interrupted_job_is_continued_in_a_store(bucket: str, tmp_path: Path, pa
         run_farm(job, replace(HERE, resume=False))
 
 
-def test_killed_workers_publish_once_in_a_store(bucket: str, tmp_path: Path) -> None:
+def test_killed_workers_publish_once_in_a_store(bucket: str, tmp_path: Path, cluster: None) -> None:
     (tmp_path / "marks").mkdir()
     plan = FaultPlan(tmp_path / "marks", {("before_publish", 1): 1, ("after_publish", 2): 1})
     job = noise_job(f"{bucket}/frames", 128, hooks=plan)
@@ -66,7 +76,7 @@ def test_store_that_stays_away_is_one_sentence(s3: pytest.MonkeyPatch) -> None:
         run_farm(noise_job("s3://b/frames", 64), HERE)
 
 
-def test_store_that_goes_away_costs_attempts_only(bucket: str) -> None:
+def test_store_that_goes_away_costs_attempts_only(bucket: str, cluster: None) -> None:
     def lose(point: str, shard_id: int) -> None:
         if point == "before_publish":
             raise Unreachable("the store of s3://b cannot be reached")

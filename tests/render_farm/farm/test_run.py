@@ -104,6 +104,14 @@ def test_actors_killed_at_every_point_lose_and_repeat_nothing(tmp_path: Path, cl
     assert left_over(tmp_path / "a") == []
 
 
+def test_poison_is_the_same_everywhere(tmp_path: Path, cluster: None) -> None:
+    make = partial(NoiseFrames, 7, poison=frozenset({0, 40, 41, 150}))
+    for name, options in {"a": TWO, "b": HERE}.items():
+        job = noise_job(tmp_path / name, 160, make=make, max_quarantine=0.1)
+        assert run_farm(job, options).totals.quarantined == 4
+    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
+
+
 def test_stuck_actor_is_killed_at_the_deadline(tmp_path: Path, cluster: None) -> None:
     (tmp_path / "marks").mkdir()
     plan = FaultPlan(tmp_path / "marks", {("before_publish", 1): 1}, action="hang")
