@@ -72,6 +72,7 @@ def assert_equal_to_a_calm_run(out: Path, calm: Path, frames: int, parts_of: int
     assert not list(out.rglob("*.tmp"))
 
 
+@pytest.mark.soak
 def test_lost_node_holds_up_nobody(tmp_path: Path) -> None:
     run_with_a_loss(tmp_path / "a", 640, lose_at=4, faults=None, parts_of=8)
     assert_equal_to_a_calm_run(tmp_path / "a", tmp_path / "b", 640, parts_of=8)
