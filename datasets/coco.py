@@ -25,8 +25,9 @@ from ..models.joints import joint_set as find_joint_set
 from .coco_export import export_coco, frames_to_coco, person_id
 from .coco_fields import Bad, Entry, degenerate_area, image_extra, image_path, is_id, person, picture_size
 from .frames import DatasetInfo, Frame, Person, dataset_info
-from .manifest import Manifest, ShardEntry
+from .manifest import Manifest
 from .publish import publish_shard, write_manifest
+from .records import ShardEntry
 
 __all__ = [
     "ImportReport",

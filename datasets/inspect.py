@@ -12,6 +12,7 @@ import numpy as np
 from ..config import UserError
 from ..models.joints import JointSet
 from ..models.joints import joint_set as find_joint_set
+from . import storage
 from .coco_fields import degenerate_area
 from .crops import apply_affine, crop_affine, decode_image, warp_image
 from .draw import caption, draw_box, draw_keypoints, mosaic
@@ -56,7 +57,7 @@ def inspect(
     single = ~index.iscrowd
     sizes = Counter(f"{w}x{h}" for w, h in index.size.tolist())
     report: dict[str, Any] = {
-        "folder": str(source.path),
+        "folder": storage.show(source.path),
         "joint_set": joints.name,
         "labelled_sets": list(labelled_sets(source.info)),
         "licence": source.info.licence,
@@ -124,7 +125,7 @@ def contact_sheet(
     order = np.concatenate([order[index.labelled[order] > 0], order[index.labelled[order] == 0]])
     chosen = np.sort(order[usable[order]][:tiles])
     if not len(chosen):
-        raise UserError(f"{folder.path} has no person to draw: no box has an area")
+        raise UserError(f"{storage.show(folder.path)} has no person to draw: no box has an area")
     frames = folder.read(index.frame[chosen], fields=["frame_id", "image", "domain", "persons"])
     for frame in frames:
         frame.persons = [with_joint_set(person, folder.info, joints.name) for person in frame.persons]

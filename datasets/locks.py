@@ -11,17 +11,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..config import UserError
+from . import storage
+from .leases import lease
 
 LOCK = ".driver.lock"
 
 
 @contextlib.contextmanager
 def driver_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder (made if absent) for one driver. The kernel frees the lock when the driver dies, however it dies.
+    """Hold the folder (made if absent) for one driver.
+
+    On a file system the kernel frees the lock when the driver dies, however it dies; in an object store it is a lease
+    that the driver renews, see :mod:`datasets.leases`.
 
     Raises:
-        UserError: if another driver holds it (says which), or the folder cannot be made.
+        UserError: if another driver holds it (says which), or the folder cannot be made or reached.
     """
+    if storage.is_remote(folder):
+        with lease(folder):
+            yield
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)

@@ -15,7 +15,7 @@ from ..config import UserError, nearest
 from ..models.joints import JointSet
 from ..models.joints import joint_set as find_joint_set
 from .labelled import labelled_sets, locate_set, person_keypoints
-from .manifest import open_shard, read_columns
+from .parquet import open_shard, read_columns
 from .shards import FramesFolder
 
 _KEYPOINTS = "persons.list.element.keypoints"

@@ -1,65 +1,86 @@
 """Writing a folder of frames: shards appear whole or not at all, each once, and the manifest comes last.
 
-Retries and killed workers make every shard's rendering at-least-once; publishing by an exclusive hard link makes its
-appearance exactly-once (``os.replace`` would overwrite what a reader or a twin has already seen).
+Retries and killed workers make every shard's rendering at-least-once; publishing by exclusive creation (a hard link, or
+a conditional PUT in object stores) makes its appearance exactly-once: ``os.replace`` would overwrite what a reader or a
+twin has already seen.
 """
 
 from __future__ import annotations
 
-import errno
+import hashlib
 import itertools
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from ..config import UserError
+from . import storage
 from .frames import DatasetInfo, Frame, schema
-from .manifest import MANIFEST, Manifest, ShardEntry, manifest_json, shard_entry, shard_name
+from .manifest import (
+    MANIFEST,
+    NOTES_KEY,
+    PART,
+    Manifest,
+    PartedShards,
+    manifest_json,
+    part_json,
+    shard_entry,
+    shard_name,
+)
+from .parquet import ROW_GROUP
+from .records import Part, ShardEntry, ShardNotes, shard_totals
 from .tables import frames_to_table
 
 Hooks = Callable[[str, int], None]
 """Called with a point ("before_write", "before_publish", "after_publish") and the shard id; fault injection."""
 
-TEMP_SUFFIX = ".tmp"
-ROW_GROUP = 64
-
 
 def publish_shard(
-    folder: Path | str, shard_id: int, frames: Iterable[Frame], info: DatasetInfo, hooks: Hooks | None = None
+    folder: Path | str,
+    shard_id: int,
+    frames: Iterable[Frame],
+    info: DatasetInfo,
+    hooks: Hooks | None = None,
+    notes: Callable[[], ShardNotes] | None = None,
 ) -> ShardEntry:
-    """Write a shard beside its place, sync it, link it into its place exclusively.
+    """Write a shard beside its place (or to this machine's temp folder), sync it, and create it in its place.
 
     If the shard exists already (a twin was faster, or this is a resume), the existing file is described and kept;
     ``frames`` is then not consumed unless it was needed to find out.
 
+    Args:
+        folder: where the shard goes; may be remote.
+        shard_id: gives the name.
+        frames: its frames in order.
+        info: goes into the file.
+        hooks: fault injection.
+        notes: asked after the last frame; what it says goes into the file, too.
+
     Raises:
-        UserError: for a frame that does not fit ``info``, an existing shard of another data set, a full disk, or a
-            file system without hard links.
+        UserError: for a frame that does not fit ``info``, an existing shard of another data set, a full disk, a file
+            system without hard links, or a store that refuses.
     """
-    folder = Path(folder)
+    folder = storage.place(folder)
     final = folder / shard_name(shard_id)
-    if final.exists():
+    if storage.size(final) is not None:
         return existing_shard(final, info)
-    temp = folder / f".{final.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}{TEMP_SUFFIX}"
-    try:
-        _fire(hooks, "before_write", shard_id)
-        _write_parquet(temp, frames, info)
-        _fire(hooks, "before_publish", shard_id)
+    with storage.scratch(final) as temp:
         try:
-            os.link(temp, final)
-        except FileExistsError:
-            return existing_shard(final, info)
-    except OSError as error:
-        raise _explain(error, folder) from error
-    finally:
-        temp.unlink(missing_ok=True)
-    sync_folder(folder)
+            _fire(hooks, "before_write", shard_id)
+            _write_parquet(temp, frames, info, notes)
+            entry = replace(shard_entry(temp)[0], file=final.name)
+            _fire(hooks, "before_publish", shard_id)
+            if not storage.create(final, temp):
+                return existing_shard(final, info)
+        except OSError as error:
+            raise storage.explain(error, folder) from error
     _fire(hooks, "after_publish", shard_id)
-    return shard_entry(final)[0]
+    return entry
 
 
 def existing_shard(path: Path, info: DatasetInfo) -> ShardEntry:
@@ -70,7 +91,7 @@ def existing_shard(path: Path, info: DatasetInfo) -> ShardEntry:
     """
     entry, found = shard_entry(path)
     if found != info:
-        raise UserError(f"{path} was made otherwise: {difference(found, info)}; choose another folder")
+        raise UserError(f"{storage.show(path)} was made otherwise: {difference(found, info)}; choose another folder")
     return entry
 
 
@@ -94,29 +115,53 @@ def _flat(info: DatasetInfo) -> dict[str, Any]:
     return dict(walk("", {"config": info.config, **{k: v for k, v in vars(info).items() if k != "config"}}))
 
 
-def write_manifest(folder: Path | str, entries: Sequence[ShardEntry], info: DatasetInfo) -> Manifest:
-    """Write ``_manifest.json`` by temp file, sync and rename; the folder is whole from then on.
+def write_part(folder: Path, part: str, entries: Sequence[ShardEntry]) -> Part:
+    """Write the ``_part.json`` of a part whose shards are all there, and sum it up.
 
     Raises:
-        UserError: without any shard, or on a full disk.
+        UserError: if another one lies there, or on a full disk.
     """
-    folder = Path(folder)
-    if not entries:
-        raise UserError(f"nothing to write to {folder}: there is no frame")
-    manifest = Manifest(info, tuple(sorted(entries, key=lambda entry: entry.file)))
-    temp = folder / f".{MANIFEST}.{os.getpid()}{TEMP_SUFFIX}"
-    try:
-        with temp.open("w", encoding="utf-8") as file:
-            file.write(manifest_json(manifest))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temp, folder / MANIFEST)
-    except OSError as error:
-        raise _explain(error, folder) from error
-    finally:
-        temp.unlink(missing_ok=True)
-    sync_folder(folder)
+    ordered = _ordered(entries)
+    data = part_json(ordered).encode()
+    _create_text(folder / part / PART, data)
+    return Part(part, hashlib.sha256(data).hexdigest(), shard_totals(ordered))
+
+
+def write_manifest(
+    folder: Path | str, entries: Sequence[ShardEntry], info: DatasetInfo, parts: Sequence[Part] = ()
+) -> Manifest:
+    """Write ``_manifest.json``; the folder is whole from then on.
+
+    Args:
+        folder: where the shards lie.
+        entries: all shards, or none of them if there are ``parts``.
+        info: what holds for all of them.
+        parts: the parts of a large folder.
+
+    Raises:
+        UserError: without any shard, if another manifest lies there, or on a full disk.
+    """
+    folder = storage.place(folder)
+    if not entries and not parts:
+        raise UserError(f"nothing to write to {storage.show(folder)}: there is no frame")
+    ordered = tuple(sorted(parts, key=lambda part: (len(part.folder), part.folder)))
+    shards = PartedShards(folder, ordered) if ordered else _ordered(entries)
+    manifest = Manifest(info, shards, ordered)
+    _create_text(folder / MANIFEST, manifest_json(manifest).encode())
     return manifest
+
+
+def _ordered(entries: Sequence[ShardEntry]) -> tuple[ShardEntry, ...]:
+    return tuple(sorted(entries, key=lambda entry: (len(entry.file), entry.file)))  # shard-99999 before shard-100000
+
+
+def _create_text(path: Path, data: bytes) -> None:
+    try:
+        if storage.create(path, data) or storage.read_bytes(path) == data:
+            return
+    except OSError as error:
+        raise storage.explain(error, path.parent) from error
+    raise UserError(f"{storage.show(path)} exists and says otherwise: another run has written the folder")
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> Path:
@@ -141,23 +186,23 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> Path:
 
 
 def sweep_temp(folder: Path | str) -> int:
-    """Remove temp files that killed writers left; only for the one who holds the folder's lock. Returns how many."""
-    left = [*Path(folder).glob(f".shard-*{TEMP_SUFFIX}"), *Path(folder).glob(f".{MANIFEST}.*{TEMP_SUFFIX}")]
+    """Remove temp files that killed writers left; only for the one who holds the folder's lock. Returns how many.
+
+    Object stores hold none: an upload that was cut short never becomes an object.
+    """
+    folder = storage.place(folder)
+    if storage.is_remote(folder):
+        return 0
+    names = [f".{pattern}.*{storage.TEMP_SUFFIX}" for pattern in ("shard-*", "_*")]
+    left = [path for name in names for path in (*folder.glob(name), *folder.glob(f"part-*/{name}"))]
     for path in left:
         path.unlink(missing_ok=True)
     return len(left)
 
 
-def sync_folder(folder: Path) -> None:
-    """fsync a directory, so that a name created in it survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_parquet(path: Path, frames: Iterable[Frame], info: DatasetInfo) -> None:
+def _write_parquet(
+    path: Path, frames: Iterable[Frame], info: DatasetInfo, notes: Callable[[], ShardNotes] | None
+) -> None:
     """Row groups of 64, no compression (the bytes are JPEG, PNG and noise-like floats), checksums on every page."""
     iterator = iter(frames)
     with path.open("xb") as file:
@@ -173,6 +218,9 @@ def _write_parquet(path: Path, frames: Iterable[Frame], info: DatasetInfo) -> No
             while group := list(itertools.islice(iterator, ROW_GROUP)):
                 writer.write_table(frames_to_table(group, info), row_group_size=ROW_GROUP)
                 rows += len(group)
+            said = ShardNotes() if notes is None else notes()
+            if said != ShardNotes():
+                writer.add_key_value_metadata({NOTES_KEY: said.to_json().encode()})
         if rows == 0:
             raise UserError(f"{path.parent}: a shard needs at least one frame")
         file.flush()
@@ -182,18 +230,3 @@ def _write_parquet(path: Path, frames: Iterable[Frame], info: DatasetInfo) -> No
 def _fire(hooks: Hooks | None, point: str, shard_id: int) -> None:
     if hooks is not None:
         hooks(point, shard_id)
-
-
-def _explain(error: OSError, folder: Path) -> Exception:
-    """Turn what the user can mend into a sentence; anything else stays what it is."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(
-            f"no space left for {folder}: finished shards are kept; free some space and run the same command again"
-        )
-    if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV):
-        return UserError(
-            f"the file system of {folder} has no hard links, which exclusive publishing needs: choose another"
-        )
-    if error.errno in (errno.EACCES, errno.EROFS):
-        return UserError(f"cannot write to {folder}: {error.strerror}")
-    return error

@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..config import UserError
-from .frames import DatasetInfo, Frame, check_fields
-from .manifest import Manifest, ShardEntry, file_sha256, list_shards, open_shard, read_columns, read_manifest
+from . import storage
+from .frames import Frame, check_fields
+from .manifest import Manifest, PartedShards, list_shards, read_manifest
+from .parquet import ROW_GROUP, group_rows, open_shard, read_columns
 from .tables import table_info, table_to_frames
 
 LIGHT_COLUMNS = (
@@ -57,44 +59,55 @@ class FrameIndex:
 
 
 class FramesFolder:
-    """Random and sequential access to a whole folder of frames.
+    """Random and sequential access to a whole folder of frames, local or remote, small or in parts.
 
-    Cheap to open and to pickle; Parquet files are opened lazily, once a process and thread, so one object may be
-    shared by threads and sent to (or inherited by) worker processes.
+    Cheap to open and to pickle: the manifests of parts, and Parquet files, are opened lazily, the files once a process
+    and thread, so one object may be shared by threads and sent to (or inherited by) worker processes.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, group_rows: list[list[int]]) -> None:
+    def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
         self.info = manifest.info
         self.shards = manifest.shards
-        self.domains = manifest.domains
-        self.num_frames = manifest.num_frames
-        self._group_rows = group_rows  # [shard][row group] -> rows
-        self._starts = np.concatenate([[0], np.cumsum([sum(rows) for rows in group_rows])]).astype(np.int64)
+        totals = manifest.totals
+        self.domains = totals.domains
+        self.num_frames = totals.rows
+        rows = [part.totals.rows for part in manifest.parts] or [totals.rows]
+        self._part_starts = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
+        self._shard_starts: dict[int, np.ndarray] = {}
+        self._checked: set[int] = set()
         self._local = threading.local()
 
     @classmethod
     def open(cls, path: Path | str, joint_set: str | None = None, verify: bool = False) -> FramesFolder:
         """Open and check a folder: manifest, schema version, and of each shard presence, size, rows and metadata.
 
+        A remote folder, or one in parts, is opened at once whatever its size: there a shard is checked when it is first
+        read.
+
         Args:
-            path: the folder.
+            path: the folder, or a URI such as ``s3://bucket/prefix``.
             joint_set: refuse frames of any other joint set.
-            verify: also compare the SHA-256 of every file (reads everything).
+            verify: check all shards now, and compare the SHA-256 of every file (reads everything).
 
         Raises:
             UserError: saying what is wrong with which file and what to do.
         """
-        folder = Path(path)
-        manifest = read_manifest(folder)
-        if joint_set is not None and manifest.info.joint_set != joint_set:
-            raise UserError(f"{folder} has joint set '{manifest.info.joint_set}', '{joint_set}' is needed")
-        foreign = sorted(set(list_shards(folder)) - {entry.file for entry in manifest.shards})
+        place = storage.place(path)
+        folder = cls(place, read_manifest(place))
+        if joint_set is not None and folder.info.joint_set != joint_set:
+            raise UserError(f"{storage.show(place)} has joint set '{folder.info.joint_set}', '{joint_set}' is needed")
+        listed = set() if folder.manifest.parts else {entry.file for entry in folder.shards}
+        foreign = sorted(set(list_shards(place)) - listed)
         if foreign:
-            raise UserError(f"{folder}/{foreign[0]} is not in the manifest: move foreign Parquet files elsewhere")
-        rows = [_check_shard(folder / entry.file, entry, manifest.info, verify) for entry in manifest.shards]
-        return cls(folder, manifest, rows)
+            raise UserError(
+                f"{storage.show(place / foreign[0])} is not in the manifest: move foreign Parquet files elsewhere"
+            )
+        if verify or not (folder.manifest.parts or storage.is_remote(place)):
+            for shard in range(len(folder.shards)):
+                folder._check(shard, verify)
+        return folder
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_local"}
@@ -108,7 +121,7 @@ class FramesFolder:
 
     def row_groups(self) -> list[tuple[int, int, int]]:
         """All row groups in order as (shard, row group, rows)."""
-        return [(s, g, n) for s, groups in enumerate(self._group_rows) for g, n in enumerate(groups)]
+        return [(s, g, n) for s, entry in enumerate(self.shards) for g, n in enumerate(group_rows(entry.rows))]
 
     def row_group(self, shard: int, group: int, fields: Sequence[str] | None = None) -> list[Frame]:
         """Frames of one row group; only the columns named in ``fields`` (all if None), others stay at defaults.
@@ -131,13 +144,21 @@ class FramesFolder:
         """(shard, row group, row in the group) of a frame position."""
         if not 0 <= position < self.num_frames:
             raise IndexError(f"frame position {position} outside 0..{self.num_frames - 1}")
-        shard = int(np.searchsorted(self._starts, position, side="right")) - 1
-        row = position - int(self._starts[shard])
-        for group, rows in enumerate(self._group_rows[shard]):
-            if row < rows:
-                return shard, group, row
-            row -= rows
-        raise AssertionError("row groups do not add up to the shard's rows")
+        part = int(np.searchsorted(self._part_starts, position, side="right")) - 1
+        row = position - int(self._part_starts[part])
+        starts = self._starts(part)
+        shard = int(np.searchsorted(starts, row, side="right")) - 1
+        group, row = divmod(row - int(starts[shard]), ROW_GROUP)
+        first = int(self.shards.first[part]) if isinstance(self.shards, PartedShards) else 0
+        return first + shard, group, row
+
+    def _starts(self, part: int) -> np.ndarray:
+        """First frame of each shard of a part, counted within the part."""
+        if part not in self._shard_starts:
+            entries = self.shards.part(part) if isinstance(self.shards, PartedShards) else self.shards
+            rows = [entry.rows for entry in entries]
+            self._shard_starts[part] = np.concatenate([[0], np.cumsum(rows[:-1])]).astype(np.int64)
+        return self._shard_starts[part]
 
     def iterate(self, fields: Sequence[str] | None = None) -> Iterator[Frame]:
         """All frames in order, one row group in memory at a time."""
@@ -158,7 +179,8 @@ class FramesFolder:
         frame_id = table.column("frame_id").to_numpy()
         unique, counts = np.unique(frame_id, return_counts=True)
         if len(unique) != len(frame_id):
-            raise UserError(f"{self.path}: frame_id {unique[counts > 1][0]} occurs twice; frame ids must be unique")
+            twice = unique[counts > 1][0]
+            raise UserError(f"{storage.show(self.path)}: frame_id {twice} occurs twice; frame ids must be unique")
         persons = table.column("persons").combine_chunks()
         first = persons.offsets.to_numpy().astype(np.int64)
         fields = persons.values
@@ -187,27 +209,33 @@ class FramesFolder:
             self._local.pid, self._local.files = os.getpid(), {}
         files: dict[int, pq.ParquetFile] = self._local.files
         if shard not in files:
+            if shard not in self._checked:
+                self._check(shard)
             if len(files) >= 32:  # keep few descriptors open; the oldest goes
                 files.pop(next(iter(files))).close()
             files[shard] = open_shard(self.path / self.shards[shard].file)
         return files[shard]
 
-
-def _check_shard(path: Path, entry: ShardEntry, info: DatasetInfo, verify: bool) -> list[int]:
-    """Compare a file with its manifest entry; returns rows of its row groups."""
-    remedy = "delete it and the manifest, then run the command that wrote the folder again"
-    if not path.is_file():
-        raise UserError(f"{path} is missing although the manifest lists it: restore it, or {remedy.partition(', ')[2]}")
-    size = path.stat().st_size
-    if size != entry.bytes:
-        raise UserError(f"{path} is damaged: {size} bytes, the manifest says {entry.bytes}; {remedy}")
-    with open_shard(path) as file:
-        rows = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
-        found = table_info(file.schema_arrow, str(path))
-    if sum(rows) != entry.rows:
-        raise UserError(f"{path} is damaged: {sum(rows)} rows, the manifest says {entry.rows}; {remedy}")
-    if found != info:
-        raise UserError(f"{path} does not belong here: its metadata differs from the manifest's; {remedy}")
-    if verify and file_sha256(path) != entry.sha256:
-        raise UserError(f"{path} is damaged: its SHA-256 is not the manifest's; {remedy}")
-    return rows
+    def _check(self, shard: int, verify: bool = False) -> None:
+        """Compare a file with its manifest entry."""
+        entry = self.shards[shard]
+        path = self.path / entry.file
+        where = storage.show(path)
+        remedy = "delete it and the manifest, then run the command that wrote the folder again"
+        size = storage.size(path)
+        if size is None:
+            raise UserError(
+                f"{where} is missing although the manifest lists it: restore it, or {remedy.partition(', ')[2]}"
+            )
+        if size != entry.bytes:
+            raise UserError(f"{where} is damaged: {size} bytes, the manifest says {entry.bytes}; {remedy}")
+        with open_shard(path) as file:
+            rows = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
+            found = table_info(file.schema_arrow, where)
+        if rows != group_rows(entry.rows):
+            raise UserError(f"{where} is damaged: {sum(rows)} rows, the manifest says {entry.rows}; {remedy}")
+        if found != self.info:
+            raise UserError(f"{where} does not belong here: its metadata differs from the manifest's; {remedy}")
+        if verify and storage.sha256(path) != entry.sha256:
+            raise UserError(f"{where} is damaged: its SHA-256 is not the manifest's; {remedy}")
+        self._checked.add(shard)

@@ -29,6 +29,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..config import UserError
+from . import storage
 from .augment import Augmentation, sample_affine
 from .crops import apply_affine, decode_for_crop, inside, warp_image
 from .persons import PersonDataset
@@ -185,7 +186,7 @@ class StepBatches(Dataset[Batch]):
             folder, shard, _ = dataset.groups[int(dataset.group[position])]
             path = dataset.folders[folder].path / dataset.folders[folder].shards[shard].file
             raise UserError(
-                f"{path}, frame {dataset.frame_id[position]}: {error}; import or render it again"
+                f"{storage.show(path)}, frame {dataset.frame_id[position]}: {error}; import or render it again"
             ) from error
 
     def _group(self, d: int, group: int) -> list[bytes]:

@@ -22,6 +22,7 @@ class RenderConfig(Config):
     workers: int = Field(0, ge=0, description="Ray actors; 0: this process, without Ray")
     seed: int = Field(0, ge=0, description="of the job")
     shard_frames: int = Field(256, ge=BLOCK, description="frames a shard, a multiple of 32")
+    shard_mb: float | None = Field(None, gt=0.0, description="size of a shard in MB; decides shard_frames if given")
     width: int = Field(256, ge=16, le=4096, description="pixels")
     height: int = Field(256, ge=16, le=4096, description="pixels")
     renderer: Literal["auto", "opengl", "raycast", "pyrender"] = Field("auto", description="auto: opengl, else raycast")
@@ -33,6 +34,7 @@ class RenderConfig(Config):
     parts: bool = Field(True, description="write the part-id picture, and a mask of each person")
     depth: bool = Field(False, description="write the depth picture")
     deadline_s: float = Field(120.0, gt=0.0, description="a shard that takes longer is given to another worker")
+    max_quarantine: float = Field(0.01, ge=0.0, le=1.0, description="share of frames that may fail before the job does")
     max_attempts: int = Field(5, ge=1, description="attempts at a shard before the job gives up with its cause")
 
     @model_validator(mode="after")

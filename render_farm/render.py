@@ -5,10 +5,11 @@ from __future__ import annotations
 from ..datasets.manifest import Manifest
 from ..datasets.publish import Hooks
 from .config import RenderConfig
+from .farm.estimate import Estimate, estimate
 from .farm.run import FarmError, FarmOptions, Limits, run_farm
 from .kinds.frames import render_job
 
-__all__ = ["FarmError", "render"]
+__all__ = ["FarmError", "render", "render_cost"]
 
 
 def render(
@@ -47,3 +48,12 @@ def render(
     )
     device = "cuda" if gpus_per_worker else "cpu"
     return run_farm(render_job(config, device, hooks), options)
+
+
+def render_cost(config: RenderConfig, gpus_per_worker: float = 0.0) -> Estimate:
+    """What the job will cost, measured on 20 frames that are thrown away; writes nothing.
+
+    Raises:
+        UserError: if the job could not run: a renderer that does not work, a file that is missing.
+    """
+    return estimate(render_job(config, "cuda" if gpus_per_worker else "cpu"), config.workers, config.deadline_s)

@@ -4,6 +4,8 @@ The pattern: actors restart by themselves but tasks are never retried by Ray (``
 the driver keeps a queue of shards, waits on running tasks **and** on pings of parked actors, puts a shard back when its
 actor dies, and parks the actor until a ping answers. An attempt may thus happen twice, but a shard appears once, since
 publishing is exclusive. Actors that never answer (more actors than CPUs, a lost node) stay parked and hold up nobody.
+Each actor has one shard in flight, and of the queue no more is held than the next shard and those that failed: the
+driver's memory does not grow with the job.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...config import UserError
-from ...datasets.manifest import ShardEntry
+from ...datasets import storage
+from ...datasets.records import ShardEntry
+from ...datasets.remote import Unreachable
 from .job import FarmJob, is_visible
 from .worker import ShardWorker
 
@@ -127,7 +131,9 @@ class Drive:
         note: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.crew, self.limits, self.on_shard, self.note = crew, limits, on_shard, note
-        self.todo = deque(shards)
+        self._fresh = iter(shards)
+        self._again: deque[int] = deque()
+        self._next = next(self._fresh, None)
         self.attempts: Counter[int] = Counter()
         self.failed_starts = 0
         self.last_cause = ""
@@ -140,9 +146,9 @@ class Drive:
             FarmError: for a shard that failed too often, or if no worker can be had.
             UserError: what a worker found wrong with the config, the disk or the folder; not tried again.
         """
-        while self.todo or self.crew.busy:
-            while self.todo and self.crew.idle:
-                self.crew.assign(self.todo.popleft())
+        while self._has_more() or self.crew.busy:
+            while self._has_more() and self.crew.idle:
+                self.crew.assign(self._take())
             self.crew.ping_due()
             for ref in self.crew.wait():
                 if ref in self.crew.busy:
@@ -151,6 +157,17 @@ class Drive:
                     self._answered(ref)
             self._check_deadlines()
             self._check_silence()
+
+    def _has_more(self) -> bool:
+        return bool(self._again) or self._next is not None
+
+    def _take(self) -> int:
+        """The next shard; those that failed come first, so that parts fill up and poison shows early."""
+        if self._again:
+            return self._again.popleft()
+        assert self._next is not None
+        shard_id, self._next = self._next, next(self._fresh, None)
+        return shard_id
 
     def _finish(self, ref: Any) -> None:
         import ray
@@ -193,7 +210,7 @@ class Drive:
             self.crew.idle.append(actor)
 
     def _failed(self, shard_id: int, cause: BaseException | str, error: BaseException) -> None:
-        if isinstance(cause, UserError):
+        if isinstance(cause, UserError) and not isinstance(cause, Unreachable):  # a store may come back
             raise UserError(str(cause)) from error
         self.attempts[shard_id] += 1
         count, most = self.attempts[shard_id], self.limits.max_attempts
@@ -203,7 +220,7 @@ class Drive:
                 "kept: mend the cause and run the same command again"
             ) from error
         self.note(f"shard {shard_id}: attempt {count} of {most} failed: {_sentence(cause)}")
-        self.todo.append(shard_id)
+        self._again.append(shard_id)
 
     def _failed_start(self, cause: BaseException | str, error: BaseException) -> None:
         if isinstance(cause, UserError):
@@ -239,7 +256,7 @@ class Drive:
         while not is_visible(self.crew.job, entry):
             if time.monotonic() > until:
                 raise UserError(
-                    f"a worker wrote {entry.file}, but it cannot be seen in {self.crew.job.folder} from here: "
+                    f"a worker wrote {entry.file}, but it cannot be seen in {storage.show(self.crew.job.folder)} from here: "
                     "out must lie on storage that all nodes share"
                 )
             time.sleep(0.1)

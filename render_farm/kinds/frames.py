@@ -15,6 +15,7 @@ from importlib.metadata import version
 import numpy as np
 
 from ...config import UserError
+from ...datasets import storage
 from ...datasets.frames import DatasetInfo, Frame, Person, dataset_info
 from ...datasets.publish import Hooks
 from ..config import BLOCK, RenderConfig
@@ -23,7 +24,7 @@ from ..scenes.lens import photograph
 from ..scenes.scene import Rendered, Scene
 from .registry import KINDS, Inputs
 
-RUN_FIELDS = ("out", "frames", "workers", "deadline_s", "max_attempts")
+RUN_FIELDS = ("out", "frames", "workers", "deadline_s", "max_attempts", "max_quarantine")
 """Fields of the config that change no frame; all others must agree for a folder to be continued."""
 
 
@@ -59,12 +60,13 @@ class SceneFrames:
         self.counts: dict[str, int] = {}
 
     def frames(self, start: int, stop: int) -> Iterator[Frame]:
-        """Frames start..stop-1; start must be a multiple of 32. A frame in which nobody is visible has no persons."""
-        assert start % BLOCK == 0, f"shards start at multiples of {BLOCK}, found {start}"
+        """Frames start..stop-1, sampled in whole blocks of 32. A frame in which nobody is visible has no persons."""
+        self.counts = {}
         before = Counter(self._sampler.counts)
-        for first in range(start, stop, BLOCK):
+        for first in range(start - start % BLOCK, stop, BLOCK):
             for index, scene in zip(range(first, min(first + BLOCK, stop)), self._sampler.scenes(first), strict=False):
-                yield self._frame(index, scene, photograph(self._renderer.render, scene))
+                if index >= start:
+                    yield self._frame(index, scene, photograph(self._renderer.render, scene))
             self.counts = dict(Counter(self._sampler.counts) - before)
 
     def _frame(self, index: int, scene: Scene, rendered: Rendered) -> Frame:
@@ -137,12 +139,14 @@ def render_job(config: RenderConfig, device: str = "cpu", hooks: Hooks | None = 
         config = config.model_copy(update={"renderer": working_renderer(device)})
     inputs = KINDS[config.kind].inputs(config)
     return FarmJob(
-        folder=config.out.absolute(),
+        folder=storage.absolute(config.out),
         frames=config.frames,
         shard_frames=config.shard_frames,
         info=render_info(config, inputs),
         make=partial(SceneFrames, config, device, inputs),
         hooks=hooks,
+        shard_mb=config.shard_mb,
+        max_quarantine=config.max_quarantine,
     )
 
 

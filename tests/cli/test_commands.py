@@ -57,12 +57,12 @@ def test_mistakes_exit_with_2_and_a_sentence(
     assert sentence in error and "Traceback" not in error
 
 
-def test_dry_run_prints_a_config_that_reads_back(
+def test_print_config_prints_a_config_that_reads_back(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert run(monkeypatch, "render", "infant", "frames=64", f"out={tmp_path}", "--dry-run") == 0
+    assert run(monkeypatch, "render", "infant", "frames=64", f"out={tmp_path}", "--print-config") == 0
     (tmp_path / "mine.yaml").write_text(capsys.readouterr().out)
-    assert run(monkeypatch, "render", str(tmp_path / "mine.yaml"), "--dry-run") == 0
+    assert run(monkeypatch, "render", str(tmp_path / "mine.yaml"), "--print-config") == 0
     assert "frames: 64" in capsys.readouterr().out
 
 

@@ -7,21 +7,17 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import ray
-import simplejpeg
 from ray import cloudpickle
 
-from sim2pose.config import UserError, config_hash
-from sim2pose.datasets.frames import DatasetInfo, Frame, Person
+from sim2pose.config import UserError
+from sim2pose.datasets.frames import Frame
 from sim2pose.datasets.locks import LOCK, driver_lock
 from sim2pose.datasets.manifest import MANIFEST, read_manifest
 from sim2pose.datasets.publish import Hooks
@@ -29,51 +25,32 @@ from sim2pose.datasets.shards import FramesFolder
 from sim2pose.render_farm.farm.crew import FarmError, Limits
 from sim2pose.render_farm.farm.faults import FaultPlan
 from sim2pose.render_farm.farm.job import FarmJob
+from sim2pose.render_farm.farm.noise import NoiseFrames, noise_job
 from sim2pose.render_farm.farm.ray_session import ray_session
 from sim2pose.render_farm.farm.run import FarmOptions, run_farm
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test module
 
-JOINTS = 5
-
 
 @dataclass
-class NoiseFrames:
-    """A cheap maker whose frames depend on (seed, index) alone; every fifth frame shows nobody."""
+class FailingFrames(NoiseFrames):
+    """All frames of one shard fail, or take their process along."""
 
-    seed: int
     fail_shard: int = -1
     error: str = ""
-    seconds: float = 0.0
 
     def frames(self, start: int, stop: int) -> Iterator[Frame]:
-        if start == self.fail_shard * 32:
+        if start // 32 == self.fail_shard:
             if self.error == "exit":
                 os._exit(3)
-            if self.error == "hang":
-                time.sleep(3600)
             if self.error == "full disk":
                 raise OSError(errno.ENOSPC, "No space left on device")
             raise RuntimeError("shader lost")
-        for index in range(start, stop):
-            time.sleep(self.seconds)
-            rng = np.random.default_rng([self.seed, index])
-            picture = rng.integers(0, 255, (16, 24, 3), np.uint8)
-            keypoints = np.concatenate([rng.random((JOINTS, 2)), rng.integers(0, 3, (JOINTS, 1))], 1).astype(np.float32)
-            person = Person(rng.random(4).astype(np.float32), keypoints, 9.0, betas=rng.random(20).astype(np.float32))
-            people = [] if index % 5 == 0 else [person]
-            image = simplejpeg.encode_jpeg(picture)
-            yield Frame(index, image, 16, 24, "synthetic", persons=people, source=f"{self.seed}/{index}")
-
-    def close(self) -> None:
-        pass
+        yield from super().frames(start, stop)
 
 
 def make_job(folder: Path, frames: int = 160, seed: int = 7, hooks: Hooks | None = None, **maker: object) -> FarmJob:
-    config = {"seed": seed, "shard_frames": 32, "scene": {"size": [16, 24]}}
-    joints = tuple(f"joint{i}" for i in range(JOINTS))
-    info = DatasetInfo("five", joints, ((1, 2),), None, config, config_hash(config), "free")
-    return FarmJob(folder, frames, 32, info, partial(NoiseFrames, seed, **maker), hooks)
+    return noise_job(folder, frames, seed, make=partial(FailingFrames, seed, **maker), hooks=hooks)
 
 
 HERE = FarmOptions(progress=False)
@@ -125,6 +102,14 @@ def test_actors_killed_at_every_point_lose_and_repeat_nothing(tmp_path: Path, cl
     assert ids == list(range(160))
     assert manifest.num_frames == 160
     assert left_over(tmp_path / "a") == []
+
+
+def test_poison_is_the_same_everywhere(tmp_path: Path, cluster: None) -> None:
+    make = partial(NoiseFrames, 7, poison=frozenset({0, 40, 41, 150}))
+    for name, options in {"a": TWO, "b": HERE}.items():
+        job = noise_job(tmp_path / name, 160, make=make, max_quarantine=0.1)
+        assert run_farm(job, options).totals.quarantined == 4
+    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
 
 
 def test_stuck_actor_is_killed_at_the_deadline(tmp_path: Path, cluster: None) -> None:
@@ -180,34 +165,6 @@ def test_no_free_cpu_is_said(tmp_path: Path, cluster: None) -> None:
 def test_gpus_that_are_not_there_are_said(tmp_path: Path, cluster: None) -> None:
     with pytest.raises(UserError, match=r"gpus_per_worker=0.5 asked, this machine offers 0"):
         run_farm(make_job(tmp_path / "a"), replace(TWO, gpus_per_worker=0.5))
-
-
-@pytest.mark.soak
-def test_lost_node_holds_up_nobody(tmp_path: Path) -> None:
-    """Two nodes of one CPU each; one is killed and never comes back. Its actor stays parked, the other one finishes."""
-    from ray.cluster_utils import Cluster
-
-    ray.shutdown()
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 80_000_000})
-    try:
-        lost, _ = (nodes.add_node(num_cpus=1, object_store_memory=80_000_000) for _ in range(2))
-        nodes.wait_for_nodes()
-
-        def lose() -> None:
-            while len(list((tmp_path / "a").glob("*.parquet"))) < 4:
-                time.sleep(0.05)
-            nodes.remove_node(lost, allow_graceful=False)
-
-        thread = threading.Thread(target=lose)
-        thread.start()
-        job = make_job(tmp_path / "a", frames=640, seconds=0.02)
-        run_farm(job, replace(TWO, address=nodes.address))
-        thread.join()
-        assert FramesFolder.open(tmp_path / "a", verify=True).num_frames == 640
-        run_farm(make_job(tmp_path / "b", frames=640), HERE)
-        assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
-    finally:
-        nodes.shutdown()
 
 
 def test_resume_renders_only_what_is_missing(tmp_path: Path) -> None:
