@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -158,10 +159,16 @@ def _tips(mano21: torch.Tensor) -> torch.Tensor:
     return mano21[:, [17, 18, 20, 19, 16]]
 
 
-def pose_hands(models: dict[str, HandModel], config: HandScene, wanted: list[Wanted]) -> list[PosedHand]:
-    """Pose hands that are wanted, in their order; a grasp that fails leaves the hand empty, in a free pose."""
+def pose_hands(
+    models: dict[str, HandModel], config: HandScene, wanted: list[Wanted], counts: Counter[str]
+) -> list[PosedHand]:
+    """Pose hands that are wanted, in their order; a grasp that fails leaves the hand empty, in a free pose.
+
+    Rejected draws are added to ``counts``: ``poses_rejected``, ``kept_implausible`` (free poses taken although their fingers
+    meet), ``grasps_rejected`` and ``grasps_given_up`` (hands that were left empty).
+    """
     hands, roots = _at_rest(models, wanted)
-    found = _made(models, wanted, _free_poses(models, config, wanted), roots, hands.scale)
+    found = _made(models, wanted, _free_poses(models, config, wanted, counts), roots, hands.scale)
     missing = [row for row, w in enumerate(wanted) if w.kind is not None]
     for _ in range(GRASP_TRIES):
         if not missing:
@@ -176,6 +183,8 @@ def pose_hands(models: dict[str, HandModel], config: HandScene, wanted: list[Wan
         for k, hand in taken.items():
             found[missing[k]] = hand
         missing = [row for k, row in enumerate(missing) if k not in taken]
+        counts["grasps_rejected"] += len(missing)
+    counts["grasps_given_up"] += len(missing)
     return found
 
 
@@ -211,7 +220,7 @@ def _at_rest(models: dict[str, HandModel], wanted: list[Wanted]) -> tuple[Hands,
     return Hands(**joined).at(back), np.concatenate([root for _, root in parts])[back]
 
 
-def _free_poses(models: dict[str, HandModel], config: HandScene, wanted: list[Wanted]) -> Floats:
+def _free_poses(models: dict[str, HandModel], config: HandScene, wanted: list[Wanted], counts: Counter[str]) -> Floats:
     """Poses (N, 45) of empty hands: of some draws each, the first whose fingers do not sink into each other."""
     angles, drawn = np.zeros((len(wanted), DRAWS, 21)), {}
     for k, w in enumerate(wanted):
@@ -225,6 +234,8 @@ def _free_poses(models: dict[str, HandModel], config: HandScene, wanted: list[Wa
     depth = overlap(draws.reshape(-1, 45)).reshape(len(wanted), DRAWS)
     plain = depth <= OVERLAP_MM
     pick = np.where(plain.any(1), plain.argmax(1), depth.argmin(1))
+    counts["poses_rejected"] += int(np.where(plain.any(1), plain.argmax(1), DRAWS).sum())
+    counts["kept_implausible"] += int((~plain.any(1)).sum())
     poses = draws[np.arange(len(wanted)), pick]
     left = np.array([w.side == "left" for w in wanted])
     return np.where(left[:, None], hand_mirrored(poses), poses)

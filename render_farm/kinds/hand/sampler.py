@@ -7,6 +7,7 @@ Frames are sampled in aligned blocks of 32; all hands of a block are posed toget
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -93,6 +94,7 @@ class HandSampler:
     ) -> None:
         self.config, self.seed, self.width, self.height = config, seed, width, height
         check_sides(bodies)
+        self.counts: Counter[str] = Counter()
         self.models = {side: HandModel(bodies[side], side, joint_sets) for side in SIDES}
         self.tailors = {side: Tailor(model) for side, model in self.models.items()}
         skin = config.skin
@@ -114,7 +116,7 @@ class HandSampler:
         for row, plan in enumerate(plans):
             wanted += self._wanted(start + row, row, plan)
         with torch.no_grad():
-            hands = pose_hands(self.models, self.config, wanted)
+            hands = pose_hands(self.models, self.config, wanted, self.counts)
         by_frame: list[list[PosedHand]] = [[] for _ in plans]
         for each, hand in zip(wanted, hands, strict=True):
             by_frame[each.row].append(hand)

@@ -130,7 +130,7 @@ def _held(sampler: HandSampler, kinds: list[str]) -> list[PosedHand]:
         betas = sampler.models[side].body.sample_betas(rng, 1, (48, 960))[0]
         wanted.append(Wanted(k, side, betas, rng, kind))
     with torch.no_grad():
-        return pose_hands(sampler.models, sampler.config, wanted)
+        return pose_hands(sampler.models, sampler.config, wanted, sampler.counts)
 
 
 def test_fingers_close_round_things(sampler: HandSampler) -> None:
@@ -154,6 +154,7 @@ def test_a_grasp_that_sinks_in_is_not_taken() -> None:
     strict = _sampler(grasp={"penetration": 1e-6})
     hands = _held(strict, ["mug"] * 6)
     assert sum(hand.thing is not None for hand in hands) <= 1
+    assert strict.counts["grasps_rejected"] >= 5 and strict.counts["grasps_given_up"] >= 5
     free = np.stack([hand.pose.ravel() for hand in hands if hand.thing is None])
     sides = np.array([hand.side == "left" for hand in hands if hand.thing is None])
     assert overlap(np.where(sides[:, None], hand_mirrored(free), free)).max() <= OVERLAP_MM + 1e-6
