@@ -7,8 +7,11 @@ import numpy as np
 
 from ...looks.patterns import Bytes, draw_colour, lab_to_rgb, noise
 from ...poses.angles import choose
-from ...scenes.backgrounds import Backgrounds
+from ...scenes.backgrounds import Backgrounds, Setting
+from ...scenes.config import LightsConfig
+from ...scenes.lights import sample_lights
 from ...scenes.scene import Camera, Ground
+from ...scenes.surroundings import place_panorama
 from .config import HandBackgroundConfig
 
 _GREEN = np.array([58.0, -46.0, 36.0], np.float32)  # Lab of a lit green screen
@@ -23,16 +26,34 @@ def draw_place(rng: np.random.Generator, config: HandBackgroundConfig) -> str:
     return "room" if place == "pictures" and config.folder is None else place
 
 
-def draw_backdrop(
-    rng: np.random.Generator, pools: Backgrounds, place: str, camera: Camera
-) -> tuple[Ground | None, Bytes]:
-    """Ground (of desks) and backdrop (h, w, 3) of a place; a desk's middle lies beneath the origin, at y = 0."""
+def draw_setting(
+    rng: np.random.Generator,
+    light_rng: np.random.Generator,
+    pools: Backgrounds,
+    place: str,
+    camera: Camera,
+    lights: LightsConfig,
+) -> Setting:
+    """Ground (of desks), backdrop and light of a place; a panorama lights the hands it surrounds.
+
+    A desk's middle lies beneath the origin, at y = 0.
+    """
+    if place != "pictures":
+        ground, backdrop = _draw(rng, pools, place, camera)
+        return Setting(ground, backdrop, sample_lights(light_rng, lights))
+    assert pools.pictures is not None
+    number = pools.pictures.choose(rng)
+    panorama = pools.pictures.panorama(number)
+    if panorama is None:
+        return Setting(None, pools.pictures.photo(rng, number, camera), sample_lights(light_rng, lights))
+    around = place_panorama(rng, panorama, pools.config, lights, camera)
+    return Setting(None, around.backdrop(camera), around.lights(), around)
+
+
+def _draw(rng: np.random.Generator, pools: Backgrounds, place: str, camera: Camera) -> tuple[Ground | None, Bytes]:
     config, size = pools.config, (camera.width, camera.height)
     number, room, flip = int(rng.integers(config.pool)), int(rng.integers(config.pool)), -1 if rng.random() < 0.5 else 1
     yaw, half, shift = rng.uniform(-np.pi, np.pi), rng.uniform((0.35, 0.3), (0.9, 0.6)), rng.uniform(-0.15, 0.15, 2)
-    if place == "pictures":
-        assert pools.pictures is not None
-        return None, pools.pictures.backdrop(rng, camera)
     if place in ("plain", "green"):
         base = _GREEN + rng.normal(0, (6, 5, 5)) if place == "green" else draw_colour(rng, (8, 95), (0, 22))
         slope = rng.uniform(-9, 9, 2)

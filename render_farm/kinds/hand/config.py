@@ -11,7 +11,7 @@ from ....config import Config
 from ...config import RenderConfig
 from ...looks.config import SkinConfig
 from ...ranges import Range, Share, Weights, check_weights
-from ...scenes.config import BackgroundConfig, LightsConfig, SensorConfig
+from ...scenes.config import BackgroundConfig, LensConfig, LightsConfig, SensorConfig
 
 OBJECTS = ("box", "cylinder", "ball", "mug", "bottle", "phone", "pen", "tool")
 SOURCES = ("gestures", "components")
@@ -143,6 +143,7 @@ class HandScene(Config):
     backgrounds: HandBackgroundConfig = HandBackgroundConfig()
     camera: HandCameraConfig = HandCameraConfig()
     lights: LightsConfig = LightsConfig()
+    lens: LensConfig = LensConfig()
     sensor: SensorConfig = SensorConfig()
 
     @model_validator(mode="before")

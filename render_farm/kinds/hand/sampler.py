@@ -22,11 +22,12 @@ from ...looks.hands import HandSkin, HandSkins, Marks
 from ...looks.hands_map import build_hand_map
 from ...poses.angles import choose
 from ...scenes.backgrounds import Backgrounds
-from ...scenes.lights import sample_lights
+from ...scenes.blur import sample_blur
+from ...scenes.lens import sample_bend
 from ...scenes.scene import Camera, PersonInScene, Scene, Surface
 from ...scenes.sensor import sample_sensor
 from .arms import REACH
-from .backdrops import draw_backdrop, draw_place
+from .backdrops import draw_place, draw_setting
 from .composing import Placed, covering_hand, covering_thing, lift, second_hand
 from .config import HandConfig, HandScene
 from .dressing import CLOTHS, Tailor, Wardrobe, Wear, draw_wear, held, screen
@@ -52,6 +53,7 @@ class Stream(IntEnum):
     PLAN = 8
     ARM = 9
     SECOND = 10
+    LENS = 11
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,8 @@ class HandSampler:
         camera = place_camera(
             self.rng(index, Stream.CAMERA), self.config.camera, turned, points, self.width, self.height
         )
+        lens_rng = self.rng(index, Stream.LENS)
+        camera = sample_bend(lens_rng, self.config.lens, camera)
         covers: list[Surface] = []
         if plan.cover in ("hand", "arm"):
             tailor, own = self.tailors[hands[-1].side], self.rng(index, Stream.COVER)
@@ -179,17 +183,19 @@ class HandSampler:
             placed.append(covering_hand(own, self.config.covers, plan.cover, first, *other))
         elif plan.cover == "thing":
             covers = [covering_thing(self.rng(index, Stream.COVER), self.config.covers, first, self.wardrobe, camera)]
-        ground, backdrop = draw_backdrop(self.rng(index, Stream.BACKGROUND), self.backgrounds, plan.place, camera)
+        streams = self.rng(index, Stream.BACKGROUND), self.rng(index, Stream.LIGHTS)
+        setting = draw_setting(*streams, self.backgrounds, plan.place, camera, self.config.lights)
         persons, occluders = self._surfaces(index, placed, 1 + plan.two, camera)
         what = "" if first.hand.thing is None else f" holds={first.hand.thing.kind}"
         return Scene(
             camera=camera,
             persons=persons,
-            backdrop=backdrop,
-            lights=sample_lights(self.rng(index, Stream.LIGHTS), self.config.lights),
+            backdrop=setting.backdrop,
+            lights=setting.lights,
             occluders=occluders + covers,
-            ground=ground,
+            ground=setting.ground,
             source=f"seed={self.seed} frame={index} view={plan.view} place={plan.place}{what}",
+            lens=sample_blur(lens_rng, self.config.lens, camera, persons),
             sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor),
         )
 
