@@ -66,7 +66,7 @@ def frames_to_coco(
     if area not in ("annotation", "bbox"):
         raise UserError(f"area must be 'annotation' or 'bbox', got '{area}'")
     source = folder if isinstance(folder, FramesFolder) else FramesFolder.open(folder)
-    name = locate_set(source.info, joint_set or source.info.joint_set).name
+    name = locate_set(source.info, joint_set or source.info.joint_set, source.path).name
     images, annotations = [], []
     for frame in source.iterate(fields=_LABELS):
         images.append({"id": frame.frame_id, "width": frame.width, "height": frame.height, "file_name": frame.source})
@@ -109,7 +109,7 @@ def export_coco(
             or a frame lacks a picture that was asked for.
     """
     source = folder if isinstance(folder, FramesFolder) else FramesFolder.open(folder)
-    name = locate_set(source.info, joint_set or source.info.joint_set).name
+    name = locate_set(source.info, joint_set or source.info.joint_set, source.path).name
     root = None if out is None else Path(out)
     if root is not None:
         if root.exists() and (not root.is_dir() or any(root.iterdir())):

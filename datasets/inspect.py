@@ -51,7 +51,7 @@ def inspect(
         UserError: if the folder is not whole, does not label the joint set, or a picture for the sheet cannot be decoded.
     """
     source = folder if isinstance(folder, FramesFolder) else FramesFolder.open(folder)
-    joints = find_joint_set(locate_set(source.info, joint_set or source.info.joint_set).name)
+    joints = find_joint_set(locate_set(source.info, joint_set or source.info.joint_set, source.path).name)
     index = source.index()
     keypoints = all_keypoints(source, joints.name)
     single = ~index.iscrowd

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..config import UserError, nearest
+from ..config import UserError
 from ..models.joints import joint_set
 from .frames import DatasetInfo, Person
 
@@ -27,8 +27,8 @@ def labelled_sets(info: DatasetInfo) -> tuple[str, ...]:
     return (info.joint_set, *info.more_joint_sets)
 
 
-def locate_set(info: DatasetInfo, name: str) -> SetPlace:
-    """Where the points of a joint set lie.
+def locate_set(info: DatasetInfo, name: str, where: object = "the data set") -> SetPlace:
+    """Where the points of a joint set lie; ``where`` is what an error message calls the data set.
 
     Raises:
         UserError: if the data set does not label it; says what it labels.
@@ -41,9 +41,8 @@ def locate_set(info: DatasetInfo, name: str) -> SetPlace:
         if each == name:
             return SetPlace(name, True, start, count)
         start += count
-    known = labelled_sets(info)
     raise UserError(
-        f"these frames do not label joint set '{name}' but {', '.join(known)} ({nearest(name, known)}); "
+        f"{where} does not label joint set '{name}' but {', '.join(labelled_sets(info))}; "
         "frames of the farm label what 'joint_sets' names"
     )
 

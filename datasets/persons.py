@@ -193,7 +193,7 @@ def all_keypoints(folder: FramesFolder, name: str | None = None) -> np.ndarray:
     Raises:
         UserError: if the folder does not label that set, or some person has no points of it.
     """
-    place = locate_set(folder.info, name or folder.info.joint_set)
+    place = locate_set(folder.info, name or folder.info.joint_set, folder.path)
     if place.further:
         persons = (person for frame in folder.iterate(["frame_id", "persons"]) for person in frame.persons)
         found = [person_keypoints(person, folder.info, place.name) for person in persons]

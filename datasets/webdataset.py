@@ -57,7 +57,7 @@ def export_webdataset(
     """
     source = folder if isinstance(folder, FramesFolder) else FramesFolder.open(folder)
     if joint_set is not None:
-        locate_set(source.info, joint_set)
+        locate_set(source.info, joint_set, source.path)
     target = Path(out)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists and is not empty: choose another folder or remove it")

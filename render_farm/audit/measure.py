@@ -14,7 +14,7 @@ import numpy as np
 from ...config import UserError
 from ...datasets.crops import decode_image
 from ...datasets.frames import COLUMNS, IMAGE_COLUMNS, Frame
-from ...datasets.labelled import with_joint_set
+from ...datasets.labelled import locate_set, with_joint_set
 from ...datasets.masks import decode_mask
 from ...datasets.shards import FramesFolder
 from ...models.joints import PARENTS, JointSet, joint_set
@@ -84,7 +84,7 @@ def measure(folder: FramesFolder, name: str | None = None, frames: int = 1000) -
     Raises:
         UserError: if the joint set is not labelled, or a shard or picture is damaged.
     """
-    joints = joint_set(name or folder.info.joint_set)
+    joints = joint_set(locate_set(folder.info, name or folder.info.joint_set, folder.path).name)
     wanted = set(_spread(len(folder), MOST_MEASURED).tolist())
     measured, shapes = Measured(), SameShape()
     tallies = [Tally(check.name, check.about, check.limit, check.unit, check.suspect) for check in CHECKS]

@@ -76,7 +76,7 @@ def test_another_joint_set(folder: FramesFolder, tmp_path: Path) -> None:
         assert made["annotations"][0]["keypoints"][:6] == [17, 2, 2, 18, 2, 2]
         assert made["annotations"][0]["num_keypoints"] == 25
     assert len(export_coco(folder)["annotations"][0]["keypoints"]) == 51
-    with pytest.raises(UserError, match="do not label joint set 'h36m17'"):
+    with pytest.raises(UserError, match="does not label joint set 'h36m17'"):
         export_coco(folder, tmp_path / "out", joint_set="h36m17")
     assert not (tmp_path / "out").exists()
 

@@ -41,7 +41,7 @@ def test_sets_lie_one_after_the_other() -> None:
 
 
 def test_what_is_not_there_is_refused() -> None:
-    with pytest.raises(UserError, match=r"do not label joint set 'h36m17' but coco17, openpose25, smpl24"):
+    with pytest.raises(UserError, match=r"does not label joint set 'h36m17' but coco17, openpose25, smpl24"):
         person_keypoints(numbered(), INFO, "h36m17")
     with pytest.raises(UserError, match="no 'more_keypoints_3d'"):
         person_keypoints_3d(numbered(), INFO, "smpl24")

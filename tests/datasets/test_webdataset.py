@@ -136,7 +136,7 @@ def test_what_cannot_be_is_refused(folder: FramesFolder, tmp_path: Path) -> None
     (tmp_path / "full" / "x").write_text("x")
     with pytest.raises(UserError, match="not empty"):
         export_webdataset(folder, tmp_path / "full")
-    with pytest.raises(UserError, match="do not label joint set 'h36m17'"):
+    with pytest.raises(UserError, match="does not label joint set 'h36m17'"):
         export_webdataset(folder, tmp_path / "out", joint_set="h36m17")
     with pytest.raises(UserError, match="'json', found jpg"):
         sample_to_frame({"jpg": b""})

@@ -89,7 +89,7 @@ def test_what_cannot_be_compared_is_refused(infants: FramesFolder, tmp_path: Pat
     audit = measure(infants, "openpose25", frames=2)
     with pytest.raises(UserError, match="keypoints"):
         read_other(tmp_path / "coco" / "annotations.json", audit.joints)
-    with pytest.raises(UserError, match="do not label joint set 'smpl24' but coco17, openpose25"):
+    with pytest.raises(UserError, match="does not label joint set 'smpl24' but coco17, openpose25"):
         measure(infants, "smpl24")
     with pytest.raises(UserError, match="no folder of frames"):
         read_other(tmp_path / "nothing", audit.joints)
