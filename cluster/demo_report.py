@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..trainers.html import Report
+from ..datasets.html import Report
 from ..trainers.report import add_contact_sheet, add_curves, environment, prediction_sheet
 
 COLUMNS = ("AP", "AP50", "AP75", "AR", "oks", "pck", "left_right_confusion")

@@ -28,7 +28,15 @@ from .frames import DatasetInfo, Frame, Person, dataset_info
 from .manifest import Manifest, ShardEntry
 from .publish import publish_shard, write_manifest
 
-__all__ = ["ImportReport", "degenerate_area", "export_coco", "frames_to_coco", "import_coco", "person_id"]
+__all__ = [
+    "ImportReport",
+    "coco_labels",
+    "degenerate_area",
+    "export_coco",
+    "frames_to_coco",
+    "import_coco",
+    "person_id",
+]
 
 
 @dataclass
@@ -148,6 +156,21 @@ class _Counts:
             self.empty and f"{self.empty} of {self.frames} images have no annotation",
         ]
         return [text for text in found if text]
+
+
+def coco_labels(annotations: Path | str, joint_set: str = "coco17") -> tuple[DatasetInfo, list[Frame]]:
+    """The labels of a COCO keypoint file as frames without pictures; images without a size and broken entries are left out.
+
+    Raises:
+        UserError: for a file that is no COCO file, or has other keypoints.
+    """
+    checked = _check(Path(annotations), find_joint_set(joint_set), "skip", True)
+    frames = [
+        Frame(entry["id"], b"", entry["height"], entry["width"], "real", persons=checked.persons[entry["id"]])
+        for entry in checked.images
+        if "height" in entry and "width" in entry
+    ]
+    return dataset_info(joint_set, {"importer": "coco", "file": checked.path.name, "sha256": checked.sha256}), frames
 
 
 def _check(path: Path, joints: JointSet, on_bad: str, need_keypoints: bool) -> _Checked:

@@ -10,11 +10,13 @@ import cv2
 import numpy as np
 
 from ..config import UserError
-from ..models.joints import JointSet, joint_set
+from ..models.joints import JointSet
+from ..models.joints import joint_set as find_joint_set
 from .coco_fields import degenerate_area
 from .crops import apply_affine, crop_affine, decode_image, warp_image
 from .draw import caption, draw_box, draw_keypoints, mosaic
 from .frames import Frame
+from .labelled import labelled_sets, locate_set, with_joint_set
 from .persons import all_keypoints
 from .shards import FrameIndex, FramesFolder
 
@@ -23,7 +25,11 @@ _COLUMNS, _TILE = 8, (195, 244)  # eight tiles and nine gaps of four pixels: 159
 
 
 def inspect(
-    folder: FramesFolder | Path | str, out_png: Path | str | None = None, tiles: int = 40, seed: int = 0
+    folder: FramesFolder | Path | str,
+    out_png: Path | str | None = None,
+    tiles: int = 40,
+    seed: int = 0,
+    joint_set: str | None = None,
 ) -> dict[str, Any]:
     """Count and measure; optionally draw a contact sheet.
 
@@ -33,6 +39,7 @@ def inspect(
             boxes, keypoints and skeleton; their left orange, right blue, occluded keypoints hollow.
         tiles: persons on the sheet.
         seed: which ones.
+        joint_set: which labelled joint set to look at; None: the first.
 
     Returns:
         Plain JSON values. ``box`` and ``area`` hold percentiles (5, 25, 50, 75, 95) over persons that are no crowds, in
@@ -40,17 +47,18 @@ def inspect(
         ``warnings`` sentences about what training or evaluation would stumble over.
 
     Raises:
-        UserError: if the folder is not whole, or a picture for the sheet cannot be decoded.
+        UserError: if the folder is not whole, does not label the joint set, or a picture for the sheet cannot be decoded.
     """
     source = folder if isinstance(folder, FramesFolder) else FramesFolder.open(folder)
-    joints = joint_set(source.info.joint_set)
+    joints = find_joint_set(locate_set(source.info, joint_set or source.info.joint_set).name)
     index = source.index()
-    keypoints = all_keypoints(source)
+    keypoints = all_keypoints(source, joints.name)
     single = ~index.iscrowd
     sizes = Counter(f"{w}x{h}" for w, h in index.size.tolist())
     report: dict[str, Any] = {
         "folder": str(source.path),
         "joint_set": joints.name,
+        "labelled_sets": list(labelled_sets(source.info)),
         "licence": source.info.licence,
         "config_hash": source.info.config_hash,
         "shards": len(source.shards),
@@ -91,7 +99,7 @@ def summary_lines(report: dict[str, Any]) -> list[str]:
     rarest = sorted(joints, key=lambda name: joints[name]["visible"])[:3]
     lines = [
         f"{report['folder']}: {report['frames']} frames in {report['shards']} shards, {report['megabytes']} MB, "
-        f"joint set {report['joint_set']}",
+        f"joint set {report['joint_set']} of {', '.join(report['labelled_sets'])}",
         "domains: " + ", ".join(f"{name} {count}" for name, count in report["domains"].items()),
         f"pictures: {sizes}",
         f"persons: {report['persons']}, {report['persons_with_keypoints']} with keypoints, {report['crowds']} crowds; "
@@ -118,12 +126,18 @@ def contact_sheet(
     if not len(chosen):
         raise UserError(f"{folder.path} has no person to draw: no box has an area")
     frames = folder.read(index.frame[chosen], fields=["frame_id", "image", "domain", "persons"])
+    for frame in frames:
+        frame.persons = [with_joint_set(person, folder.info, joints.name) for person in frame.persons]
     numbers = chosen - index.first_person[index.frame[chosen]]
-    return mosaic([_tile(f, int(n), joints) for f, n in zip(frames, numbers, strict=True)], _COLUMNS)
+    return mosaic([person_tile(f, int(n), joints) for f, n in zip(frames, numbers, strict=True)], _COLUMNS)
 
 
-def _tile(frame: Frame, number: int, joints: JointSet) -> np.ndarray:
-    """One person's crop with all of its labels, and a caption."""
+def person_tile(frame: Frame, number: int, joints: JointSet, text: str | None = None) -> np.ndarray:
+    """One person's crop (244, 195, 3) with box and keypoints (of ``joints``), and a caption; None: frame and domain.
+
+    Raises:
+        UserError: if the picture cannot be decoded.
+    """
     person = frame.persons[number]
     scale = 2  # drawn at twice the size and reduced: thin lines stay clean
     wh = (_TILE[0] * scale, (_TILE[1] - 18) * scale)
@@ -138,7 +152,7 @@ def _tile(frame: Frame, number: int, joints: JointSet) -> np.ndarray:
     points = np.concatenate([apply_affine(person.keypoints[:, :2], affine), person.keypoints[:, 2:]], axis=1)
     picture = draw_keypoints(picture, points, joints, size=2.6 * scale)
     small = cv2.resize(picture, (wh[0] // scale, wh[1] // scale), interpolation=cv2.INTER_AREA)
-    return caption(small, f"{frame.frame_id} #{number} {frame.domain}")
+    return caption(small, f"{frame.frame_id} #{number} {frame.domain}" if text is None else text)
 
 
 def _percentiles(values: np.ndarray) -> dict[str, float]:

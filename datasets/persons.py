@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ..config import UserError, nearest
-from ..models.joints import JointSet, joint_set
+from ..models.joints import JointSet
+from ..models.joints import joint_set as find_joint_set
+from .labelled import labelled_sets, locate_set, person_keypoints
 from .manifest import open_shard, read_columns
 from .shards import FramesFolder
 
@@ -43,6 +45,7 @@ class PersonDataset:
         limit: int | None = None,
         labels: int | None = None,
         label_seed: int = 0,
+        joint_set: str | None = None,
     ) -> None:
         """Index the folders.
 
@@ -56,10 +59,11 @@ class PersonDataset:
             labels: only this many persons, drawn by ``label_seed``, keep their labels; the rest are unlabelled
                 (``labelled`` False, weight 0). A smaller number draws a subset of a larger one's. None: all keep them.
             label_seed: see above.
+            joint_set: which labelled joint set to take; None: the first folder's first.
 
         Raises:
-            UserError: for unlike joint sets, an unknown domain name or policy, a bad person under ``refuse``, or no
-                person at all.
+            UserError: for a folder that does not label it, an unknown domain name or policy, a bad person under
+                ``refuse``, or no person at all.
         """
         if on_bad not in ("skip", "refuse"):
             raise UserError(f"on_bad must be 'skip' or 'refuse', got '{on_bad}'")
@@ -69,7 +73,7 @@ class PersonDataset:
         if not listed:
             raise UserError("no frames folder given")
         self.folders = [f if isinstance(f, FramesFolder) else FramesFolder.open(f) for f in listed]
-        self.joint_set: JointSet = joint_set(self.folders[0].info.joint_set)
+        self.joint_set: JointSet = find_joint_set(joint_set or self.folders[0].info.joint_set)
         self.flip_permutation = self.joint_set.flip_permutation()
         self.domain = domain
         self.counts: dict[str, int] = {}
@@ -110,12 +114,12 @@ class PersonDataset:
         keeps: list[np.ndarray] = []
         self.groups: list[tuple[int, int, int]] = []
         for number, folder in enumerate(self.folders):
-            if folder.info.joint_set != self.joint_set.name:
+            if self.joint_set.name not in labelled_sets(folder.info):
                 raise UserError(
-                    f"{folder.path} has joint set '{folder.info.joint_set}', {self.folders[0].path} has "
+                    f"{folder.path} has joint set '{', '.join(labelled_sets(folder.info))}', {self.folders[0].path} has "
                     f"'{self.joint_set.name}': data sets of one training need one joint set"
                 )
-            columns, in_domain = _columns(folder, domains)
+            columns, in_domain = _columns(folder, domains, self.joint_set.name)
             columns["group"] += len(self.groups)
             self.groups += [(number, shard, group) for shard, group, _ in folder.row_groups()]
             keeps.append(self._usable(folder, columns, in_domain, min_keypoints, on_bad))
@@ -159,7 +163,9 @@ class PersonDataset:
         return keep
 
 
-def _columns(folder: FramesFolder, domains: Sequence[str] | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _columns(
+    folder: FramesFolder, domains: Sequence[str] | None, joint_set: str
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Per-person arrays of a folder, and (P,) bool: whether its frame's domain is wanted."""
     index = folder.index()
     for name in domains or ():
@@ -172,7 +178,7 @@ def _columns(folder: FramesFolder, domains: Sequence[str] | None) -> tuple[dict[
     columns = {
         "bbox": index.bbox,
         "iscrowd": index.iscrowd,
-        "keypoints": all_keypoints(folder),
+        "keypoints": all_keypoints(folder, joint_set),
         "frame_id": index.frame_id[frame],
         "person": np.arange(len(frame)) - index.first_person[frame],
         "group": first_group[index.shard[frame]] + index.row_group[frame],
@@ -181,8 +187,17 @@ def _columns(folder: FramesFolder, domains: Sequence[str] | None) -> tuple[dict[
     return columns, wanted[index.domain[frame]]
 
 
-def all_keypoints(folder: FramesFolder) -> np.ndarray:
-    """(P, J, 3) float32 keypoints of all persons; reads only that column."""
+def all_keypoints(folder: FramesFolder, name: str | None = None) -> np.ndarray:
+    """(P, J, 3) float32 keypoints of all persons in a labelled joint set (None: the first); reads only that column.
+
+    Raises:
+        UserError: if the folder does not label that set, or some person has no points of it.
+    """
+    place = locate_set(folder.info, name or folder.info.joint_set)
+    if place.further:
+        persons = (person for frame in folder.iterate(["frame_id", "persons"]) for person in frame.persons)
+        found = [person_keypoints(person, folder.info, place.name) for person in persons]
+        return np.stack(found) if found else np.zeros((0, place.count, 3), np.float32)
     parts = []
     for entry in folder.shards:
         path = folder.path / entry.file

@@ -58,6 +58,10 @@ def test_values_with_yaml_signs_stay_text() -> None:
         (["workers=2"], "'name' must be given: name=VALUE"),
         (["name=a", "workers=two"], "workers: Input should be a valid integer"),
         (["name"], "'name' is not of the form key=value"),
+        (
+            ["name=a", "extra=0.9", "extra.momentum=0.8"],
+            "'extra.momentum=0.8' would undo the value '0.9' that an earlier extra=",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(items: list[str], sentence: str) -> None:

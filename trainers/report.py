@@ -16,11 +16,11 @@ from ..datasets.coco import person_id
 from ..datasets.crops import apply_affine, crop_affine, decode_image, warp_image
 from ..datasets.draw import caption, draw_keypoints, mosaic
 from ..datasets.frames import Frame
+from ..datasets.html import Report
 from ..datasets.inspect import contact_sheet
 from ..datasets.shards import FramesFolder
 from ..models.joints import joint_set
 from .config import TrainConfig
-from .html import Report
 from .tracking import read_events
 
 COLUMNS = ("AP", "AP50", "AP75", "AR", "oks", "pck_0.2", "left_right_confusion")

@@ -18,7 +18,8 @@ _SIDED = {
     "shoulder": ("spine3", "{side}_collar", "{side}_shoulder"),
     "elbow": ("{side}_shoulder", "{side}_elbow"),
     "wrist": ("{side}_elbow", "{side}_wrist", "{side}_hand", *_KNUCKLES),
-    "hand_root": ("{side}_wrist", "{side}_hand", *_KNUCKLES),
+    "collar": ("spine3", "neck", "{side}_collar", "{side}_shoulder"),
+    "hand_root": ("{side}_elbow", "{side}_wrist", "{side}_hand", *_KNUCKLES),
     "hand": ("{side}_wrist", "{side}_hand", *_KNUCKLES),
     "hip": ("pelvis", "{side}_hip", "spine1"),
     "knee": ("{side}_hip", "{side}_knee"),
@@ -59,6 +60,13 @@ def own_parts(joint_sets: tuple[str, ...], skeleton: str) -> NDArray[np.bool_]:
             row[[1 + model[each] for each in own]] = True
             rows.append(row)
     return np.stack(rows)
+
+
+@lru_cache(maxsize=16)
+def open_ends(joint_sets: tuple[str, ...]) -> NDArray[np.intp]:
+    """Positions of the points of single hands at which the model ends while the arm goes on: their wrists."""
+    points = [name for each in joint_sets for name in joint_set(each).joints]
+    return np.flatnonzero(np.array([name == "wrist" for name in points]))
 
 
 def flesh(point: str, skeleton: str) -> tuple[str, ...]:

@@ -14,12 +14,14 @@ from ...datasets.masks import encode_mask
 from ...models.joints import joint_set
 from ..scenes.lens import project
 from ..scenes.scene import Camera, PersonInScene, Rendered, Scene
-from .flesh import own_parts
+from .flesh import open_ends, own_parts
 
 MARGIN = 0.012  # metres: thickness of clothes, and error of interpolated depth
 # How far before a keypoint a surface may lie without hiding it, in distances of the keypoint to the nearest skin: flesh of
 # its own limb may be thicker along the line of sight (a hip seen past the belly), anything else may only be the skin itself.
 OWN, OTHER = 2.8, 1.3
+TOUCH = 0.004  # metres: a thing, another person or the ground cannot lie within the flesh, only be drawn inexactly
+BARE = 0.003  # metres, in place of MARGIN for other parts of a hand: hands wear nothing, and fingers are thin
 
 
 def label_person(
@@ -53,8 +55,13 @@ def label_person(
     person, camera = scene.persons[index], scene.camera
     points = np.asarray(person.keypoints_3d, np.float64) @ np.asarray(camera.R).T + np.asarray(camera.t)
     pose, transl = camera_frame_pose(person, camera)
+    beneath, hand = skin_distance(person), person.skeleton == "mano16"
     own = own_parts(tuple(joint_sets), person.skeleton)
-    keypoints = label_keypoints(points, skin_distance(person), camera, rendered, index + 1, own)
+    things = np.full(len(points), TOUCH)
+    if hand:  # the arm that a hand hangs on is a thing to its labels, but its skin hides no wrist
+        wrists = open_ends(tuple(joint_sets))
+        things[wrists] = OTHER * beneath[wrists] + BARE
+    keypoints = label_keypoints(points, beneath, camera, rendered, index + 1, own, things, BARE if hand else MARGIN)
     first, further = joint_set(joint_sets[0]).count, len(joint_sets) > 1
     return Person(
         bbox=box[0],
@@ -88,12 +95,17 @@ def label_keypoints(
     rendered: Rendered,
     instance: int,
     own_of: NDArray[np.bool_],
+    things: NDArray[np.floating],
+    cloth: float = MARGIN,
 ) -> NDArray[np.float32]:
     """Pixel positions and visibility of keypoints.
 
-    A pixel hides a keypoint at depth z if its depth is less than ``z - (a * beneath + 1.2 cm)``, where a = 2.8 for the
-    parts of the same person that surround the keypoint, 1.3 for everything else. A keypoint is visible if neither its own
-    pixel nor most of the 3 x 3 around it hide it, and at least one of the nine shows its person.
+    A pixel that shows the person hides a keypoint at depth z if its depth is less than ``z - (a * beneath + b)``, where
+    a = 2.8 and b = 1.2 cm for the parts that surround the keypoint, a = 1.3 and b = ``cloth`` for the person's other parts;
+    a pixel that shows anything else does if that lies more than ``things`` before the keypoint. A keypoint is visible if
+    neither its own pixel nor most of the 3 x 3 around it hide it, one of them shows the person, and a part that surrounds
+    it shows within 2 pixels (of a picture of 256; more in larger ones): an elbow sunk into a belly is not seen, however
+    near the belly's skin is.
 
     Args:
         points: (J, 3) camera frame, metres.
@@ -102,6 +114,8 @@ def label_keypoints(
         rendered: what was drawn, bent alike.
         instance: number of the person in ``rendered.instances``.
         own_of: (J, 256) which part ids surround each keypoint, see :func:`own_parts`.
+        things: (J,) how far other things may lie before each, metres.
+        cloth: thickness of what is worn, metres.
 
     Returns:
         (J, 3) float32: x, y, v.
@@ -115,13 +129,26 @@ def label_keypoints(
     columns = np.clip(column[:, None, None] + steps, 0, camera.width - 1)
     own = own_of[np.arange(len(points))[:, None, None], rendered.parts[rows, columns]]
     person = rendered.instances[rows, columns] == instance
-    share = np.where(own & person, OWN, OTHER)
-    limit = z[:, None, None] - (share * beneath[:, None, None] + MARGIN)
-    free = rendered.depth[rows, columns] >= limit
+    deep = beneath[:, None, None]
+    within = np.where(own, OWN * deep + MARGIN, OTHER * deep + cloth)
+    free = rendered.depth[rows, columns] >= z[:, None, None] - np.where(person, within, things[:, None, None])
     seen = free[:, 1, 1] & (free.sum((1, 2)) >= 5) & person.any((1, 2))
+    seen &= _near_flesh(row, column, own_of, rendered, instance)
     labels = np.stack([u, v, np.where(seen, 2.0, 1.0)], 1)
     labels[~inside] = 0
     return labels.astype(np.float32)
+
+
+def _near_flesh(
+    row: NDArray[np.int64], column: NDArray[np.int64], own_of: NDArray[np.bool_], rendered: Rendered, instance: int
+) -> NDArray[np.bool_]:
+    """Whether a part of person ``instance`` that surrounds a keypoint shows on the 5 x 5 grid about its pixel: (J,)."""
+    height, width = rendered.parts.shape
+    steps = np.arange(-2, 3) * max(1, round(max(height, width) / 256))
+    rows = np.clip(row[:, None, None] + steps[:, None], 0, height - 1)
+    columns = np.clip(column[:, None, None] + steps, 0, width - 1)
+    own = own_of[np.arange(len(row))[:, None, None], rendered.parts[rows, columns]]
+    return np.asarray((own & (rendered.instances[rows, columns] == instance)).any((1, 2)))
 
 
 def skin_distance(person: PersonInScene) -> NDArray[np.float32]:

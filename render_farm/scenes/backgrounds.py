@@ -6,7 +6,7 @@ are drawn at first use and kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -125,6 +125,22 @@ class Backgrounds:
                 return Setting(around.ground() if around is not None and matched else None, backdrop, light, around)
         ground = self._bed(number, bounded, vertices, long, (lean, free, aligned), margin, shift)
         return Setting(ground, backdrop, light, around)
+
+    def distant(
+        self, rng: np.random.Generator, light_rng: np.random.Generator, lights: LightsConfig, camera: Camera
+    ) -> Setting:
+        """A picture of the folder far behind, without a floor, and its light: for hands and others in mid-air.
+
+        The folder must have been given; arguments as of :meth:`surround`.
+        """
+        assert self.pictures is not None, "distant pictures need a folder"
+        picture, light = self.pictures.choose(rng), sample_lights(light_rng, lights)
+        panorama = self.pictures.panorama(picture)
+        if panorama is None:
+            return Setting(None, self.pictures.photo(rng, picture, camera), light)
+        around = replace(place_panorama(rng, panorama, self.config, lights, camera), reach=np.inf)
+        matched = rng.random() < self.config.matched
+        return Setting(None, around.backdrop(camera), around.lights() if matched else light, around)
 
     def _bed(
         self,

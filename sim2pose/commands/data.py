@@ -1,4 +1,4 @@
-"""``sim2pose data import|export|inspect``: data sets in, out, and looked at."""
+"""``sim2pose data import|export|inspect|audit``: data sets in, out, looked at, and judged."""
 
 from __future__ import annotations
 
@@ -37,6 +37,22 @@ class ExportConfig(Config):
     """What an export may be told."""
 
     images: bool = Field(True, description="write the pictures too")
+    depth: bool = Field(False, description="write depth pictures too: PNG of 16 bits, millimetres")
+    parts: bool = Field(False, description="write part-id pictures too")
+    joint_set: str | None = Field(None, description="labelled joint set to write; the first without")
+
+
+class WebDatasetConfig(Config):
+    """What an export to WebDataset may be told."""
+
+    shard_frames: int = Field(1000, ge=1, description="samples a tar file")
+    joint_set: str | None = Field(None, description="write this labelled joint set alone; all columns without")
+
+
+class LookConfig(Config):
+    """What an inspection or an audit may be told."""
+
+    joint_set: str | None = Field(None, description="labelled joint set to look at; the first without")
 
 
 class MotionExportConfig(Config):
@@ -173,10 +189,10 @@ def motion_table(rows: Sequence[dict[str, Any]]) -> str:
 
 @app.command("export")
 def export_data(
-    items: Annotated[list[str], typer.Argument(metavar="coco DIR OUT | motion POSES OUT.bvh key=value …")],
+    items: Annotated[list[str], typer.Argument(metavar="coco|webdataset DIR OUT | motion POSES OUT.bvh key=value …")],
 ) -> None:
-    """Write a frames folder as COCO (OUT/annotations.json and OUT/images), or poses as BVH."""
-    kinds = {"coco": _export_coco, "motion": _export_motion}
+    """Write a frames folder as COCO (OUT/annotations.json, OUT/images) or WebDataset (OUT/*.tar), or poses as BVH."""
+    kinds = {"coco": _export_coco, "webdataset": _export_webdataset, "motion": _export_motion}
     if items[0] not in kinds:
         raise UserError(f"unknown format '{items[0]}': {nearest(items[0], kinds)}")
     kinds[items[0]](items)
@@ -187,10 +203,19 @@ def _export_coco(items: list[str]) -> None:
 
     (_, folder, out), overrides = split(items, ("coco", "DIR", "OUT"))
     options = load_config(ExportConfig, None, overrides)
-    coco = export_coco(folder, out, write_images=options.images)
+    coco = export_coco(folder, out, options.images, options.joint_set, options.depth, options.parts)
     print(
         f"wrote {Path(out) / 'annotations.json'}: {len(coco['images'])} images, {len(coco['annotations'])} annotations"
     )
+
+
+def _export_webdataset(items: list[str]) -> None:
+    from ..datasets.webdataset import export_webdataset
+
+    (_, folder, out), overrides = split(items, ("webdataset", "DIR", "OUT"))
+    options = load_config(WebDatasetConfig, None, overrides)
+    done = export_webdataset(folder, out, **options.model_dump())
+    print(f"wrote {done.frames} samples in {len(done.shards)} shards, {done.bytes / 2**20:.1f} MB, to {out}")
 
 
 def _export_motion(items: list[str]) -> None:
@@ -210,16 +235,50 @@ def _export_motion(items: list[str]) -> None:
 
 @app.command("inspect")
 def inspect_data(
-    items: Annotated[list[str], typer.Argument(metavar="DIR [OUT.png]")],
+    items: Annotated[list[str], typer.Argument(metavar="DIR [OUT.png] [joint_set=…]")],
     json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
 ) -> None:
     """Counts, statistics and a contact sheet with keypoints drawn."""
     from ..datasets.inspect import inspect, summary_lines
 
-    words, _ = split(items, ("DIR", "[OUT.png]"))
+    words, overrides = split(items, ("DIR", "[OUT.png]"))
+    options = load_config(LookConfig, None, overrides)
     sheet = Path(words[1]) if len(words) > 1 else Path(f"{Path(words[0]).name}_contact_sheet.png")
-    found = inspect(Path(words[0]), sheet)
+    found = inspect(Path(words[0]), sheet, joint_set=options.joint_set)
     for line in summary_lines(found):
         print(line)
     print(f"contact sheet: {sheet}")
     write_json(json_file, found)
+
+
+@app.command("audit")
+def audit_data(
+    items: Annotated[list[str], typer.Argument(metavar="DIR [joint_set=…]")],
+    against: Annotated[
+        str | None, typer.Option("--against", help="folder of frames or COCO annotation file (.json) to compare with")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="page to write; without: DIR's name and _audit.html")
+    ] = None,
+    frames: Annotated[int, typer.Option("--frames", min=2, help="pictures to look at; labels are all checked")] = 1000,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
+) -> None:
+    """Check all labels, measure and compare: one HTML page. Exits with 1 if labels are wrong."""
+    from ..datasets.shards import FramesFolder
+    from ..render_farm import audit as auditing
+
+    (path,), overrides = split(items, ("DIR",))
+    options = load_config(LookConfig, None, overrides)
+    folder = FramesFolder.open(path)
+    found = auditing.measure(folder, options.joint_set, frames)
+    other = None if against is None else auditing.read_other(against, found.joints, frames)
+    page = auditing.write_report(folder, found, other, out or Path(f"{Path(path).name}_audit.html"))
+    for tally in found.tallies:
+        if tally.failed:
+            print(
+                f"{tally.verdict}: {tally.name}: {tally.failed} of {tally.checked}, largest {tally.largest:.3g} {tally.unit}"
+            )
+    print(f"{found.frames} frames, {found.persons} persons, {found.errors} label errors\naudit    {page}")
+    write_json(json_file, auditing.summary(found, other))
+    if found.errors:
+        raise typer.Exit(1)

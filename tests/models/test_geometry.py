@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -126,3 +127,12 @@ def test_procrustes_refuses_what_has_no_answer() -> None:
         geometry.procrustes(np.ones((5, 3)), np.eye(5, 3))
     with pytest.raises(ValueError, match="must be equal"):
         geometry.procrustes(np.ones((5, 3)), np.ones((4, 3)))
+
+
+def test_distort_is_opencvs_lens() -> None:
+    rng = np.random.default_rng(0)
+    points = np.column_stack([rng.uniform(-0.5, 0.5, (50, 2)), np.ones(50)])
+    lens = np.array([-0.21, 0.06, 0.003, -0.002, 0.011])
+    expected = cv2.projectPoints(points, np.zeros(3), np.zeros(3), np.eye(3), lens)[0][:, 0]
+    np.testing.assert_allclose(geometry.distort(points[:, :2], lens), expected, atol=1e-12)
+    np.testing.assert_allclose(geometry.distort(points[:, :2], np.zeros(5)), points[:, :2])

@@ -26,6 +26,7 @@ POOLS = {
     "wardrobe": {"pool": 2, "texture": 256},
     "skin": {"pool": 2},
     "backgrounds": {"pool": 2, "texture": 256},
+    "lens": {"distorted": 0.4, "panned": 0.3},
 }
 
 

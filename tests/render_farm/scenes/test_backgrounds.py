@@ -102,6 +102,15 @@ def test_matching_folder_and_night_are_switches(tmp_path: Path) -> None:
         assert setting.around is None and setting.lights.environment is None and setting.ground is not None
 
 
+def test_distant_pictures_have_light_but_no_floor(tmp_path: Path) -> None:
+    _write_panorama(tmp_path)
+    pools = Backgrounds(BackgroundConfig(folder=tmp_path), 3)
+    rngs = np.random.default_rng(0), np.random.default_rng(1)
+    setting = pools.distant(*rngs, LightsConfig(), _camera((0.3, -0.4, -1)))
+    assert setting.ground is None and setting.around is not None and setting.around.reach == np.inf
+    assert setting.lights.environment is not None and setting.backdrop.shape == (24, 32, 3)
+
+
 def test_photographs_lie_behind(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.full((60, 90, 3), (10, 20, 200), np.uint8))
     setting = _surround(BackgroundConfig(folder=tmp_path, folder_ground=0.0))

@@ -8,13 +8,16 @@ import pytest
 import torch
 
 from sim2pose.config import UserError
+from sim2pose.datasets.masks import decode_mask, mask_box_area
 from sim2pose.models.bodies import load_body
 from sim2pose.models.geometry import camera_matrix, look_at
+from sim2pose.models.joints import joint_set
 from sim2pose.render_farm.labels import (
     camera_frame_pose,
     decode_png,
     encode_depth,
     encode_parts,
+    label_keypoints,
     label_person,
     skin_distance,
     visible_box,
@@ -219,19 +222,118 @@ def test_part_pictures_are_small() -> None:
 def test_a_hidden_minority_of_pixels_does_not_hide() -> None:
     """Four of the eight neighbours may show something before the keypoint; five, or its own pixel, may not."""
     camera = Camera(np.array([[10.0, 0, 5], [0, 10.0, 5], [0, 0, 1]]), np.eye(3), np.zeros(3), 11, 11)
-    person = standing()
-    person.keypoints_3d = np.repeat([[0.0, 0.0, 1.0]], 17, 0)
-    person.surface.vertices = person.surface.vertices * 0 + np.float32([0, 0, 1])
-    scene = Scene(camera, [person], BACKDROP)
-    depth = np.full((11, 11), np.inf, np.float32)
-    instances = np.zeros((11, 11), np.uint8)
-    instances[5, 5] = 1
+    points, own = np.array([[0.0, 0.0, 1.0]]), np.zeros((1, 256), bool)
+    own[0, 7] = True
+    parts, instances = np.full((11, 11), OCCLUDER, np.uint8), np.full((11, 11), OCCLUDER, np.uint8)
+    parts[6, 6], instances[6, 6] = 7, 1
+
+    def seen(depth: np.ndarray) -> float:
+        drawn = Rendered(np.zeros((11, 11, 3), np.uint8), depth, parts, instances)
+        return float(label_keypoints(points, np.zeros(1), camera, drawn, 1, own, np.full(1, 0.004))[0, 2])
+
+    free = np.full((11, 11), np.inf, np.float32)
     for count, expected in ((0, 2), (4, 2), (5, 1)):
-        near = depth.copy()
+        near = free.copy()
         rows, columns = np.divmod(np.array([0, 1, 2, 3, 5])[:count], 3)
         near[4 + rows, 4 + columns] = 0.5
-        drawn = Rendered(np.zeros((11, 11, 3), np.uint8), near, np.full((11, 11), OCCLUDER, np.uint8), instances)
-        assert (label_person(scene, 0, drawn).keypoints[:, 2] == expected).all()
-    drawn.depth[:] = np.inf
-    drawn.depth[5, 5] = 0.5
-    assert (label_person(scene, 0, drawn).keypoints[:, 2] == 1).all()
+        assert seen(near) == expected
+    free[5, 5] = 0.5
+    assert seen(free) == 1
+
+
+def test_masks_agree_with_box_and_area(renderer: Renderer) -> None:
+    scene = Scene(camera_at((0, 0.1, 1.4)), [standing(), standing(transl=(0.12, 0.0, 0.3))], BACKDROP)
+    drawn = renderer.render(scene)
+    people = [label_person(scene, i, drawn) for i in range(2)]
+    masks = [decode_mask(person.mask, 160, 160) for person in people]
+    for i, (person, mask) in enumerate(zip(people, masks, strict=True)):
+        np.testing.assert_array_equal(mask, drawn.instances == i + 1)
+        box, area = mask_box_area(person.mask, 160, 160)
+        np.testing.assert_array_equal(box, person.bbox)
+        assert area == person.area
+    assert not (masks[0] & masks[1]).any()
+    assert label_person(scene, 0, drawn, mask=False).mask is None
+
+
+def test_further_joint_sets_follow_the_first() -> None:
+    body = load_body("open-infant")
+    with torch.no_grad():
+        out = body(torch.zeros(1, body.num_betas), torch.zeros(1, 24, 3), torch.zeros(1, 3))
+    sets = ("coco17", "openpose25")
+    points = np.concatenate([body.point_weights(name)(out.vertices, out.joints)[0].numpy() for name in sets])
+    topology = Topology("open-infant", body.faces, body.uv, body.uv_faces, body.part_ids)
+    surface = Surface(topology, out.vertices[0].numpy(), np.full((1, 1, 3), 120, np.uint8))
+    person = PersonInScene(surface, points, out.joints[0].numpy(), np.zeros(20), np.zeros((24, 3)), np.zeros(3))
+    scene = Scene(camera_at((0, 0.1, 1.4)), [person], BACKDROP)
+    label = label_person(scene, 0, make_renderer("raycast").render(scene), sets)
+    assert label.keypoints.shape == (17, 3)
+    assert label.more_keypoints.shape == label.more_keypoints_3d.shape == (25, 3)
+    coco, openpose = (joint_set(name).joints for name in sets)
+    for name in ("nose", "left_knee", "right_wrist"):
+        apart = label.keypoints[coco.index(name)] - label.more_keypoints[openpose.index(name)]
+        assert np.abs(apart[:2]).max() < 3
+        assert label.more_keypoints[openpose.index(name), 2] == 2
+
+
+def test_a_lens_moves_the_keypoints(renderer: Renderer) -> None:
+    scene = Scene(camera_at((0, 0.1, 1.4)), [standing()], BACKDROP)
+    drawn = renderer.render(scene)
+    straight = label_person(scene, 0, drawn)
+    scene.camera.distortion = np.array([-0.2, 0.05, 0.002, -0.001, 0.01])
+    bent = label_person(scene, 0, drawn)
+    expected = cv2.projectPoints(
+        straight.keypoints_3d.astype(np.float64), np.zeros(3), np.zeros(3), scene.camera.K, scene.camera.distortion
+    )[0][:, 0]
+    np.testing.assert_allclose(bent.keypoints[:, :2], expected, atol=1e-3)
+    assert np.abs(bent.keypoints[:, :2] - straight.keypoints[:, :2]).max() > 0.3
+
+
+def test_cloth_may_lie_on_skin_but_a_thing_that_touches_it_hides() -> None:
+    camera = Camera(np.array([[10.0, 0, 5], [0, 10.0, 5], [0, 0, 1]]), np.eye(3), np.zeros(3), 11, 11)
+    parts, instances = np.full((11, 11), 7, np.uint8), np.ones((11, 11), np.uint8)
+    drawn = Rendered(np.zeros((11, 11, 3), np.uint8), np.full((11, 11), 0.99, np.float32), parts, instances)
+    point, own = np.array([[0.0, 0.0, 1.0]]), np.zeros((1, 256), bool)
+    own[0, 7] = True
+    assert label_keypoints(point, np.zeros(1), camera, drawn, 1, own, np.full(1, 0.004))[0, 2] == 2
+    parts[4:6], instances[4:6] = OCCLUDER, OCCLUDER
+    assert label_keypoints(point, np.zeros(1), camera, drawn, 1, own, np.full(1, 0.004))[0, 2] == 1
+
+
+def test_a_keypoint_is_seen_at_its_own_part_alone() -> None:
+    """An elbow sunk 1 cm into a belly is near the skin of the belly, yet hidden; beside its own sleeve it shows."""
+    K, points = np.array([[10.0, 0, 5], [0, 10.0, 5], [0, 0, 1]]), np.array([[0.0, 0.0, 1.0]])
+    camera = Camera(K, np.eye(3), np.zeros(3), 11, 11)
+    parts, instances = np.full((11, 11), 4, np.uint8), np.ones((11, 11), np.uint8)
+    drawn = Rendered(np.zeros((11, 11, 3), np.uint8), np.full((11, 11), 0.99, np.float32), parts, instances)
+    own = np.zeros((1, 256), bool)
+    own[0, 19] = True
+    for place, expected in (((8, 8), 1), ((7, 7), 2), ((5, 5), 2)):
+        parts[:] = 4
+        parts[place] = 19
+        assert label_keypoints(points, np.array([0.02]), camera, drawn, 1, own, np.full(1, 0.004))[0, 2] == expected
+
+
+def test_the_arm_that_goes_on_hides_no_wrist() -> None:
+    """A forearm is no part of a hand, yet the wrist within it is seen; a cup so near before a fingertip hides it."""
+    body = load_body("open-hand-right")
+    with torch.no_grad():
+        out = body(torch.zeros(1, body.num_betas), torch.zeros(1, 16, 3), torch.zeros(1, 3))
+    points = body.point_weights("freihand21")(out.vertices, out.joints)[0].numpy()
+    topology = Topology("open-hand", body.faces, body.uv, body.uv_faces, body.part_ids)
+    surface = Surface(topology, out.vertices[0].numpy(), np.full((1, 1, 3), 120, np.uint8))
+    person = PersonInScene(surface, points, out.joints[0].numpy(), np.zeros(10), np.zeros((16, 3)), np.zeros(3))
+    person.skeleton = "mano16"
+    middle = points.mean(0)
+    R, t = look_at(middle + np.array([0.0, 0.5, 0.0]), middle, np.array([0.0, 0.0, 1.0]))
+    camera = Camera(camera_matrix(250.0, 160, 160), R, t, 160, 160)
+    tip = joint_set("freihand21").index("middle_tip")
+    scene, hand = Scene(camera, [person], BACKDROP), make_renderer("raycast")
+    assert (label_person(scene, 0, hand.render(scene), ("freihand21",)).keypoints[[0, tip], 2] == 2).all()
+    deep = skin_distance(person)
+    for joint, before, expected in ((0, 1.2 * deep[0], 2), (0, 3 * deep[0] + 0.01, 1), (tip, 0.006, 1)):
+        drawn = hand.render(scene)
+        x, y = np.rint(label_person(scene, 0, drawn, ("freihand21",)).keypoints[joint, :2]).astype(int)
+        z = (points[joint] @ R.T + t)[2]
+        drawn.instances[y - 1 : y + 2, x - 1 : x + 1] = drawn.parts[y - 1 : y + 2, x - 1 : x + 1] = OCCLUDER
+        drawn.depth[y - 1 : y + 2, x - 1 : x + 1] = z - before
+        assert label_person(scene, 0, drawn, ("freihand21",)).keypoints[joint, 2] == expected
