@@ -93,10 +93,9 @@ def test_cameras_show_what_is_framed(poser: Poser, framing: str) -> None:
 
 def test_places_enclose_people_and_camera() -> None:
     places = Places(PlacesConfig(pool=2), 0, 256)
-    camera, _ = sample_view(
-        np.random.default_rng(1), PersonCamera(heights={"eye": 1.0}), [np.array([[0, 0, 0], [0.2, 1.7, 0.2]])],
-        [np.zeros((55, 3))], 0.0, 64, 48,
-    )  # fmt: skip
+    body = np.random.default_rng(0).uniform(0, (0.5, 1.7, 0.4), (50, 3))
+    config = PersonCamera(framings={"full": 1.0})
+    camera, _ = sample_view(np.random.default_rng(1), config, [body], [np.zeros((55, 3))], 0.0, 64, 48)
     inside = np.concatenate([camera.position[None], np.array([[0.0, 0.0, 0.0], [1.0, 1.7, 2.0]])])
     for indoor in (True, False):
         place = places.place(np.random.default_rng(2), indoor, inside)
