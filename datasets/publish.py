@@ -188,11 +188,12 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> Path:
 def sweep_temp(folder: Path | str) -> int:
     """Remove temp files that killed writers left; only for the one who holds the folder's lock. Returns how many.
 
-    Object stores hold none: an upload that was cut short never becomes an object.
+    Object stores hold none, as an upload that was cut short never becomes an object; there it is this machine's own
+    folder of files to be uploaded that is swept.
     """
     folder = storage.place(folder)
     if storage.is_remote(folder):
-        return 0
+        return storage.sweep_uploads()
     names = [f".{pattern}.*{storage.TEMP_SUFFIX}" for pattern in ("shard-*", "_*")]
     left = [path for name in names for path in (*folder.glob(name), *folder.glob(f"part-*/{name}"))]
     for path in left:
