@@ -16,6 +16,7 @@ from sim2pose.config import UserError
 from sim2pose.datasets.frames import Frame
 from sim2pose.models.bodies import load_body
 from sim2pose.models.bodies.body import Body
+from sim2pose.models.geometry import distort
 from sim2pose.render_farm.kinds.frames import SceneFrames, render_info
 from sim2pose.render_farm.kinds.registry import load_render_config
 from sim2pose.render_farm.labels import decode_png, label_person
@@ -54,6 +55,12 @@ def bodies() -> dict[str, Body]:
     return {f"open-hand-{side}": load_body(f"open-hand-{side}") for side in ("left", "right")}
 
 
+def _pixels(points: np.ndarray, frame: Frame) -> np.ndarray:
+    assert frame.camera is not None
+    lens = np.zeros(5) if frame.distortion is None else frame.distortion
+    return distort(points[:, :2] / points[:, 2:], lens) @ frame.camera[:2, :2].T + frame.camera[:2, 2]
+
+
 def test_labels_close_the_loop(frames: list[Frame], bodies: dict[str, Body]) -> None:
     """Parameters of the labels, through the body and the camera: on the hand's mask, and on its keypoints to 0.1 px."""
     for frame in frames:
@@ -67,11 +74,9 @@ def test_labels_close_the_loop(frames: list[Frame], bodies: dict[str, Body]) -> 
             out = body(*(torch.from_numpy(x)[None] for x in (person.betas, person.pose, person.transl)))
             points = body.points(out, "freihand21")[0].numpy()
             np.testing.assert_allclose(points, person.keypoints_3d, atol=1e-5)
-            pixels = points @ frame.camera.T
             inside = person.keypoints[:, 2] > 0
-            np.testing.assert_allclose((pixels[:, :2] / pixels[:, 2:])[inside], person.keypoints[inside, :2], atol=0.1)
-            drawn = out.vertices[0].numpy() @ frame.camera.T
-            at = np.round(drawn[:, :2] / drawn[:, 2:]).astype(int)
+            np.testing.assert_allclose(_pixels(points, frame)[inside], person.keypoints[inside, :2], atol=0.1)
+            at = np.round(_pixels(out.vertices[0].numpy(), frame)).astype(int)
             at = at[(at >= 1).all(1) & (at < (frame.width - 1, frame.height - 1)).all(1)]
             near = cv2.dilate(
                 (parts > 0).astype(np.uint8), np.ones((3, 3), np.uint8)
