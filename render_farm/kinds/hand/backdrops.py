@@ -11,7 +11,6 @@ from ...scenes.backgrounds import Backgrounds, Setting
 from ...scenes.config import LightsConfig
 from ...scenes.lights import sample_lights
 from ...scenes.scene import Camera, Ground
-from ...scenes.surroundings import place_panorama
 from .config import HandBackgroundConfig
 
 _GREEN = np.array([58.0, -46.0, 36.0], np.float32)  # Lab of a lit green screen
@@ -41,13 +40,7 @@ def draw_setting(
     if place != "pictures":
         ground, backdrop = _draw(rng, pools, place, camera)
         return Setting(ground, backdrop, sample_lights(light_rng, lights))
-    assert pools.pictures is not None
-    number = pools.pictures.choose(rng)
-    panorama = pools.pictures.panorama(number)
-    if panorama is None:
-        return Setting(None, pools.pictures.photo(rng, number, camera), sample_lights(light_rng, lights))
-    around = place_panorama(rng, panorama, pools.config, lights, camera)
-    return Setting(None, around.backdrop(camera), around.lights(), around)
+    return pools.distant(rng, light_rng, lights, camera)
 
 
 def _draw(rng: np.random.Generator, pools: Backgrounds, place: str, camera: Camera) -> tuple[Ground | None, Bytes]:
