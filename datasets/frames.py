@@ -38,6 +38,7 @@ PERSON_FIELDS: dict[str, pa.DataType] = {
     "expression": FLOATS,
     "more_keypoints": FLOATS,  # K*3 of the further joint sets, one after the other; null without
     "more_keypoints_3d": FLOATS,
+    "mask": pa.binary(),  # visible pixels as COCO's compressed run lengths, of the picture's size; null without
     "iscrowd": pa.bool_(),
     "annotation_id": pa.int64(),
     "extra": pa.string(),
@@ -82,6 +83,7 @@ class Person:
         expression: (E,) float32 of SMPL-X, or None.
         more_keypoints, more_keypoints_3d: (K, 3) float32, as ``keypoints`` and ``keypoints_3d``, of the data set's further
             joint sets (``DatasetInfo.more_joint_sets``), one set after the other, or None.
+        mask: visible pixels as the counts of COCO's compressed RLE (see ``masks.py``), or None. bbox and area are its.
         iscrowd: COCO's flag: a group that is not annotated one by one.
         annotation_id: id in the file it was imported from, -1 for rendered persons.
         extra: JSON object of further annotation fields that an export must give back (segmentation, ...), or "".
@@ -101,6 +103,7 @@ class Person:
     expression: np.ndarray | None = None
     more_keypoints: np.ndarray | None = None
     more_keypoints_3d: np.ndarray | None = None
+    mask: bytes | None = None
 
 
 @dataclass

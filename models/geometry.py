@@ -145,6 +145,24 @@ def project(points: A, camera: A) -> A:
     return homogeneous[..., :2] / homogeneous[..., 2:]
 
 
+def distort(rays: np.ndarray, distortion: np.ndarray) -> np.ndarray:
+    """Bend ideal image points as OpenCV's five-parameter lens does (Brown 1966; OpenCV's ``projectPoints``).
+
+    With r² = x² + y²: x' = x (1 + k1 r² + k2 r⁴ + k3 r⁶) + 2 p1 x y + p2 (r² + 2 x²), and
+    y' = y (1 + k1 r² + k2 r⁴ + k3 r⁶) + p1 (r² + 2 y²) + 2 p2 x y. Pixels are then ``K @ (x', y', 1)``.
+
+    Args:
+        rays: (..., 2) X/Z and Y/Z of camera-frame points. distortion: (5,) k1, k2, p1, p2, k3.
+    """
+    k1, k2, p1, p2, k3 = distortion
+    x, y = rays[..., 0], rays[..., 1]
+    r2 = x * x + y * y
+    radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    return np.stack(
+        [x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x), y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y], -1
+    )
+
+
 def unproject(pixels: A, depth: A, camera: A) -> A:
     """Pixels (..., 2) with camera depth Z (...,), metres, to camera-frame points (..., 3). numpy or torch.
 

@@ -30,7 +30,7 @@ class RenderConfig(Config):
         ("coco17",), min_length=1, description="labelled joint sets; the first is that of 'keypoints', others follow"
     )
     domain: str = Field("synthetic", min_length=1, description="written to every frame")
-    parts: bool = Field(True, description="write the part-id picture")
+    parts: bool = Field(True, description="write the part-id picture, and a mask of each person")
     depth: bool = Field(False, description="write the depth picture")
     deadline_s: float = Field(120.0, gt=0.0, description="a shard that takes longer is given to another worker")
     max_attempts: int = Field(5, ge=1, description="attempts at a shard before the job gives up with its cause")

@@ -85,7 +85,8 @@ class SceneFrames:
     def _persons(self, scene: Scene, rendered: Rendered) -> list[Person]:
         from ..labels import label_person
 
-        people = [label_person(scene, i, rendered, self._config.joint_sets) for i in range(len(scene.persons))]
+        sets, masks = self._config.joint_sets, self._config.parts
+        people = [label_person(scene, i, rendered, sets, masks) for i in range(len(scene.persons))]
         return [person for person in people if person is not None]
 
     def close(self) -> None:

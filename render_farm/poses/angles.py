@@ -77,11 +77,12 @@ def choose(rng: np.random.Generator, weights: dict[str, float]) -> str:
     return names[min(int(np.searchsorted(edges, rng.random() * edges[-1], side="right")), len(names) - 1)]
 
 
-def draw_plan(rng: np.random.Generator, config: PoseConfig) -> Plan:
-    """Choose posture and modes of one frame."""
+def draw_plan(rng: np.random.Generator, config: PoseConfig, fixed: str | None = None) -> Plan:
+    """Choose posture and modes of one frame; ``fixed`` names the posture instead of chance."""
     posture = choose(rng, config.postures)
     if posture == "prone" and rng.random() < PRONE_UP_SHARE:
         posture = "prone_up"
+    posture = fixed or posture
     table = POSTURE_TABLE[posture]
     mean, sd = np.zeros(len(NAMES)), np.zeros(len(NAMES))
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from ...config import Config
 from ..ranges import Range, Share, Weights, check_weights
 
+PROCEDURAL = "procedural"
 POSTURES = ("supine", "prone", "side", "sitting", "crawling", "standing")
 
 
@@ -21,8 +22,20 @@ class ShapeConfig(Config):
     limit: float = Field(2.4, gt=0.0, le=4.0, description="betas are clamped to +-limit standard deviations")
 
 
+class PlausibilityConfig(Config):
+    """What a pose may not do; ``null`` switches a check off. See plausibility.py for how each is measured."""
+
+    penetration: float | None = Field(0.8, gt=0.0, description="overlap of two parts, in radii of the thinner one")
+    joints: float | None = Field(1.0, gt=0.0, description="factor on the limits of all joints")
+    ground: float | None = Field(0.04, gt=0.0, description="depth in the ground, in body heights")
+    balance: float | None = Field(0.06, gt=0.0, description="centre of mass outside of the support, in body heights")
+    redraws: int = Field(
+        3, ge=0, le=32, description="draws of a frame after the first; then the least bad one is taken"
+    )
+
+
 class PoseConfig(Config):
-    """Postures, see poses.py for the variants of each and for the joint limits, which no setting can leave."""
+    """Postures, see postures.py for the variants of each and for the joint limits, which no setting can leave."""
 
     postures: Weights = {
         "supine": 0.42,
@@ -40,8 +53,21 @@ class PoseConfig(Config):
         None,
         description="pose file (.npz, .parquet) or folder of them, whose poses replace drawn ones: mocap, fits, ...",
     )
+    sources: Weights = Field(
+        {}, description="shares of sources: 'procedural', pose files or folders, 'prior:NAME'; empty: see 'source'"
+    )
+    plausibility: PlausibilityConfig = PlausibilityConfig()
 
     @model_validator(mode="after")
     def _known(self) -> PoseConfig:
         check_weights("poses.postures", self.postures, POSTURES)
+        if self.sources:
+            if self.source is not None:
+                raise ValueError("poses.source and poses.sources are given: name all sources in poses.sources")
+            check_weights("poses.sources", self.sources, tuple(self.sources))
         return self
+
+    @property
+    def mix(self) -> Weights:
+        """Weights of all sources, "procedural" where none is named."""
+        return self.sources or {PROCEDURAL if self.source is None else str(self.source): 1.0}

@@ -54,10 +54,10 @@ _LYING = {
 
 @dataclass(frozen=True)
 class PoseSource:
-    """Poses ready for bodies of 24 joints.
+    """Poses ready for the bodies of one joint set.
 
     Attributes:
-        pose: (T, 24, 3) float32 axis-angle, the global orientation zero.
+        pose: (T, J, 3) float32 axis-angle, the global orientation zero.
         orient: (T, 3, 3) body to world up to a yaw; of bodies that lie down, before they settle.
         laid: (T,) bool, whether gravity was unknown, so that the body was laid down.
         postures: T of "supine", "prone", "side", "standing" (anything upright).
@@ -98,8 +98,8 @@ def _permutation(seed: int, turn: int, count: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, turn, count]).permutation(count)
 
 
-def load_pose_source(path: Path | str) -> PoseSource:
-    """Read a pose file (``.npz``, ``.parquet``), or all of a folder in the order of their names.
+def load_pose_source(path: Path | str, joints: str = "smpl24") -> PoseSource:
+    """Read a pose file (``.npz``, ``.parquet``), or all of a folder in the order of their names, for bodies of a joint set.
 
     Raises:
         UserError: if there is none, one is damaged, or one holds hands only; names the file.
@@ -110,7 +110,7 @@ def load_pose_source(path: Path | str) -> PoseSource:
         files = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES)
         if not files:
             raise UserError(f"scene.poses.source: no {' or '.join(SUFFIXES)} file in {path}")
-    parts = [_prepare(load_poses(file), file) for file in files]
+    parts = [_prepare(load_poses(file), file, joints) for file in files]
     poses, orients, laid = (np.concatenate([part[i] for part in parts]) for i in range(3))
     postures = tuple(name for part in parts for name in part[3])
     names = tuple(name for part in parts for name in part[4])
@@ -118,8 +118,10 @@ def load_pose_source(path: Path | str) -> PoseSource:
     return PoseSource(poses, orients, laid, postures, names, digest.hexdigest()[:16])
 
 
-def _prepare(poses: PoseSequence, file: Path) -> tuple[NDArray, Floats, NDArray[np.bool_], list[str], list[str]]:
-    local = to_smpl24(poses, str(file))
+def _prepare(
+    poses: PoseSequence, file: Path, joints: str
+) -> tuple[NDArray, Floats, NDArray[np.bool_], list[str], list[str]]:
+    local = to_joints(poses, joints, str(file))
     turn = axis_angle_to_matrix(torch.from_numpy(local[:, 0]).double()).numpy()
     local[:, 0] = 0
     names = [f"{file.name}:{name}" for name in poses.names or range(len(poses))]
@@ -131,22 +133,23 @@ def _prepare(poses: PoseSequence, file: Path) -> tuple[NDArray, Floats, NDArray[
     return local, orient, np.zeros(len(turn), bool), [_posture_of(one) for one in orient], names
 
 
-def to_smpl24(poses: PoseSequence, where: str = "poses") -> NDArray[np.float32]:
-    """Poses (T, 24, 3) by joint names from any SMPL-family body; a copy.
+def to_joints(poses: PoseSequence, joints: str = "smpl24", where: str = "poses") -> NDArray[np.float32]:
+    """Poses (T, J, 3) of a joint set by joint names from any SMPL-family body; a copy. Joints it lacks are at rest.
 
     SMPL's hand joints bend the fingers as one: from bodies with fingers they take the rotation of the middle finger's
-    first joint, and the other fingers, jaw and eyes are lost.
+    first joint, and the other fingers, jaw and eyes are lost. To bodies with fingers SMPL's hand joints give nothing.
 
     Raises:
         UserError: for poses of a hand alone.
     """
-    source, target = joint_set(poses.joint_set), joint_set("smpl24")
+    source, target = joint_set(poses.joint_set), joint_set(joints)
     if "pelvis" not in source.joints:
         raise UserError(f"{where} holds '{poses.joint_set}' poses: a scene needs whole bodies")
     result = np.zeros((len(poses), target.count, 3), np.float32)
     for j, name in enumerate(target.joints):
         stand_in = name if name in source.joints else name.replace("_hand", "_middle1")
-        result[:, j] = poses.pose[:, source.index(stand_in)]
+        if stand_in in source.joints:
+            result[:, j] = poses.pose[:, source.index(stand_in)]
     return result
 
 
@@ -167,6 +170,11 @@ def _posture_of(orient: Floats) -> str:
     if abs(chest) > FACING:
         return "supine" if chest > 0 else "prone"
     return "side"
+
+
+def turn_of_lying(posture: str, rng: np.random.Generator) -> Floats:
+    """A lying orientation (3, 3), body to world up to a yaw, of a posture; on either side if it has two."""
+    return _LYING[posture][int(rng.integers(len(_LYING[posture])))]
 
 
 def _nearest_lying(orient: Floats) -> tuple[str, Floats]:

@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 
 from ...config import UserError, nearest
 from ...models.bodies.body import Body
+from ..looks.adults import LONG
+from ..looks.adults_config import AdultsConfig
+from ..looks.adults_drape import measure_hang, neighbour_mean, smoothing
+from ..looks.adults_faces import dark_mouth, hair_volume
+from ..looks.adults_outfits import draw_clothes
+from ..looks.adults_shoes import Shoe, make_shoes, put_on
 from ..looks.bodymap import BodyMap, build_body_map
 from ..looks.config import SkinConfig, WardrobeConfig
 from ..looks.patterns import lab_to_rgb, noise
@@ -19,9 +25,6 @@ from ..looks.skin import Skin, draw_skin, find_face, scalp, tone
 from ..looks.wardrobe import Outfit, Wardrobe, as_textures, dress
 from ..renderers.mesh import vertex_normals
 from ..scenes.scene import Surface, Topology
-from .faces import dark_mouth, hair_volume
-from .outfits import plain_clothes
-from .shoes import Shoe, make_shoes, put_on
 
 Singles = NDArray[np.float32]
 STYLES = ("auto", "infant", "adult", "old", "hand")
@@ -31,8 +34,11 @@ INFANT_HEIGHT = 1.0
 _OUTFITS = 12
 _DISTINCT, _COLOURFUL = 30.0, 14.0  # the first of so many outfits that is so far (in Lab) from the skin, and from grey
 _GREY = np.array([72, 0, 2], np.float32)
-_LONG = 2.3  # half eye distances by which long hair hangs lower than short hair
-_STROKES = 14  # of the smoothing that lets cloth span hollows
+_PLAIN = AdultsConfig(
+    tops={"tshirt": 0.6, "longsleeve": 0.4}, bottoms_man={"trousers": 0.85, "shorts": 0.15}, outers={"none": 1.0},
+    patterns={"plain": 0.6, "stripes": 0.25, "heather": 0.15}, emblem=0.0, neutral=0.15, lightness=(32, 88), chroma=(10, 42),
+    looseness=(0.3, 0.5), folds=(0.5, 0.9), barefoot=0.0, hat=0.0,
+)  # fmt: skip
 
 
 _KEPT: OrderedDict[tuple[str, str, int, int, str], Dress] = OrderedDict()
@@ -143,37 +149,23 @@ def _infant(rng: np.random.Generator, seed: int, mapped: BodyMap) -> tuple[Outfi
 def _grown(
     rng: np.random.Generator, mapped: BodyMap, topology: Topology, old: bool, hair: str
 ) -> tuple[Outfit, Skin, scipy.sparse.csr_matrix, tuple[Shoe, ...]]:
-    clothes = plain_clothes(rng, mapped)
+    hang = measure_hang(mapped)
+    clothes = draw_clothes(rng, _PLAIN, mapped, hang, woman=False)
     config = SkinConfig(eyes_closed=0.0, hair=(0.97, 1.0), tone=(2.5, 8.0), blotches=(0.1, 0.4))
     grey = _GREY + rng.normal(0, (6, 0.5, 1)).astype(np.float32) if old else None
     drawn = rng.random() < 0.5
-    length = _LONG if hair == "long" or (hair == "auto" and drawn) else 0.0
+    length = LONG if hair == "long" or (hair == "auto" and drawn) else 0.0
     face = find_face(mapped)
     skin = draw_skin(rng, config, mapped, face, grey, length)
     skin = replace(skin, texture=dark_mouth(mapped, face, skin.texture))
     cloth, keep = as_textures(clothes.painted, mapped)
     colour = clothes.painted.colour[clothes.painted.cover >= 1].mean(0)
-    bulge = np.maximum(clothes.painted.bulge, 0) * (1 - clothes.shoe)  # shoes bring their own thickness
+    bulge = np.maximum(clothes.painted.bulge, 0) * (1 - clothes.shoe) + clothes.loose  # shoes bring their own
     outfit = Outfit("plain", cloth, keep, bulge, colour)
     combed = np.clip(scalp(mapped.vertices, face, 0.0, length) / (0.5 * face.unit), 0, 1) * (length > 0)
-    smooth = _smoothing(topology, np.maximum(0.35 * clothes.cloth * (1 - clothes.shoe), combed))
+    smooth = smoothing(neighbour_mean(topology), np.maximum(0.35 * clothes.cloth * (1 - clothes.shoe), combed))
     volume = hair_volume(mapped, face, float(rng.uniform(0.4, 1.0)) + 0.6 * (length > 0), length)
     return outfit, replace(skin, bulge=skin.bulge + volume), smooth, make_shoes(mapped, clothes.shoe)
-
-
-def _smoothing(topology: Topology, amount: Singles) -> scipy.sparse.csr_matrix:
-    """Matrix (V, V) that moves vertices again and again by ``amount`` (V,) 0..1 towards the mean of their neighbours."""
-    count, faces = len(amount), topology.faces.astype(np.int64)
-    edges = np.concatenate([faces[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0), (1, 0), (2, 1), (0, 2))])
-    near = scipy.sparse.csr_matrix((np.ones(len(edges)), edges.T), shape=(count, count))
-    near.data[:] = 1.0
-    mean = scipy.sparse.diags(1 / np.maximum(np.asarray(near.sum(1)).ravel(), 1)) @ near
-    keep = scipy.sparse.diags(1 - amount.astype(np.float64))
-    step = scipy.sparse.csr_matrix(keep + scipy.sparse.diags(amount.astype(np.float64)) @ mean)
-    whole = scipy.sparse.identity(count, format="csr")
-    for _ in range(_STROKES):
-        whole = step @ whole
-    return scipy.sparse.csr_matrix(whole, dtype=np.float32)
 
 
 def _bare_hand(rng: np.random.Generator, size: int) -> tuple[NDArray[np.uint8], float]:

@@ -1,10 +1,12 @@
-"""Cameras of a nursery: fixed above a cot, or a phone in a parent's hand.
+"""Cameras: above a cot or in a parent's hand for infants, and around anything that stands, sits or reaches.
 
-The camera is placed on a sphere about the body, its focal length makes the body fill the wanted share of the picture
-(or, where no lens would, the distance gives way), and it is then aimed so that the body sits where it should.
+A camera is placed on a sphere about its points, its focal length makes them fill the wanted share of the picture
+(or, where no lens would, the distance gives way), and it is then aimed so that they sit where they should.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from ...models.geometry import camera_matrix, focal_from_fov
 from ..poses.angles import choose
 from ..poses.resting import turn_about
-from .config import CameraConfig
+from .config import AimConfig, CameraConfig
 from .scene import Camera
 
 Floats = NDArray[np.float64]
@@ -77,19 +79,90 @@ def sample_camera(
     side, cut, shift = rng.integers(4), rng.uniform(0.08, 0.28), config.shift * rng.standard_normal(2)
     truncated = rng.random() < config.truncated
 
-    centre = (points.min(0) + points.max(0)) / 2
-    outward = np.array([np.cos(elevation) * np.sin(azimuth), np.sin(elevation), np.cos(elevation) * np.cos(azimuth)])
     roll = config.roll * tilt
     if view == "above":
-        flat = _view(-outward, 0.0) @ head
+        flat = _view(-outward(elevation, azimuth), 0.0) @ head
         turn = float(np.degrees(np.arctan2(flat[0], -flat[1])))  # clockwise lean of the head from up
         roll = config.head_up_spread * lean - turn if upright else any_roll
+    border = Cut(int(side), float(cut)) if truncated else None
+    return aim(
+        points, elevation, azimuth, roll, distance, fill, config.fov, width, height, (shift[0], shift[1]), border
+    ), view
 
+
+def sample_aimed(
+    rng: np.random.Generator, config: AimConfig, points: Floats, facing: Floats, width: int, height: int
+) -> Camera:
+    """Draw a camera for people who stand, sit or walk, for a hand, or for anything else that has a front.
+
+    Args:
+        config: the ranges.
+        points: (P, 3) world points whose bounds should fill the picture, metres: all of the body, or the part to show.
+        facing: (3,) world direction that the front looks to; an azimuth of 0 degrees sees it from there.
+        width, height: of the picture, pixels.
+    """
+    elevation, azimuth = np.radians(rng.uniform(*config.elevation)), np.radians(rng.uniform(*config.azimuth))
+    roll, shift = config.roll * rng.standard_normal(), config.shift * rng.standard_normal(2)
+    distance, fill = rng.uniform(*config.distance), rng.uniform(*config.fill)
+    truncated, side, cut = rng.random() < config.truncated, int(rng.integers(4)), float(rng.uniform(*config.cut))
+    front = float(np.arctan2(facing[0], facing[2]))
+    return aim(
+        points, elevation, front + azimuth, roll, distance, fill, config.fov, width, height, (shift[0], shift[1]),
+        Cut(side, cut) if truncated else None, config.lowest,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A border that cuts the points: 0 left, 1 right, 2 top, 3 bottom, and the share of their extent beyond it."""
+
+    side: int
+    share: float
+
+
+def outward(elevation: float, azimuth: float) -> Floats:
+    """Unit vector (3,) from the points to the camera: elevation above the horizon, azimuth about Y from +Z; radians."""
+    flat = np.cos(elevation)
+    return np.array([flat * np.sin(azimuth), np.sin(elevation), flat * np.cos(azimuth)])
+
+
+def aim(
+    points: Floats,
+    elevation: float,
+    azimuth: float,
+    roll: float,
+    distance: float,
+    fill: float,
+    fov: tuple[float, float],
+    width: int,
+    height: int,
+    shift: tuple[float, float] = (0.0, 0.0),
+    cut: Cut | None = None,
+    lowest: float = 0.06,
+) -> Camera:
+    """The camera that sees points from a direction and lets them fill the picture.
+
+    The focal length makes them fill it; where no lens of ``fov`` would, the distance gives way.
+
+    Args:
+        points: (P, 3) world, metres.
+        elevation, azimuth: of the camera seen from the points, radians, see :func:`outward`.
+        roll: clockwise lean of the world in the picture, degrees.
+        distance: wanted, from the middle of the points, metres.
+        fill: share of the picture that the points span, in whichever direction is tighter.
+        fov: admissible fields of view of the picture's longer side, degrees.
+        width, height: of the picture, pixels.
+        shift: how far right and down of the centre the points' middle lies, in shorter sides of the picture.
+        cut: a border that shall cut them, in place of the shift along that axis.
+        lowest: the camera stays at least so high, metres.
+    """
+    away, offset = outward(elevation, azimuth), np.array(shift, np.float64)
+    centre = (points.min(0) + points.max(0)) / 2
     side_length = min(width, height)
-    shortest, longest = (focal_from_fov(fov, max(width, height)) for fov in (config.fov[1], config.fov[0]))
+    shortest, longest = (focal_from_fov(angle, max(width, height)) for angle in (fov[1], fov[0]))
     for _ in range(3):
-        eye = centre + distance * outward
-        eye[1] = max(eye[1], 0.06)
+        eye = centre + distance * away
+        eye[1] = max(eye[1], lowest)
         rotation = _view(centre - eye, roll)
         low, high = _bounds(points, rotation, eye)
         wanted = fill * float(np.min(np.array([width, height]) / (high - low)))
@@ -98,14 +171,14 @@ def sample_camera(
             break
         distance *= focal / wanted
     middle = (low + high) / 2 * focal / side_length
-    if truncated:
+    if cut is not None:
         half = (high - low) / 2 * focal / side_length
-        axis, sign = side // 2, 1 if side % 2 else -1
+        axis, sign = cut.side // 2, 1 if cut.side % 2 else -1
         border = (width, height)[axis] / side_length / 2
-        shift[axis] = sign * (border - half[axis] + 2 * cut * half[axis])
-    aim = np.array([*((middle - shift) * side_length / focal), 1.0])
-    rotation = _aimed(rotation, aim)
-    return Camera(camera_matrix(focal, width, height), rotation, -rotation @ eye, width, height), view
+        offset[axis] = sign * (border - half[axis] + 2 * cut.share * half[axis])
+    target = np.array([*((middle - offset) * side_length / focal), 1.0])
+    rotation = _aimed(rotation, target)
+    return Camera(camera_matrix(focal, width, height), rotation, -rotation @ eye, width, height)
 
 
 def _aimed(rotation: Floats, ray: Floats) -> Floats:

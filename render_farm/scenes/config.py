@@ -68,6 +68,31 @@ class CameraConfig(Config):
         return self
 
 
+class AimConfig(Config):
+    """A camera about somebody or something with a front; the defaults suit people who stand, walk or sit."""
+
+    elevation: Range = Field((-8.0, 35.0), description="of the camera, seen from the middle of what it shows")
+    azimuth: Range = Field((-180.0, 180.0), description="about the vertical; 0 sees the front")
+    distance: Range = Field((1.5, 6.0), description="from that middle")
+    fov: Range = Field((20.0, 80.0), description="admissible field of view of the picture's longer side")
+    fill: Range = Field((0.45, 0.95), description="share of the frame spanned, in the tighter direction")
+    roll: float = Field(4.0, ge=0.0, description="standard deviation, degrees")
+    shift: float = Field(0.05, ge=0.0, le=0.5, description="standard deviation of the offset, in frame sides")
+    truncated: Share = Field(0.12, description="share of pictures whose border cuts what they show")
+    cut: Range = Field((0.08, 0.35), description="share of its extent beyond the border then")
+    lowest: float = Field(0.15, description="least height of the camera")
+
+    @model_validator(mode="after")
+    def _sensible(self) -> AimConfig:
+        if self.distance[0] <= 0 or self.fov[0] <= 0 or self.fov[1] >= 170 or self.fill[0] <= 0:
+            raise ValueError("distance, fov (below 170) and fill must be positive")
+        if self.elevation[0] < -90 or self.elevation[1] > 90:
+            raise ValueError(f"elevation must lie within -90..90 degrees, found {list(self.elevation)}")
+        if self.cut[0] < 0 or self.cut[1] > 0.9:
+            raise ValueError(f"cut must lie within 0..0.9, found {list(self.cut)}")
+        return self
+
+
 class LightsConfig(Config):
     """One window or lamp, and the light that the room returns."""
 

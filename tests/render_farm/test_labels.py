@@ -189,9 +189,9 @@ def test_skin_distance_is_that_of_the_nearest_vertex() -> None:
 
 def test_visible_box_of_a_single_pixel() -> None:
     instances = np.zeros((5, 7), np.uint8)
-    assert visible_box(instances, 1) is None
+    assert visible_box(instances == 1) is None
     instances[2, 3] = 1
-    box, area = visible_box(instances, 1)
+    box, area = visible_box(instances == 1)
     np.testing.assert_array_equal(box, [3, 2, 1, 1])
     assert area == 1
 

@@ -8,6 +8,7 @@ hang on (seed, entry).
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -19,17 +20,16 @@ from ....models.bodies import load_body
 from ....models.bodies.body import Body
 from ....models.bodies.digest import body_digest
 from ....models.bodies.skinning import skin
-from ....models.geometry import matrix_to_axis_angle
 from ...config import BLOCK
 from ...looks.bodymap import BodyMap, build_body_map
 from ...looks.patterns import Bytes
 from ...looks.skin import Skins
 from ...looks.skirts import paint_skirt, skirt_mesh, skirt_topology
 from ...looks.wardrobe import OUTFIT_STREAM, Wardrobe, dress
-from ...poses.angles import COLUMN, HIGH, LOW, Plan, angles_to_pose, draw_angles, draw_plan, nominal_orientation
+from ...poses.angles import Plan
+from ...poses.mix import load_pose_mix
 from ...poses.points import PointReader, point_reader
-from ...poses.resting import Proxy, build_proxy, lay_down, pick_candidates, settle, stand
-from ...poses.source import PoseSource, load_pose_source
+from ...poses.posing import POSE_STREAM, SHAPE_STREAM, Posed, Poser
 from ...scenes import occluders as things
 from ...scenes.backgrounds import Backgrounds
 from ...scenes.cameras import sample_camera
@@ -39,10 +39,6 @@ from ...scenes.sensor import sample_sensor
 from ..registry import Inputs
 from .config import InfantConfig, InfantScene
 
-CANDIDATES = 6
-"""Draws of the limbs among which the first that stays out of trunk and head is taken."""
-
-
 DISTINCT, OUTFIT_TRIES = 20.0, 4
 """An outfit whose mean colour is nearer (in Lab) to the skin's than this gives way to the next of the pool."""
 
@@ -50,8 +46,8 @@ DISTINCT, OUTFIT_TRIES = 20.0, 4
 class Stream(IntEnum):
     """Child streams of a frame's randomness. Numbers are part of the data's definition: never renumber."""
 
-    SHAPE = 0
-    POSE = 1
+    SHAPE = SHAPE_STREAM
+    POSE = POSE_STREAM
     LOOK = 2
     BACKGROUND = 3
     CAMERA = 4
@@ -65,13 +61,14 @@ class PosedBlock:
     """A block of bodies at rest in the world.
 
     Attributes:
-        plans: what each infant does.
+        plans: what each infant does. origins: which pose of which source, "" for drawn ones.
         betas: (B, N), pose: (B, 24, 3) axis-angle with global orientation, transl: (B, 3); float32.
         vertices: (B, V, 3) dressed (raised by cloth and hair). skirts: (B, S, 3) of a skirt, worn or not.
         joints: (B, 24, 3), keypoints: (B, K, 3) of the bare body.
     """
 
     plans: list[Plan]
+    origins: list[str]
     betas: NDArray[np.float32]
     pose: NDArray[np.float32]
     transl: NDArray[np.float32]
@@ -132,8 +129,7 @@ class InfantSampler:
         self.config, self.body, self.seed = config, body, seed
         self.width, self.height = width, height
         self.map: BodyMap = build_body_map(body, config.wardrobe.texture or 512)
-        self.proxy: Proxy = build_proxy(body)
-        self.source: PoseSource | None = load_pose_source(config.poses.source) if config.poses.source else None
+        self.poser = Poser(body, config.poses, config.shape, seed)
         self.topology = Topology(body.name, body.faces, body.uv, body.uv_faces, body.part_ids)
         self.wardrobe = Wardrobe(config.wardrobe, self.map, seed)
         self.skins = Skins(config.skin, self.map, seed)
@@ -144,6 +140,11 @@ class InfantSampler:
         self._skirt_textures: dict[int, Bytes] = {}
         self._normals = torch.from_numpy(np.ascontiguousarray(self.map.vertices.normal.T)).reshape(-1)
         self._points: PointReader = point_reader(body, joint_sets)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Rejected draws by reason since the sampler was made, see :meth:`..poses.posing.Poser.pose`."""
+        return self.poser.counts
 
     def rng(self, index: int, stream: Stream) -> np.random.Generator:
         """The generator of one subsystem of one frame."""
@@ -175,80 +176,17 @@ class InfantSampler:
             skirt = self._skirt_textures[number]
         return Look(dress(skin_.texture, outfit), outfit.bulge + skin_.bulge, skin_.specular, skirt)
 
-    def _betas(self, index: int, plan: Plan) -> NDArray[np.float32]:
-        shape = self.config.shape
-        months = (
-            (shape.upright_months if plan.table.upright else shape.months) if self.body.population is not None else None
-        )
-        betas = self.body.sample_betas(self.rng(index, Stream.SHAPE), 1, months)[0]
-        betas[: len(shape.offset)] += np.array(shape.offset, np.float32)[: len(betas)]
-        return np.clip(betas, -shape.limit, shape.limit)
-
     def pose_block(self, start: int, bulges: NDArray[np.float32]) -> PosedBlock:
         """Pose, settle and skin a block.
 
         Args:
             bulges: (B, V) metres by which cloth and hair raise the vertices.
         """
-        indices = range(start, start + len(bulges))
-        plans, betas, pose, sinks = self._drawn(indices) if self.source is None else self._read(indices, self.source)
-        return self._skin(plans, betas, pose, torch.from_numpy(bulges), sinks)
+        return self._skin(self.poser.pose(range(start, start + len(bulges))), torch.from_numpy(bulges))
 
-    def _drawn(self, indices: range) -> tuple[list[Plan], torch.Tensor, torch.Tensor, NDArray[np.float32]]:
-        """Plans, betas (B, N), poses (B, 24, 3) at rest and depths (B,) in the surface of procedural poses."""
-        poses = self.config.poses
-        plans, candidates, sinks = [], [], []
-        for index in indices:
-            rng = self.rng(index, Stream.POSE)
-            plans.append(draw_plan(rng, poses))
-            candidates.append(draw_angles(rng, plans[-1], CANDIDATES))
-            sinks.append(rng.uniform(*poses.sink))
-        betas = torch.from_numpy(np.stack([self._betas(*pair) for pair in zip(indices, plans, strict=True)]))
-        angles = pick_candidates(self.proxy, betas, np.stack(candidates))
-        nominal = np.stack([nominal_orientation(plan) for plan in plans])
-        angles = lay_down(self.proxy, betas, angles, plans, nominal)
-        angles = _flatten_feet(angles, plans)
-        pose = self._at_rest(plans, betas, angles_to_pose(angles), nominal)
-        return plans, betas, pose, np.array(sinks, np.float32)
-
-    def _read(
-        self, indices: range, source: PoseSource
-    ) -> tuple[list[Plan], torch.Tensor, torch.Tensor, NDArray[np.float32]]:
-        """The same as ``_drawn``, of the poses that a source holds."""
-        rows, plans, sinks = [source.row(self.seed, index) for index in indices], [], []
-        for index, row in zip(indices, rows, strict=True):
-            rng = self.rng(index, Stream.POSE)
-            plans.append(source.plan(row, float(rng.uniform(-np.pi, np.pi))))
-            sinks.append(rng.uniform(*self.config.poses.sink))
-        betas = torch.from_numpy(np.stack([self._betas(*pair) for pair in zip(indices, plans, strict=True)]))
-        nominal = np.stack([source.nominal(row, plan.yaw) for row, plan in zip(rows, plans, strict=True)])
-        pose = self._at_rest(plans, betas, torch.from_numpy(source.pose[rows]), nominal)
-        return plans, betas, pose, np.array(sinks, np.float32)
-
-    def _at_rest(
-        self, plans: list[Plan], betas: torch.Tensor, pose: torch.Tensor, nominal: NDArray[np.float64]
-    ) -> torch.Tensor:
-        """Poses (B, 24, 3) whose global orientation is the nominal one (B, 3, 3) after standing level or settling."""
-        rough = skin(self.proxy.mesh, betas, pose)[0].transpose(1, 2).double().numpy()
-        turns = []
-        for k, plan in enumerate(plans):
-            points = rough[k] @ nominal[k].T
-            last = stand(points, self.proxy.owner) if plan.table.flat_feet else np.eye(3)
-            if plan.table.settle > 0:
-                last = settle(points, self.proxy.mass, plan.table.settle)
-            turns.append(last @ nominal[k])
-        pose[:, 0] = matrix_to_axis_angle(torch.from_numpy(np.stack(turns)).float())
-        return pose
-
-    def _skin(
-        self,
-        plans: list[Plan],
-        betas: torch.Tensor,
-        pose: torch.Tensor,
-        bulges: torch.Tensor,
-        sinks: NDArray[np.float32],
-    ) -> PosedBlock:
+    def _skin(self, posed: Posed, bulges: torch.Tensor) -> PosedBlock:
         """One forward pass of the dressed bodies; each frame's bulge enters as a shape direction of its own."""
+        betas, pose = posed.betas, posed.pose
         mesh, count = self.body.mesh, len(bulges)
         raised = (bulges.repeat(1, 3)) * self._normals
         dressed = replace(
@@ -258,14 +196,15 @@ class InfantSampler:
         )
         planes, joints = skin(dressed, torch.cat([betas, torch.eye(count)], 1), pose)
         transl = torch.zeros(count, 3)
-        transl[:, 1] = -planes[:, 1].amin(1) - torch.from_numpy(sinks)
+        transl[:, 1] = -planes[:, 1].amin(1) - torch.from_numpy(posed.sinks)
         transl[:, 0] = -0.5 * (planes[:, 0].amin(1) + planes[:, 0].amax(1))
         transl[:, 2] = -0.5 * (planes[:, 2].amin(1) + planes[:, 2].amax(1))
         vertices = (planes + transl[..., None]).transpose(1, 2).contiguous()
         skirts = (skin(self._skirt_mesh, betas, pose)[0] + transl[..., None]).transpose(1, 2).contiguous()
         keypoints = self._points(betas, pose) + transl[:, None]
         return PosedBlock(
-            plans=plans,
+            plans=posed.plans,
+            origins=posed.origins,
             betas=betas.numpy(),
             pose=pose.numpy(),
             transl=transl.numpy(),
@@ -294,7 +233,7 @@ class InfantSampler:
         long = joints[15] - joints[[7, 8]].mean(0)
         ground, backdrop = self.backgrounds.place(self.rng(index, Stream.BACKGROUND), camera, view, vertices, long)
         rng = self.rng(index, Stream.OCCLUDERS)
-        origin = "" if self.source is None else f" pose={self.source.names[self.source.row(self.seed, index)]}"
+        origin = f" pose={block.origins[k]}" if block.origins[k] else ""
         return Scene(
             camera=camera,
             persons=[person],
@@ -332,21 +271,6 @@ class InfantSampler:
         return surfaces
 
 
-def _flatten_feet(angles: NDArray[np.float64], plans: list[Plan]) -> NDArray[np.float64]:
-    """Stand infants on both soles: the right leg follows the left, the ankle undoes pelvis, hip and knee."""
-    result = angles.copy()
-    for k, plan in enumerate(plans):
-        if plan.table.flat_feet:
-            for name in ("hip_flex", "hip_abd", "knee"):
-                left, right = COLUMN["l_" + name], COLUMN["r_" + name]
-                result[k, right] += 0.8 * (result[k, left] - result[k, right])
-            for side in ("l_", "r_"):
-                hip, knee, ankle = (COLUMN[side + name] for name in ("hip_flex", "knee", "ankle"))
-                wanted = plan.pitch - result[k, hip] + result[k, knee]
-                result[k, ankle] = np.clip(wanted, LOW[ankle], HIGH[ankle])
-    return result
-
-
 def make_sampler(config: InfantConfig) -> InfantSampler:
     """The sampler of a job."""
     body = load_body(config.body)
@@ -358,6 +282,6 @@ def describe_inputs(config: InfantConfig) -> Inputs:
     body = load_body(config.body)
     point_reader(body, config.joint_sets)  # refuses joint sets that the body cannot give
     digests = {"body": body_digest(body)}
-    if config.scene.poses.source is not None:
-        digests["poses"] = load_pose_source(config.scene.poses.source).digest
+    if (poses := load_pose_mix(config.scene.poses, body.joint_set).digest) is not None:
+        digests["poses"] = poses
     return Inputs(digests, body.licence)

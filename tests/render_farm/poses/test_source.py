@@ -18,7 +18,7 @@ from sim2pose.render_farm.kinds.frames import render_info
 from sim2pose.render_farm.kinds.infant.config import InfantConfig
 from sim2pose.render_farm.kinds.infant.sampler import InfantSampler
 from sim2pose.render_farm.labels import camera_frame_pose
-from sim2pose.render_farm.poses.source import load_pose_source, to_smpl24
+from sim2pose.render_farm.poses.source import load_pose_source, to_joints
 
 SMALL = {"wardrobe": {"pool": 2}, "skin": {"pool": 2}, "backgrounds": {"pool": 2}, "occluders": {"pool": 2}}
 
@@ -31,7 +31,7 @@ def _poses(count: int, joints: str = "smpl24", **more: object) -> PoseSequence:
 
 
 def _sampler(source: Path, seed: int = 3) -> InfantSampler:
-    scene = {**SMALL, "poses": {"source": str(source)}}
+    scene = {**SMALL, "poses": {"source": str(source), "plausibility": {"redraws": 0}}}
     return InfantSampler(
         load_config(InfantConfig, None, {"scene": scene}).scene, load_body("open-infant"), seed, 64, 64
     )
@@ -51,7 +51,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_labels_hold_the_poses_of_the_file(walk: Path) -> None:
-    wanted = to_smpl24(_poses(10, "smplx55"))
+    wanted = to_joints(_poses(10, "smplx55"))
     seen = []
     for index, scene in enumerate(_sampler(walk).scenes(0)):
         row = int(scene.source.split("take")[1])
@@ -78,7 +78,7 @@ def test_a_frame_is_a_function_of_seed_and_index(walk: Path) -> None:
 
 def test_the_middle_finger_stands_for_the_hand() -> None:
     poses = _poses(3, "smplx55")
-    found, names = to_smpl24(poses), joint_set("smplx55")
+    found, names = to_joints(poses), joint_set("smplx55")
     np.testing.assert_array_equal(found[:, :22], poses.pose[:, :22])
     np.testing.assert_array_equal(found[:, 23], poses.pose[:, names.index("right_middle1")])
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
-from ..looks.bodymap import BodyMap
+from .bodymap import BodyMap
 
 Singles = NDArray[np.float32]
 _FEET = ((7, 10), (8, 11))  # SMPL's ankle and foot joint, left and right
@@ -31,8 +31,10 @@ class Shoe:
 
 
 def make_shoes(body: BodyMap, amount: Singles) -> tuple[Shoe, ...]:
-    """Shoes for both feet of the template; ``amount`` (V,) fades from 0 at the ankle to 1."""
-    made = []
+    """Shoes for both feet of the template; ``amount`` (V,) fades from 0 at the ankle to 1, and is 0 all over bare feet."""
+    made: list[Shoe] = []
+    if not np.any(amount > 0):
+        return ()
     for joints in _FEET:
         rows = np.flatnonzero(np.isin(body.vertices.joint, joints) & (amount > 0))
         rest = body.vertices.position[rows]

@@ -1,0 +1,153 @@
+"""A person's labels from what was drawn: box and mask of visible pixels, keypoints with v, the body in the camera frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ...config import UserError
+from ...datasets.frames import Person
+from ...datasets.masks import encode_mask
+from ...models.geometry import distort
+from ...models.joints import joint_set
+from ..scenes.scene import Camera, PersonInScene, Rendered, Scene
+from .flesh import own_parts
+
+MARGIN = 0.012  # metres: thickness of clothes, and error of interpolated depth
+# How far before a keypoint a surface may lie without hiding it, in distances of the keypoint to the nearest skin: flesh of
+# its own limb may be thicker along the line of sight (a hip seen past the belly), anything else may only be the skin itself.
+OWN, OTHER = 2.8, 1.3
+
+
+def label_person(
+    scene: Scene, index: int, rendered: Rendered, joint_sets: Sequence[str] = ("coco17",), mask: bool = True
+) -> Person | None:
+    """Label person ``index`` of a scene from what its renderer returned.
+
+    - bbox: x, y, width, height that tightly hold the visible pixels, in pycocotools' convention: the first column and
+      row, and the numbers of columns and rows. area: number of visible pixels. mask: those pixels, run-length coded.
+    - keypoints: pixel position (through the lens, if it bends) and v. 0: outside of the picture or behind the camera
+      (x = y = 0). 2: visible, 1: hidden, see :func:`label_keypoints`.
+    - pose and transl are turned into the camera frame: ``body(betas, pose, transl)`` gives camera-frame vertices.
+
+    Args:
+        scene: the scene drawn.
+        index: which of ``scene.persons``.
+        rendered: what the renderer returned for it, bent by the lens if the camera has a distortion.
+        joint_sets: which sets ``keypoints_3d`` of the person holds, one after the other: the first goes to ``keypoints``,
+            the others to ``more_keypoints``.
+        mask: whether to write the mask.
+
+    Returns:
+        The labels, or None if no pixel of the person is visible (the caller counts these).
+    """
+    if not 0 <= index < len(scene.persons):
+        raise UserError(f"person {index} asked for, the scene has {len(scene.persons)}")
+    shown = rendered.instances == index + 1
+    box = visible_box(shown)
+    if box is None:
+        return None
+    person, camera = scene.persons[index], scene.camera
+    points = np.asarray(person.keypoints_3d, np.float64) @ np.asarray(camera.R).T + np.asarray(camera.t)
+    pose, transl = camera_frame_pose(person, camera)
+    own = own_parts(tuple(joint_sets), person.skeleton)
+    keypoints = label_keypoints(points, skin_distance(person), camera, rendered, index + 1, own)
+    first, further = joint_set(joint_sets[0]).count, len(joint_sets) > 1
+    return Person(
+        bbox=box[0],
+        keypoints=keypoints[:first],
+        area=box[1],
+        keypoints_3d=points[:first].astype(np.float32),
+        more_keypoints=keypoints[first:] if further else None,
+        more_keypoints_3d=points[first:].astype(np.float32) if further else None,
+        expression=None if person.expression is None else np.asarray(person.expression, np.float32).ravel(),
+        body=person.body,
+        betas=np.asarray(person.betas, np.float32).ravel(),
+        pose=pose,
+        transl=transl,
+        mask=encode_mask(shown) if mask else None,
+    )
+
+
+def visible_box(shown: NDArray[np.bool_]) -> tuple[NDArray[np.float32], float] | None:
+    """Tight box (4,) xywh and number of the pixels that are True in (H, W); None if there is none."""
+    pixels = shown.view(np.uint8)
+    area = cv2.countNonZero(pixels)
+    if area == 0:
+        return None
+    return np.array(cv2.boundingRect(pixels), np.float32), float(area)
+
+
+def label_keypoints(
+    points: NDArray[np.float64],
+    beneath: NDArray[np.floating],
+    camera: Camera,
+    rendered: Rendered,
+    instance: int,
+    own_of: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """Pixel positions and visibility of keypoints.
+
+    A pixel hides a keypoint at depth z if its depth is less than ``z - (a * beneath + 1.2 cm)``, where a = 2.8 for the
+    parts of the same person that surround the keypoint, 1.3 for everything else. A keypoint is visible if neither its own
+    pixel nor most of the 3 x 3 around it hide it, and at least one of the nine shows its person.
+
+    Args:
+        points: (J, 3) camera frame, metres.
+        beneath: (J,) how deep each lies beneath the skin, metres.
+        camera: the camera; its distortion, if any, moves the keypoints.
+        rendered: what was drawn, bent alike.
+        instance: number of the person in ``rendered.instances``.
+        own_of: (J, 256) which part ids surround each keypoint, see :func:`own_parts`.
+
+    Returns:
+        (J, 3) float32: x, y, v.
+    """
+    z = points[:, 2]
+    K = np.asarray(camera.K, np.float64)
+    rays = points[:, :2] / np.where(z > 1e-6, z, 1.0)[:, None]
+    if camera.distortion is not None:
+        rays = distort(rays, np.asarray(camera.distortion, np.float64))
+    u, v = (rays @ K[:2, :2].T + K[:2, 2]).T
+    inside = (z > 1e-6) & (u >= -0.5) & (u < camera.width - 0.5) & (v >= -0.5) & (v < camera.height - 0.5)
+    column, row = (np.floor(np.where(inside, a, 0) + 0.5).astype(np.int64) for a in (u, v))
+    steps = np.arange(-1, 2)
+    rows = np.clip(row[:, None, None] + steps[:, None], 0, camera.height - 1)
+    columns = np.clip(column[:, None, None] + steps, 0, camera.width - 1)
+    own = own_of[np.arange(len(points))[:, None, None], rendered.parts[rows, columns]]
+    person = rendered.instances[rows, columns] == instance
+    share = np.where(own & person, OWN, OTHER)
+    limit = z[:, None, None] - (share * beneath[:, None, None] + MARGIN)
+    free = rendered.depth[rows, columns] >= limit
+    seen = free[:, 1, 1] & (free.sum((1, 2)) >= 5) & person.any((1, 2))
+    labels = np.stack([u, v, np.where(seen, 2.0, 1.0)], 1)
+    labels[~inside] = 0
+    return labels.astype(np.float32)
+
+
+def skin_distance(person: PersonInScene) -> NDArray[np.float32]:
+    """How deep each keypoint lies beneath the skin: (J,) metres to the nearest of every second vertex of the body."""
+    vertices = np.asarray(person.surface.vertices[::2], np.float32)
+    points = np.asarray(person.keypoints_3d, np.float32)
+    middle = vertices[0]  # distances from nearby, where float32 squares lose nothing that matters
+    vertices, points = vertices - middle, points - middle
+    squares = np.einsum("vc,vc->v", vertices, vertices)
+    nearest = (squares - 2 * (points @ vertices.T)).min(1) + np.einsum("jc,jc->j", points, points)
+    return np.sqrt(np.maximum(nearest, 0))
+
+
+def camera_frame_pose(person: PersonInScene, camera: Camera) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Parameters that place the body in the camera frame: pose (3J,) axis-angle, transl (3,) metres, float32.
+
+    SMPL turns the body about its pelvis, which rests at J: ``x -> G (x - J) + J + transl``. With ``X_cam = R X + t`` that
+    is ``R G (x - J) + R (J + transl) + t``, so the orientation becomes ``R G`` and the translation
+    ``R (J + transl) + t - J``, where ``J + transl`` is the posed pelvis and J itself the pelvis less ``transl``.
+    """
+    R, t = np.asarray(camera.R, np.float64), np.asarray(camera.t, np.float64)
+    pelvis, transl = np.asarray(person.joints[0], np.float64), np.asarray(person.transl, np.float64)
+    pose = np.array(person.pose, np.float64).reshape(-1, 3)
+    pose[0] = cv2.Rodrigues(R @ cv2.Rodrigues(pose[0])[0])[0].ravel()  # matrix from axis-angle, and back
+    return pose.ravel().astype(np.float32), (R @ pelvis + t - (pelvis - transl)).astype(np.float32)

@@ -1,0 +1,174 @@
+"""Bodies and poses of a block of frames: from (seed, index) to bodies at rest in the world, implausible ones drawn again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...models.bodies.body import Body
+from ...models.bodies.skinning import skin
+from ...models.geometry import matrix_to_axis_angle
+from .angles import COLUMN, HIGH, LOW, Plan, angles_to_pose, draw_angles, draw_plan, nominal_orientation
+from .config import PoseConfig, ShapeConfig
+from .mix import PoseMix, load_pose_mix
+from .plausibility import Judgement, Plausibility
+from .resting import Proxy, build_proxy, lay_down, pick_candidates, settle, stand
+
+CANDIDATES = 6
+"""Draws of the limbs among which the first that stays out of trunk and head is taken."""
+SHAPE_STREAM, POSE_STREAM = 0, 1
+"""Child streams of a frame's randomness, see ``Stream`` of the samplers. Never renumber."""
+
+
+@dataclass
+class Posed:
+    """Bodies at rest in the world, before translation.
+
+    Attributes:
+        plans: what each does. betas: (B, N), pose: (B, 24, 3) axis-angle with global orientation.
+        sinks: (B,) metres by which each presses into the surface. origins: which pose of which source, "" for drawn ones.
+    """
+
+    plans: list[Plan]
+    betas: torch.Tensor
+    pose: torch.Tensor
+    sinks: NDArray[np.float32]
+    origins: list[str]
+
+
+class Poser:
+    """Poses infants (any SMPL body of 24 joints).
+
+    Args:
+        body: the body. poses, shape: the ranges. seed: of the job.
+
+    Raises:
+        UserError: for a source of poses that cannot be used.
+    """
+
+    def __init__(self, body: Body, poses: PoseConfig, shape: ShapeConfig, seed: int) -> None:
+        self.body, self.poses, self.shape, self.seed = body, poses, shape, seed
+        self.mix: PoseMix = load_pose_mix(poses, body.joint_set)
+        self.proxy: Proxy = build_proxy(body)
+        self.judge = Plausibility(body, poses.plausibility)
+        self.counts: Counter[str] = Counter()
+
+    def pose(self, indices: range) -> Posed:
+        """Pose the frames of an aligned block; rejections are added to ``counts``.
+
+        ``counts`` names the reasons of rejected draws (one draw may fail for several), ``poses_rejected`` draws, and
+        ``kept_implausible`` frames whose last draw failed too, so that the least bad one was taken.
+        """
+        best = self._attempt(list(indices), 0)
+        judged = self._judgement(best)
+        badness = judged.badness
+        for attempt in range(1, 1 + self.poses.plausibility.redraws):
+            again = np.flatnonzero(badness > 0)
+            if not len(again):
+                break
+            self.counts["poses_rejected"] += len(again)
+            self.counts.update(judged.counts(np.isin(np.arange(len(badness)), again)))
+            fresh = self._attempt([indices[k] for k in again], attempt)
+            judged_again = self._judgement(fresh)
+            excess = judged.excess.copy()
+            for row, k in enumerate(again):
+                if judged_again.badness[row] < badness[k]:
+                    _take(best, int(k), fresh, row)
+                    excess[k] = judged_again.excess[row]
+            judged = Judgement(excess)
+            badness = judged.badness
+        self.counts["kept_implausible"] += int((badness > 0).sum())
+        return best
+
+    def _judgement(self, posed: Posed) -> Judgement:
+        """Balance is looked at only where a file knows gravity: drawn bodies settle or hold on to something."""
+        judged = self.judge.judge(posed.betas, posed.pose)
+        own = np.array(
+            [not origin or plan.table.settle > 0 for origin, plan in zip(posed.origins, posed.plans, strict=True)]
+        )
+        excess = judged.excess.copy()
+        excess[own, 3] = -1
+        return Judgement(excess)
+
+    def _rng(self, index: int, stream: int, attempt: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, index, stream, *([attempt] if attempt else [])])
+
+    def _attempt(self, indices: list[int], attempt: int) -> Posed:
+        """Draw the given frames for the ``attempt``-th time, drawn poses and those of files together."""
+        origins, plans, sinks = [], [], []
+        pose = torch.zeros(len(indices), 24, 3)
+        nominal = np.zeros((len(indices), 3, 3))
+        drawn, candidates = [], []
+        for k, index in enumerate(indices):
+            source = self.mix.sources[self.mix.choose(self.seed, index)]
+            rng = self._rng(index, POSE_STREAM, attempt)
+            if source is None:
+                same = draw_plan(self._rng(index, POSE_STREAM, 0), self.poses).posture if attempt else None
+                plans.append(draw_plan(rng, self.poses, same))
+                candidates.append(draw_angles(rng, plans[-1], CANDIDATES))
+                nominal[k] = nominal_orientation(plans[-1])
+                drawn.append(k)
+                origins.append("")
+            else:
+                row = source.row(self.seed, index) if not attempt else int(rng.integers(len(source)))
+                plans.append(source.plan(row, float(rng.uniform(-np.pi, np.pi))))
+                nominal[k] = source.nominal(row, plans[-1].yaw)
+                pose[k] = torch.from_numpy(source.pose[row])
+                origins.append(source.names[row])
+            sinks.append(rng.uniform(*self.poses.sink))
+        betas = torch.from_numpy(np.stack([self._betas(*pair) for pair in zip(indices, plans, strict=True)]))
+        if drawn:
+            angles = pick_candidates(self.proxy, betas[drawn], np.stack(candidates))
+            own = [plans[k] for k in drawn]
+            angles = lay_down(self.proxy, betas[drawn], angles, own, nominal[drawn])
+            pose[drawn] = angles_to_pose(_flatten_feet(angles, own))
+        return Posed(plans, betas, self._at_rest(plans, betas, pose, nominal), np.array(sinks, np.float32), origins)
+
+    def _betas(self, index: int, plan: Plan) -> NDArray[np.float32]:
+        shape = self.shape
+        months = (
+            (shape.upright_months if plan.table.upright else shape.months) if self.body.population is not None else None
+        )
+        betas = self.body.sample_betas(self._rng(index, SHAPE_STREAM, 0), 1, months)[0]
+        betas[: len(shape.offset)] += np.array(shape.offset, np.float32)[: len(betas)]
+        return np.clip(betas, -shape.limit, shape.limit)
+
+    def _at_rest(
+        self, plans: list[Plan], betas: torch.Tensor, pose: torch.Tensor, nominal: NDArray[np.float64]
+    ) -> torch.Tensor:
+        """Poses (B, 24, 3) whose global orientation is the nominal one (B, 3, 3) after standing level or settling."""
+        rough = skin(self.proxy.mesh, betas, pose)[0].transpose(1, 2).double().numpy()
+        turns = []
+        for k, plan in enumerate(plans):
+            points = rough[k] @ nominal[k].T
+            last = stand(points, self.proxy.owner) if plan.table.flat_feet else np.eye(3)
+            if plan.table.settle > 0:
+                last = settle(points, self.proxy.mass, plan.table.settle)
+            turns.append(last @ nominal[k])
+        pose[:, 0] = matrix_to_axis_angle(torch.from_numpy(np.stack(turns)).float())
+        return pose
+
+
+def _take(into: Posed, k: int, other: Posed, row: int) -> None:
+    """Replace entry ``k`` by entry ``row`` of another block."""
+    into.plans[k], into.origins[k], into.sinks[k] = other.plans[row], other.origins[row], other.sinks[row]
+    into.betas[k], into.pose[k] = other.betas[row], other.pose[row]
+
+
+def _flatten_feet(angles: NDArray[np.float64], plans: list[Plan]) -> NDArray[np.float64]:
+    """Stand infants on both soles: the right leg follows the left, the ankle undoes pelvis, hip and knee."""
+    result = angles.copy()
+    for k, plan in enumerate(plans):
+        if plan.table.flat_feet:
+            for name in ("hip_flex", "hip_abd", "knee"):
+                left, right = COLUMN["l_" + name], COLUMN["r_" + name]
+                result[k, right] += 0.8 * (result[k, left] - result[k, right])
+            for side in ("l_", "r_"):
+                hip, knee, ankle = (COLUMN[side + name] for name in ("hip_flex", "knee", "ankle"))
+                wanted = plan.pitch - result[k, hip] + result[k, knee]
+                result[k, ankle] = np.clip(wanted, LOW[ankle], HIGH[ankle])
+    return result
