@@ -63,8 +63,27 @@ def _infant_inputs(config: Any) -> Inputs:
     return describe_inputs(config)
 
 
+def _clip_config() -> type[RenderConfig]:
+    from .clip.config import ClipConfig
+
+    return ClipConfig
+
+
+def _clip_sampler(config: Any) -> Sampler:
+    from .clip.sampler import make_sampler
+
+    return make_sampler(config)
+
+
+def _clip_inputs(config: Any) -> Inputs:
+    from .clip.sampler import describe_inputs
+
+    return describe_inputs(config)
+
+
 KINDS: dict[str, Kind] = {
     "infant": Kind(_infant_config, _infant_sampler, _infant_inputs),
+    "clip": Kind(_clip_config, _clip_sampler, _clip_inputs),
 }
 
 

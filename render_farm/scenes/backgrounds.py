@@ -51,7 +51,7 @@ class Pictures:
         self.files = files
         self._read: dict[int, NDArray] = {}
 
-    def _load(self, index: int) -> NDArray:
+    def picture(self, index: int) -> NDArray:
         """The picture, RGB: uint8 for photographs, float32 linear light with median 1 for panoramas.
 
         Raises:
@@ -77,7 +77,7 @@ class Pictures:
     def backdrop(self, rng: np.random.Generator, camera: Camera) -> Bytes:
         """A backdrop (h, w, 3) uint8 sRGB for this camera."""
         index, turn, x, y, zoom = int(rng.integers(len(self.files))), *rng.random(4)
-        picture = self._load(index)
+        picture = self.picture(index)
         if picture.dtype == np.float32:
             return look_into(picture, camera, 2 * np.pi * turn, 0.10 * 2.0 ** (1.5 * zoom))
         aspect = camera.width / camera.height

@@ -37,7 +37,7 @@ class TrajectoryConfig(Config):
     distance: Range = Field((1.5, 3.4), description="from the subject's centre, in its heights")
     elevation: Range = Field((-4.0, 24.0), description="of the camera above the subject's centre, as seen from there")
     lying_elevation: Range = Field((24.0, 72.0), description="the same for subjects that lie")
-    fill: Range = Field((0.45, 0.85), description="share of the picture's height that the subject's height takes")
+    fill: Range = Field((0.5, 0.92), description="share of the picture's height that the subject's height takes")
     fov: Range = Field((24.0, 78.0), description="admissible field of view of the longer side")
     lag: Range = Field((0.15, 0.6), description="seconds by which a following camera trails")
     travel: Range = Field((0.25, 0.9), description="way of a dolly over the clip, in heights")

@@ -84,7 +84,8 @@ def perform(rng: np.random.Generator, action: str, target: Target, times: Floats
     turn = axis_rotation(1, np.radians(np.broadcast_to(script.heading + script.twist, times.shape)))
     tilt = axis_rotation(2, np.radians(np.broadcast_to(script.list, times.shape)))
     bow = axis_rotation(0, np.radians(np.broadcast_to(script.lean, times.shape)))
-    rotations, pelvis = on_feet(_local(script), turn @ tilt @ bow, script.pelvis, script.feet, target)
+    fps = 1 / (times[1] - times[0])
+    rotations, pelvis = on_feet(_local(script), turn @ tilt @ bow, script.pelvis, script.feet, target, fps)
     return to_motion(action, rotations, pelvis, target, seat=script.seat)
 
 
@@ -186,10 +187,10 @@ def _gait(script: Script, frequency: float, duty: float, lift: float, heel: floa
 def _walk(script: Script) -> None:
     leg = script.target.leg_length()
     speed = script.uniform(0.7, 1.45) * np.sqrt(leg / 0.8)
-    steps_a_minute = np.sqrt(60 * speed / (0.0064 * leg / 0.85))  # walking ratio of adults (Sekiya 1996)
+    steps_a_minute = np.sqrt(60 * speed / (0.0059 * leg / 0.85))  # walking ratio (Sekiya 1996)
     turning = script.noise(script.uniform(3, 22), (0.06, 0.25)) + script.uniform(-12, 12)
     brisk = speed / (1.6 * np.sqrt(leg / 0.8))
-    gait = _gait(script, 1.0, 0.62, 0.09, 16 * brisk, 42 * brisk, 0.09)
+    gait = _gait(script, 1.0, 0.62, 0.09, 17 * brisk, 32 + 30 * brisk, 0.09)
     gait = Gait(**{**gait.__dict__, "frequency": steps_a_minute / 120})
     _go(script, gait, speed, 0.0, turning)
 

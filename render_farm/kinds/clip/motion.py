@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d, minimum_filter1d
+from scipy.ndimage import gaussian_filter1d
 
 from ....datasets.mocap.feet import ground_height, reach, standing
 from ....datasets.mocap.rotations import global_rotations, matrix_to_rotvec, rotvec_to_matrix, shortest_rotation
@@ -17,6 +17,8 @@ from .steps import SIDES, Feet
 
 STRETCH = 0.992
 """A standing leg is never longer than this share of thigh and shin: knees that lock snap."""
+SMOOTH = 0.05
+"""Standard deviation in seconds of the filter that rounds the heights that legs allow."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ def to_motion(
     return Motion(name, matrix_to_rotvec(local), pelvis - target.rest[0], joints, lying, seat)
 
 
-def on_feet(local: Floats, orientation: Floats, pelvis: Floats, feet: Feet, target: Target) -> tuple[Floats, Floats]:
+def on_feet(
+    local: Floats, orientation: Floats, pelvis: Floats, feet: Feet, target: Target, fps: float
+) -> tuple[Floats, Floats]:
     """Bend the legs such that both ankles lie where the feet are; the pelvis sinks where a leg would be too short.
 
     Args:
@@ -67,7 +71,7 @@ def on_feet(local: Floats, orientation: Floats, pelvis: Floats, feet: Feet, targ
     Returns:
         global rotations (T, J, 3, 3), and the pelvis (T, 3).
     """
-    pelvis = lowered(orientation, pelvis, feet, target)
+    pelvis = lowered(orientation, pelvis, feet, target, fps)
     pose = local.copy()
     pose[:, 0] = matrix_to_rotvec(orientation)
     rotations = global_rotations(pose, target.parents)
@@ -79,7 +83,7 @@ def on_feet(local: Floats, orientation: Floats, pelvis: Floats, feet: Feet, targ
     return rotations, pelvis
 
 
-def lowered(orientation: Floats, pelvis: Floats, feet: Feet, target: Target) -> Floats:
+def lowered(orientation: Floats, pelvis: Floats, feet: Feet, target: Target, fps: float) -> Floats:
     """The pelvis' path with heights at which both legs reach their feet, made smooth over time."""
     leg = STRETCH * target.leg_length()
     most = pelvis[:, 1].copy()
@@ -88,10 +92,9 @@ def lowered(orientation: Floats, pelvis: Floats, feet: Feet, target: Target) -> 
         away = (pelvis + hip - feet.ankle[side])[:, [0, 2]]
         room = np.sqrt(np.maximum(leg**2 - (away**2).sum(1), (0.3 * leg) ** 2))
         most = np.minimum(most, feet.ankle[side][:, 1] + room - hip[:, 1])
-    width = 2
-    # The lowest nearby first, so that the mean of what follows lies beneath what the legs allow.
-    smooth = gaussian_filter1d(minimum_filter1d(most, 4 * width + 1, mode="nearest"), width, mode="nearest", truncate=2.0)
-    return np.stack([pelvis[:, 0], np.minimum(smooth, most), pelvis[:, 2]], 1)
+    smooth = gaussian_filter1d(most, SMOOTH * fps, mode="nearest")
+    smooth -= max(0.0, float((smooth - most).max()))
+    return np.stack([pelvis[:, 0], smooth, pelvis[:, 2]], 1)
 
 
 def _point_knees(rotations: Floats, pelvis: Floats, feet: Feet, target: Target) -> None:

@@ -20,7 +20,7 @@ SIDES = ("left", "right")
 Path = Callable[[Floats], tuple[Floats, Floats]]
 """From times (n,) to places (n, 2) on the ground (x, z) in metres, and headings (n,) about +Y in radians."""
 
-ABEAM = 0.42
+ABEAM = 0.4
 """Share of the stance after which the body is above the foot: the heel's roll lengthens the leg that is behind."""
 
 
@@ -106,11 +106,11 @@ def _roll(
 ) -> tuple[Floats, Floats, Floats]:
     """Roll a flat foot over heel and ball: ankle (T, 3), rotations of foot and toes (T, 3, 3)."""
     d = gait.duty
-    pitch = np.radians(_cyclic(share, [(0, gait.heel), (0.16 * d, 0), (0.6 * d, 0), (d, -gait.toe),
+    pitch = np.radians(_cyclic(share, [(0, gait.heel), (0.16 * d, 0), (0.52 * d, 0), (d, -gait.toe),
                                        (d + 0.12 * (1 - d), -1.15 * gait.toe), (d + 0.75 * (1 - d), gait.heel)]))  # fmt: skip
-    on_heel = _cyclic(share, [(0, 1), (0.16 * d, 1), (0.5 * d, 0), (d, 0), (d + 0.2 * (1 - d), 0), (d + 0.9 * (1 - d), 1)])
+    on_heel = _cyclic(share, [(0, 1), (0.16 * d, 1), (0.45 * d, 0), (d, 0), (d + 0.2 * (1 - d), 0), (d + 0.9 * (1 - d), 1)])
     with_foot = _cyclic(
-        share, [(0, 1), (0.16 * d, 1), (0.5 * d, 0), (d, 0), (d + 0.6 * (1 - d), 1), (d + 0.9 * (1 - d), 1)]
+        share, [(0, 1), (0.16 * d, 1), (0.45 * d, 0), (d, 0), (d + 0.6 * (1 - d), 1), (d + 0.9 * (1 - d), 1)]
     )
     joint = target.rest[target.index(f"{side}_ankle")]
     heel, ball = target.soles[side][0] - joint, target.rest[target.index(f"{side}_foot")] - joint
