@@ -12,29 +12,31 @@ from ...scenes.config import BackgroundConfig
 from ...scenes.surfaces import DRAW, SurfaceLook
 
 POOL, _STREAM = 24, 451
-INDOORS = {"wood": 0.36, "paving": 0.24, "lino": 0.16, "rug": 0.24}
-OUTDOORS = {"paving": 0.3, "asphalt": 0.25, "grass": 0.3, "sand": 0.15}
+_BEDDING = BackgroundConfig()
+PLACES = {
+    "hall": {"wood": 0.36, "paving": 0.24, "lino": 0.16, "rug": 0.24},
+    "outdoors": {"paving": 0.3, "asphalt": 0.25, "grass": 0.3, "sand": 0.15},
+    "nursery": {"sheet": 0.3, "quilt": 0.2, "muslin": 0.15, "rug": 0.2, "wood": 0.15},
+}
+"""Shares of grounds by place."""
 
 
 class Grounds:
-    """Grounds of a job; entry (indoors, j) is a pure function of (seed, indoors, j)."""
+    """Grounds of a job; entry (place, j) is a pure function of (seed, place, j)."""
 
     def __init__(self, seed: int, size: int) -> None:
         self.seed, self.size = seed, size
-        self._looks: dict[tuple[bool, int], SurfaceLook] = {}
+        self._looks: dict[tuple[str, int], SurfaceLook] = {}
 
-    def look(self, index: int, indoors: bool) -> SurfaceLook:
-        """A ground that suits a hall, or the open air."""
-        key = (indoors, index % POOL)
+    def look(self, index: int, place: str) -> SurfaceLook:
+        """A ground that suits one of :data:`PLACES`."""
+        key = (place, index % POOL)
         if key not in self._looks:
-            rng = np.random.default_rng([self.seed, _STREAM, int(indoors), index % POOL])
-            kind = choose(rng, INDOORS if indoors else OUTDOORS)
-            self._looks[key] = _GROUNDS[kind](rng, self.size)
+            rng = np.random.default_rng([self.seed, _STREAM, list(PLACES).index(place), index % POOL])
+            kind = choose(rng, PLACES[place])
+            made = _GROUNDS[kind](rng, self.size) if kind in _GROUNDS else DRAW[kind](rng, _BEDDING, self.size)
+            self._looks[key] = made
         return self._looks[key]
-
-
-def _wood(rng: np.random.Generator, size: int) -> SurfaceLook:
-    return DRAW["wood"](rng, BackgroundConfig(), size)
 
 
 def _paving(rng: np.random.Generator, size: int) -> SurfaceLook:
@@ -92,5 +94,5 @@ def _rug(rng: np.random.Generator, size: int) -> SurfaceLook:
 
 
 _GROUNDS: dict[str, Callable[[np.random.Generator, int], SurfaceLook]] = {
-    "wood": _wood, "paving": _paving, "asphalt": _asphalt, "grass": _grass, "sand": _sand, "lino": _lino, "rug": _rug,
+    "paving": _paving, "asphalt": _asphalt, "grass": _grass, "sand": _sand, "lino": _lino, "rug": _rug,
 }  # fmt: skip

@@ -45,7 +45,7 @@ def kick(rng: np.random.Generator, body: Body, target: Target, betas: Floats, ti
     roll = np.radians(rng.normal(0, 4)) + np.radians(3) * band_noise(rng, times, (0.1, 0.4))[:, 0]
     pose[:, 0] = matrix_to_rotvec(axis_rotation(0, np.full(len(times), -np.pi / 2)) @ axis_rotation(1, roll))
     height = _lying_height(body, target, betas, pose)
-    pelvis = np.stack([np.zeros(len(times)), height, np.zeros(len(times))], 1)
+    pelvis = np.tile([0.0, height, 0.0], (len(times), 1))
     return to_motion("kick", global_rotations(pose, target.parents), pelvis, target, lying=True)
 
 

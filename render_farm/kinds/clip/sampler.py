@@ -86,7 +86,10 @@ class ClipSampler:
         self.config, self.body, self.seed = config, body, config.seed
         self.figures = Figures(config, body, 512 if max(config.width, config.height) <= 400 else 1024)
         self.grounds = Grounds(config.seed, 512)
-        self.panoramas = Panoramas(config.scene.panoramas, config.seed)
+        panoramas = config.scene.panoramas
+        if self.figures.infant:  # they lie in rooms
+            panoramas = panoramas.model_copy(update={"halls": 1.0})
+        self.panoramas = Panoramas(panoramas, config.seed)
         self.looks = PropLooks(config.seed)
         self.source = _source(config)
         self._plan: ClipPlan | None = None
@@ -147,7 +150,8 @@ class ClipSampler:
         lights = sample_lights(self.rng(number, Stream.LIGHTS), scene.lights)
         background = self.rng(number, Stream.BACKGROUND)
         panorama, ground = self.panoramas.draw(background), int(background.integers(POOL))
-        look, share = self.grounds.look(ground, panorama.indoors), background.random()
+        where = "nursery" if motions[0].lying else "hall" if panorama.indoors else "outdoors"
+        look, share = self.grounds.look(ground, where), background.random()
         yaw, shift = 2 * np.pi * share, background.uniform(-1, 1, 2)
         sole = 0.0 if motions[0].lying else max(each.sole for each in figures)
         return ClipPlan(
