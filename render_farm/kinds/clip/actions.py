@@ -152,7 +152,7 @@ def _go(script: Script, gait: Gait, speed: float, sideways: float, turning: Floa
     """Step along a route with hips and arms in phase; returns the left foot's phase (T,) in radians, 0 as it lands."""
     times = script.times
     long = np.arange(times[0] - 3, times[-1] + 3, 1 / 240)
-    pace = 1 + 0.06 * band_noise(script.rng, long, (0.1, 0.4))[:, 0]
+    pace = 1 + 0.04 * band_noise(script.rng, long, (0.1, 0.4))[:, 0]
     turns = np.broadcast_to(np.interp(long, times, np.broadcast_to(turning, times.shape)), long.shape)
     path = _route(long, speed * pace, sideways * pace, turns)
     script.feet = stepping(script.target, times, path, gait)
@@ -186,8 +186,8 @@ def _gait(script: Script, frequency: float, duty: float, lift: float, heel: floa
 
 def _walk(script: Script) -> None:
     leg = script.target.leg_length()
-    speed = script.uniform(0.7, 1.45) * np.sqrt(leg / 0.8)
-    steps_a_minute = np.sqrt(60 * speed / (0.0059 * leg / 0.85))  # walking ratio (Sekiya 1996)
+    speed = script.uniform(0.6, 1.3) * np.sqrt(leg / 0.8)
+    steps_a_minute = np.sqrt(60 * speed / (0.0055 * leg / 0.85))  # walking ratio (Sekiya 1996)
     turning = script.noise(script.uniform(3, 22), (0.06, 0.25)) + script.uniform(-12, 12)
     brisk = speed / (1.6 * np.sqrt(leg / 0.8))
     gait = _gait(script, 1.0, 0.62, 0.09, 17 * brisk, 32 + 30 * brisk, 0.09)
@@ -196,7 +196,7 @@ def _walk(script: Script) -> None:
 
 
 def _run_in_place(script: Script) -> None:
-    gait = _gait(script, script.uniform(1.2, 1.5), 0.42, script.uniform(0.14, 0.3), -6, 34, 0.11)
+    gait = _gait(script, script.uniform(1.2, 1.5), 0.42, script.uniform(0.14, 0.3), 0, 34, 0.11)
     phase = _go(script, gait, 0.0, 0.0, script.noise(6))
     rate = 4 * np.pi * gait.frequency  # of the rise and fall, twice a cycle, radians a second
     bounce = 0.85 * GRAVITY / rate**2  # falls no faster than a body does
@@ -210,7 +210,7 @@ def _run_in_place(script: Script) -> None:
 def _sidestep(script: Script) -> None:
     way = script.uniform(0.18, 0.3) * (1 if script.rng.random() < 0.5 else -1)
     gait = _gait(script, script.uniform(0.7, 0.95), 0.62, 0.06, 0, 12, 0.18)
-    _go(script, gait, 0.0, way * script.target.leg_length() / 0.8, script.noise(4))
+    _go(script, gait, 0.0, way * script.target.leg_length() / 0.8, script.noise(2.5))
 
 
 def _turn(script: Script) -> None:

@@ -14,7 +14,7 @@ from ...scenes.surfaces import DRAW, SurfaceLook
 POOL, _STREAM = 24, 451
 _BEDDING = BackgroundConfig()
 PLACES = {
-    "hall": {"wood": 0.36, "paving": 0.24, "lino": 0.16, "rug": 0.24},
+    "hall": {"paving": 0.36, "lino": 0.26, "rug": 0.38},
     "outdoors": {"paving": 0.3, "asphalt": 0.25, "grass": 0.3, "sand": 0.15},
     "nursery": {"sheet": 0.3, "quilt": 0.2, "muslin": 0.15, "rug": 0.2, "wood": 0.15},
 }

@@ -13,7 +13,7 @@ from ....datasets.mocap.rotations import global_rotations, matrix_to_rotvec, rot
 from ....datasets.mocap.target import Target
 from ....models.geometry import axis_rotation
 from ...scenes.smooth import Floats
-from .steps import SIDES, Feet
+from .steps import SIDES, Feet, ankle_height
 
 STRETCH = 0.992
 """A standing leg is never longer than this share of thigh and shin: knees that lock snap."""
@@ -125,7 +125,7 @@ def retargeted(name: str, pose: Floats, pelvis: Floats, origin: Target, target: 
     rotations = global_rotations(pose, target.parents)
     scale = target.leg_length() / origin.leg_length()
     places = scale * origin.positions(rotations, pelvis)
-    raised = np.array([0.0, _ankle(target) - scale * _ankle(origin), 0.0])
+    raised = np.array([0.0, ankle_height(target) - scale * ankle_height(origin), 0.0])
     ankles = {side: places[:, target.index(f"{side}_ankle")] + raised for side in SIDES}
     hips = target.place(["left_hip", "right_hip"]).mean(0) - target.rest[0]
     middle = places[:, [target.index("left_hip"), target.index("right_hip")]].mean(1)
@@ -135,12 +135,6 @@ def retargeted(name: str, pose: Floats, pelvis: Floats, origin: Target, target: 
     soles = np.concatenate([target.sole_points(rotations, joints, side) for side in SIDES], 1)
     moved = moved - np.array([0.0, ground_height(soles, _stands(joints, target, fps)), 0.0])
     return to_motion(name, rotations, moved, target)
-
-
-def _ankle(target: Target) -> float:
-    from .steps import ankle_height
-
-    return ankle_height(target)
 
 
 def _stands(joints: Floats, target: Target, fps: float) -> NDArray[np.bool_]:

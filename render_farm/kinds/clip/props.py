@@ -62,7 +62,8 @@ def furnish(
     Args:
         paths: (T, 3) of each person. camera: (T, 3) places of the camera. height: of the subject; lengths grow with it.
     """
-    surfaces = []
+    surfaces: list[Surface] = []
+    taken: list[tuple[Floats, float]] = []
     scale = height / 1.7
     everyone = np.concatenate(paths)[:, [0, 2]]
     eyes = camera[:, [0, 2]]
@@ -80,6 +81,9 @@ def furnish(
                 continue
             if not free and _in_the_way(spot, paths[0][:, [0, 2]], eyes) < scale * radius + 0.12 * height:
                 continue
+            if any(np.linalg.norm(spot - other) < scale * radius + size for other, size in taken):
+                continue
+            taken.append((spot, scale * radius))
             grown = [(scale * centre, scale * half) for centre, half in parts]
             surfaces.append(boxes(grown, yaw, (float(spot[0]), float(spot[1])), looks.texture(look)))
             break

@@ -12,7 +12,7 @@ from scipy.interpolate import CubicSpline
 
 from ....config import UserError
 from ....datasets.mocap.amass import repose
-from ....datasets.mocap.rotations import matrix_to_quaternion, rotvec_to_matrix
+from ....datasets.mocap.rotations import global_rotations, matrix_to_quaternion, rotvec_to_matrix
 from ....datasets.mocap.target import Target, body_target
 from ....datasets.poses import PoseSequence, load_poses
 from ....models.bodies import load_body
@@ -21,8 +21,12 @@ from ....models.bodies.load import OPEN_BODIES
 from ....models.geometry import mirror_axis_angle
 from ...scenes.smooth import Floats
 from .motion import Motion, retargeted
+from .steps import ankle_height
 
 SUFFIXES = (".npz", ".parquet")
+TRIES, GROUNDED, NEAR_FLOOR = 12, 0.8, 0.10
+"""Draws of a part of a take; share of its frames whose lower ankle must lie within so many metres of where
+that of a standing body lies."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Take:
 
     Attributes:
         name: of the file. pose: (T, J, 3) axis-angle, world, Y up. pelvis: (T, 3) metres. fps: frames a second.
-        origin: the shape it was made for.
+        origin: the shape it was made for. low: (T,) height in metres of the lower foot over that of a standing body.
     """
 
     name: str
@@ -39,11 +43,17 @@ class Take:
     pelvis: Floats
     fps: float
     origin: Target
+    low: Floats
 
     @property
     def seconds(self) -> float:
         """From the first frame to the last."""
         return (len(self.pose) - 1) / self.fps
+
+    def grounded(self, times: Floats) -> float:
+        """Share of the time from the first to the last of ``times`` in which a foot is near the floor."""
+        first, last = int(times[0] * self.fps), int(times[-1] * self.fps) + 1
+        return float((self.low[first:last] < NEAR_FLOOR).mean())
 
 
 @dataclass(frozen=True)
@@ -62,15 +72,26 @@ class MotionSource:
     ) -> Motion:
         """Draw a clip: a take in proportion to its length, a start, whether it is mirrored or runs backwards.
 
+        Parts of a take that leave the floor (stairs, climbing frames: the body would hang in the air) are drawn again, up
+        to :data:`TRIES` times; of these the one that is on the floor for longest is taken.
+
         Args:
             target: the body it is put on. count: frames. mirror, reverse: shares of clips.
         """
-        seconds = np.array([take.seconds for take in self.takes])
-        share, begin, mirrored, backwards = rng.random(), rng.random(), rng.random() < mirror, rng.random() < reverse
-        edges = np.cumsum(seconds)
-        take = self.takes[min(int(np.searchsorted(edges, share * edges[-1], side="right")), len(self.takes) - 1)]
-        spare = take.seconds - (count - 1) / fps
-        times = begin * spare + np.arange(count) / fps
+        share, mirrored, backwards = rng.random(TRIES), rng.random() < mirror, rng.random() < reverse
+        begin, edges = rng.random(TRIES), np.cumsum([take.seconds for take in self.takes])
+        best, most = None, -1.0
+        for k in range(TRIES):
+            number = min(int(np.searchsorted(edges, share[k] * edges[-1], side="right")), len(self.takes) - 1)
+            take = self.takes[number]
+            times = begin[k] * (take.seconds - (count - 1) / fps) + np.arange(count) / fps
+            grounded = take.grounded(times)
+            if grounded > most:
+                best, most = (take, times), grounded
+            if grounded >= GROUNDED:
+                break
+        assert best is not None
+        take, times = best
         pose, pelvis = resample(take, times)
         if backwards:
             pose, pelvis = pose[::-1], pelvis[::-1]
@@ -152,6 +173,8 @@ def _take(poses: PoseSequence, body: Body, file: Path) -> Take:
         poses, _ = repose(poses, target, True, origin)
     pose = np.asarray(poses.pose, np.float64)
     pelvis = np.asarray(poses.transl, np.float64) + target.rest[0]
-    return Take(file.stem, pose, pelvis, float(poses.fps), target)
+    joints = target.positions(global_rotations(pose, target.parents), pelvis)
+    ankle = joints[:, [target.index("left_ankle"), target.index("right_ankle")], 1].min(1)
+    return Take(file.stem, pose, pelvis, float(poses.fps), target, ankle - ankle_height(target))
 
 

@@ -1,7 +1,7 @@
 """Feet that step and stay: from a path and a rhythm to the places of both ankles, planted while they stand.
 
 A foot stands for a share ``duty`` of its cycle. While it stands nothing moves but what rolls: it lands on the heel, lies
-flat, and leaves over the ball, the toes flat on the ground. Between two stances it swings along a minimum-jerk way.
+flat, and leaves over the ball, the toes flat on the ground. Between two stances it swings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scipy.interpolate import PchipInterpolator
 
 from ....datasets.mocap.target import Target
 from ....models.geometry import axis_rotation
-from ...scenes.smooth import Floats, ease
+from ...scenes.smooth import Floats
 
 SIDES = ("left", "right")
 Path = Callable[[Floats], tuple[Floats, Floats]]
@@ -92,7 +92,7 @@ def stepping(target: Target, times: Floats, path: Path, gait: Gait) -> Feet:
             left = np.stack([np.cos(heading), -np.sin(heading)], 1)
             spots.append(place + sign * gait.half_width * left)
             headings.append(heading + sign * np.radians(gait.toe_out))
-        way = ease(swing)
+        way = swing**2 * (3 - 2 * swing)
         spot = spots[0] + way[:, None] * (spots[1] - spots[0])
         yaw = axis_rotation(1, headings[0] + way * (headings[1] - headings[0]))
         lift = gait.lift * np.sin(np.pi * swing) ** 2
