@@ -160,11 +160,9 @@ class ClipFolder:
         self.frames = frames
         self.info: DatasetInfo = frames.info
         found: dict[int, list[tuple[float, int]]] = {}
-        position = 0
-        for frame in frames.iterate(("frame_id", "clip", "time")):
+        for position, frame in enumerate(frames.iterate(("frame_id", "clip", "time"))):
             if frame.clip is not None and frame.time is not None:
                 found.setdefault(frame.clip, []).append((frame.time, position))
-            position += 1
         if not found:
             raise UserError(f"{frames.path} holds no clips, only single pictures: render some with 'render clip'")
         self.positions = {number: [at for _, at in sorted(found[number])] for number in sorted(found)}

@@ -53,7 +53,9 @@ class Script:
 
     def arm(self, side: str, flexion: Floats | float, abduction: Floats | float, elbow: Floats | float) -> None:
         """Raise an arm forward and sideways (degrees, small or one of them large), and bend its elbow."""
-        flexion, abduction = (np.broadcast_to(np.asarray(a, np.float64), self.times.shape) for a in (flexion, abduction))
+        flexion, abduction = (
+            np.broadcast_to(np.asarray(a, np.float64), self.times.shape) for a in (flexion, abduction)
+        )
         key = side[0]
         self.angles[f"{key}_shoulder_plane"] = np.degrees(np.arctan2(flexion, abduction))
         self.angles[f"{key}_shoulder_elev"] = np.hypot(flexion, abduction)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...looks.patterns import Singles, draw_colour, finish, noise
+from ...looks.patterns import draw_colour, finish, noise
 from ...poses.angles import choose
 from ...scenes.config import BackgroundConfig
 from ...scenes.surfaces import DRAW, SurfaceLook
@@ -50,10 +50,14 @@ def _paving(rng: np.random.Generator, size: int) -> SurfaceLook:
     value = rng.normal(0, rng.uniform(1.5, 5), (rows, columns))[row, column]
     lab = np.broadcast_to(draw_colour(rng, (38, 82), (0, 14)), (size, size, 3)).astype(np.float32).copy()
     lab[..., 0] += value
-    inside = np.minimum(np.minimum(along % 1, 1 - along % 1) / columns, np.minimum(y * rows % 1, 1 - y * rows % 1) / rows)
+    inside = np.minimum(
+        np.minimum(along % 1, 1 - along % 1) / columns, np.minimum(y * rows % 1, 1 - y * rows % 1) / rows
+    )
     joint = 1 - 0.4 * np.exp(-((inside / 0.004) ** 2))
     shade = joint * (1 + 0.05 * noise(rng, size, 60) + 0.05 * noise(rng, size, 5))
-    return SurfaceLook("paving", finish(lab, shade.astype(np.float32)), float(rng.uniform(0.3, 0.6) * max(rows, columns)))
+    return SurfaceLook(
+        "paving", finish(lab, shade.astype(np.float32)), float(rng.uniform(0.3, 0.6) * max(rows, columns))
+    )
 
 
 def _asphalt(rng: np.random.Generator, size: int) -> SurfaceLook:
@@ -90,7 +94,9 @@ def _rug(rng: np.random.Generator, size: int) -> SurfaceLook:
     step = rng.uniform(2, 7) * (1 if one[0] < 55 else -1)
     mottle = (0.6 * noise(rng, size, 14) + 0.5 * noise(rng, size, 40))[..., None] * np.array([step, 0, 0], np.float32)
     shade = 1 + 0.13 * noise(rng, size, 100)
-    return SurfaceLook("rug", finish((one + mottle).astype(np.float32), shade.astype(np.float32)), float(rng.uniform(1.0, 1.8)))
+    return SurfaceLook(
+        "rug", finish((one + mottle).astype(np.float32), shade.astype(np.float32)), float(rng.uniform(1.0, 1.8))
+    )
 
 
 _GROUNDS: dict[str, Callable[[np.random.Generator, int], SurfaceLook]] = {

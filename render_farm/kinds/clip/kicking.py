@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ....datasets.mocap.rotations import global_rotations, matrix_to_rotvec
 from ....datasets.mocap.target import Target
@@ -19,7 +20,7 @@ SINK = 0.004
 """Depth to which the back presses into the surface, metres."""
 
 
-def kick(rng: np.random.Generator, body: Body, target: Target, betas: Floats, times: Floats) -> Motion:
+def kick(rng: np.random.Generator, body: Body, target: Target, betas: NDArray[np.float32], times: Floats) -> Motion:
     """Draw a clip of an infant of 24 joints who lies on the back; ``betas`` (N,) are those of ``target``."""
     angles = np.zeros((len(times), len(NAMES)))
 
@@ -44,7 +45,7 @@ def kick(rng: np.random.Generator, body: Body, target: Target, betas: Floats, ti
     pose = angles_to_pose(angles).double().numpy()
     roll = np.radians(rng.normal(0, 4)) + np.radians(3) * band_noise(rng, times, (0.1, 0.4))[:, 0]
     pose[:, 0] = matrix_to_rotvec(axis_rotation(0, np.full(len(times), -np.pi / 2)) @ axis_rotation(1, roll))
-    height = _lying_height(body, target, betas, pose)
+    height = _lying_height(body, betas, pose)
     pelvis = np.tile([0.0, height, 0.0], (len(times), 1))
     return to_motion("kick", global_rotations(pose, target.parents), pelvis, target, lying=True)
 
@@ -63,11 +64,11 @@ def _leg(rng: np.random.Generator, angles: Floats, times: Floats, key: str, rate
     angles[:, COLUMN[f"{key}_ankle"]] = rng.uniform(0, 18) + 8 * band_noise(rng, times, (0.2, 1.0))[:, 0]
 
 
-def _lying_height(body: Body, target: Target, betas: Floats, pose: Floats) -> float:
+def _lying_height(body: Body, betas: NDArray[np.float32], pose: Floats) -> float:
     """Height of the pelvis at which trunk and head lie :data:`SINK` deep, the median over some frames."""
     some = pose[:: max(1, len(pose) // 16)]
     rows = torch.from_numpy(np.ascontiguousarray(some, np.float32))
-    shape = torch.from_numpy(np.tile(np.asarray(betas, np.float32), (len(rows), 1)))
+    shape = torch.from_numpy(np.tile(betas, (len(rows), 1)))
     with torch.no_grad():
         planes, joints = skin(body.mesh, body.shape_columns(shape), rows)
     trunk = torch.from_numpy(np.isin(body.weights.argmax(1), [0, 3, 6, 9, 12, 15]))

@@ -147,7 +147,7 @@ def _stands(joints: Floats, target: Target, fps: float) -> NDArray[np.bool_]:
 
 def placed(motion: Motion, heading: float, spot: tuple[float, float]) -> Motion:
     """A motion turned about +Y by ``heading`` (radians), the middle of its path brought to ``spot`` (x, z)."""
-    turn = axis_rotation(1, np.float64(heading))
+    turn = axis_rotation(1, np.array(heading))
     pelvis = motion.joints[:, 0]
     rest = pelvis - motion.transl
     joints = motion.joints @ turn.T

@@ -81,7 +81,7 @@ def draw_panorama(rng: np.random.Generator, indoors: bool) -> Singles:
 
 def _rows(degrees: float) -> int:
     """Row at an elevation."""
-    return int(round((0.5 - degrees / 180) * ROWS))
+    return round((0.5 - degrees / 180) * ROWS)
 
 
 def _hall(rng: np.random.Generator) -> Singles:
@@ -118,7 +118,12 @@ def _thing(rng: np.random.Generator, lab: Singles, top: float) -> None:
     if kind == 0:  # a door
         wide, low, high = rng.uniform(5, 9), 0.0, rng.uniform(0.6, 0.8) * top
     elif kind == 1:  # a window
-        wide, low, high, colour = rng.uniform(8, 20), 0.25 * top, rng.uniform(0.65, 0.85) * top, np.array([97.0, -1, -4])
+        wide, low, high, colour = (
+            rng.uniform(8, 20),
+            0.25 * top,
+            rng.uniform(0.65, 0.85) * top,
+            np.array([97.0, -1, -4]),
+        )
     elif kind == 2:  # a picture
         wide, low = rng.uniform(3, 9), rng.uniform(0.3, 0.5) * top
         high = low + rng.uniform(2, 6)
@@ -144,7 +149,9 @@ def _outdoors(rng: np.random.Generator) -> Singles:
     outline = 0.8 * _wide_noise(rng, 26)[0] + 1.6 * _wide_noise(rng, 6)[1] + rng.uniform(3, 7)
     green = np.array([rng.uniform(28, 46), rng.uniform(-22, -9), rng.uniform(12, 26)], np.float32)
     trees = (elevation[..., 0] < np.maximum(outline, 1.0)) & (elevation[..., 0] >= 0)
-    leaves = (1 + 0.10 * _wide_noise(rng, 110) + 0.08 * _wide_noise(rng, 30))[..., None] * np.array([1, 0, 0]) + np.array([0, 1, 1])
+    leaves = (1 + 0.10 * _wide_noise(rng, 110) + 0.08 * _wide_noise(rng, 30))[..., None] * np.array(
+        [1, 0, 0]
+    ) + np.array([0, 1, 1])
     lab = np.where(trees[..., None], green * leaves, lab).astype(np.float32)
     for _ in range(int(rng.integers(0, 9))):
         colour, x = draw_colour(rng, (35, 85), (0, 20)), int(rng.integers(columns))
@@ -165,4 +172,3 @@ def _wide_noise(rng: np.random.Generator, cycles: float) -> Singles:
     twice = np.concatenate([square, square], 1), np.concatenate([other, other], 1)
     mixed = twice[0] * np.sqrt(blend) + twice[1] * np.sqrt(1 - blend)
     return np.asarray(mixed, np.float32)
-

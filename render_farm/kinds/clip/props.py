@@ -22,7 +22,7 @@ TRIES = 14
 def _cuboids(count: int) -> Topology:
     """Topology of ``count`` boxes with corners of their own on each side, so that edges stay sharp."""
     quads = np.arange(6 * count)[:, None] * 4
-    faces = np.concatenate([quads + (0, 1, 2), quads + (0, 2, 3)]).astype(np.int32)
+    faces = np.concatenate([quads + np.array([0, 1, 2]), quads + np.array([0, 2, 3])]).astype(np.int32)
     corner = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     uv = np.tile(corner, (6 * count, 1))
     return Topology(f"clip-boxes-{count}", faces, uv, faces, np.full(len(faces), OCCLUDER, np.uint8), two_sided=False)
@@ -115,7 +115,11 @@ def _form(rng: np.random.Generator, form: str) -> tuple[list[tuple[Floats, Float
         return [*sides, *boards, box(0, high / 2, -deep / 2, wide, high, 0.02)], wide / 2
     if form == "table":
         wide, high, deep = 0.8 + 0.8 * a, 0.68 + 0.1 * b, 0.6 + 0.3 * c
-        legs = [box(x * (wide / 2 - 0.06), high / 2, z * (deep / 2 - 0.06), 0.06, high, 0.06) for x in (-1, 1) for z in (-1, 1)]
+        legs = [
+            box(x * (wide / 2 - 0.06), high / 2, z * (deep / 2 - 0.06), 0.06, high, 0.06)
+            for x in (-1, 1)
+            for z in (-1, 1)
+        ]
         return [box(0, high, 0, wide, 0.04, deep), *legs], float(np.hypot(wide, deep)) / 2
     if form == "bench":
         wide, deep = 1.0 + 0.9 * a, 0.5 + 0.3 * b

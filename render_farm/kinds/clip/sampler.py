@@ -186,9 +186,7 @@ class ClipSampler:
         rng = self.rng(number, Stream.PROPS)
         seats = rng.integers(LOOKS, size=len(motions))
         paths = [motion.joints[:, 0] for motion in motions]
-        surfaces = furnish(
-            rng, self.config.scene.props, self.looks, paths, trajectory.positions, figures[0].height
-        )
+        surfaces = furnish(rng, self.config.scene.props, self.looks, paths, trajectory.positions, figures[0].height)
         for figure, motion, look in zip(figures, motions, seats, strict=True):
             if motion.seat is not None:
                 surfaces.append(stool(motion.seat, self.looks.texture(int(look)), figure.height))

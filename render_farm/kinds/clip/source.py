@@ -97,7 +97,12 @@ class MotionSource:
             pose, pelvis = pose[::-1], pelvis[::-1]
         if mirrored:
             pose, pelvis = mirror_motion(pose, pelvis, target)
-        words = [take.name, f"{times[0]:.2f}s", *(["mirrored"] if mirrored else []), *(["backwards"] if backwards else [])]
+        words = [
+            take.name,
+            f"{times[0]:.2f}s",
+            *(["mirrored"] if mirrored else []),
+            *(["backwards"] if backwards else []),
+        ]
         return retargeted(":".join(words), pose, pelvis, take.origin, target, fps)
 
 
@@ -163,7 +168,7 @@ def load_motion_source(path: Path, body_name: str, least_seconds: float) -> Moti
 def _take(poses: PoseSequence, body: Body, file: Path) -> Take:
     if poses.frame != "world" or poses.fps is None:
         raise UserError(f"{file}: clips need motion in the world frame with a frame rate; this file holds single poses")
-    target = body_target(body)
+    target, fps = body_target(body), poses.fps
     if poses.body == body.name and poses.joint_set == body.joint_set:
         betas = poses.betas
         if betas is not None:
@@ -175,6 +180,4 @@ def _take(poses: PoseSequence, body: Body, file: Path) -> Take:
     pelvis = np.asarray(poses.transl, np.float64) + target.rest[0]
     joints = target.positions(global_rotations(pose, target.parents), pelvis)
     ankle = joints[:, [target.index("left_ankle"), target.index("right_ankle")], 1].min(1)
-    return Take(file.stem, pose, pelvis, float(poses.fps), target, ankle - ankle_height(target))
-
-
+    return Take(file.stem, pose, pelvis, fps, target, ankle - ankle_height(target))

@@ -72,7 +72,7 @@ def planted(target: Target, count: int, spots: dict[str, Floats], headings: dict
     for side in SIDES:
         x, z = spots[side]
         ankle[side] = np.tile([x, ankle_height(target), z], (count, 1))
-        foot[side] = np.tile(axis_rotation(1, np.float64(headings[side])), (count, 1, 1))
+        foot[side] = np.tile(axis_rotation(1, np.array(headings[side])), (count, 1, 1))
     return Feet(ankle, foot, dict(foot), {side: np.ones(count, bool) for side in SIDES})
 
 
@@ -108,7 +108,9 @@ def _roll(
     d = gait.duty
     pitch = np.radians(_cyclic(share, [(0, gait.heel), (0.16 * d, 0), (0.52 * d, 0), (d, -gait.toe),
                                        (d + 0.12 * (1 - d), -1.15 * gait.toe), (d + 0.75 * (1 - d), gait.heel)]))  # fmt: skip
-    on_heel = _cyclic(share, [(0, 1), (0.16 * d, 1), (0.45 * d, 0), (d, 0), (d + 0.2 * (1 - d), 0), (d + 0.9 * (1 - d), 1)])
+    on_heel = _cyclic(
+        share, [(0, 1), (0.16 * d, 1), (0.45 * d, 0), (d, 0), (d + 0.2 * (1 - d), 0), (d + 0.9 * (1 - d), 1)]
+    )
     with_foot = _cyclic(
         share, [(0, 1), (0.16 * d, 1), (0.45 * d, 0), (d, 0), (d + 0.6 * (1 - d), 1), (d + 0.9 * (1 - d), 1)]
     )

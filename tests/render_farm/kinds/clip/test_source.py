@@ -109,13 +109,14 @@ def test_parts_of_a_take_that_leave_the_floor_are_drawn_again(tmp_path: Path) ->
     save_poses(tmp_path / "climb.npz", poses)
     source = load_motion_source(tmp_path, "open-person", 2.0)
     starts = [
-        float(source.clip(np.random.default_rng(k), target, 60, 30.0, 0.0, 0.0).name.split(":")[1][:-1]) for k in range(10)
+        float(source.clip(np.random.default_rng(k), target, 60, 30.0, 0.0, 0.0).name.split(":")[1][:-1])
+        for k in range(10)
     ]
     assert max(starts) < 8.5 and len(set(starts)) > 7
 
 
 def test_sources_that_cannot_serve_are_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no .npz or .parquet file"):
+    with pytest.raises(UserError, match=r"no \.npz or \.parquet file"):
         load_motion_source(tmp_path / "nowhere", "open-person", 1.0)
     with pytest.raises(UserError, match="the longest take"):
         load_motion_source(folder, "open-person", 60.0)
