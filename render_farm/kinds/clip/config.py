@@ -47,7 +47,7 @@ class PropsConfig(Config):
     """Furniture that stands around: what the camera's motion is seen by."""
 
     count: tuple[int, int] = Field((3, 8), description="pieces of furniture, low and high")
-    ring: Range = Field((0.8, 1.9), description="how far from the subject's path, in its heights")
+    ring: Range = Field((0.7, 1.6), description="how far from the subject's path, in its heights")
     between: Share = Field(0.2, description="share of pieces that may stand between camera and subject")
 
     @model_validator(mode="after")

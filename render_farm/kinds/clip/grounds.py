@@ -82,7 +82,7 @@ def _sand(rng: np.random.Generator, size: int) -> SurfaceLook:
 
 
 def _lino(rng: np.random.Generator, size: int) -> SurfaceLook:
-    lab = np.broadcast_to(draw_colour(rng, (45, 85), (0, 20)), (size, size, 3)).astype(np.float32)
+    lab = np.broadcast_to(draw_colour(rng, (45, 85), (0, 13)), (size, size, 3)).astype(np.float32)
     flecks = np.clip(np.abs(noise(rng, size, 70)) - 1.4, 0, 1) * rng.uniform(-0.4, 0.4)
     shade = 1 + flecks + 0.05 * noise(rng, size, 6)
     return SurfaceLook("lino", finish(lab, shade.astype(np.float32)), float(rng.uniform(1.2, 2.0)))
@@ -90,7 +90,7 @@ def _lino(rng: np.random.Generator, size: int) -> SurfaceLook:
 
 def _rug(rng: np.random.Generator, size: int) -> SurfaceLook:
     """Carpet of one colour in two tones."""
-    one = draw_colour(rng, (28, 78), (0, 26))
+    one = draw_colour(rng, (28, 78), (0, 16))
     step = rng.uniform(2, 7) * (1 if one[0] < 55 else -1)
     mottle = (0.6 * noise(rng, size, 14) + 0.5 * noise(rng, size, 40))[..., None] * np.array([step, 0, 0], np.float32)
     shade = 1 + 0.13 * noise(rng, size, 100)
