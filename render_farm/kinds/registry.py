@@ -63,6 +63,24 @@ def _infant_inputs(config: Any) -> Inputs:
     return describe_inputs(config)
 
 
+def _person_config() -> type[RenderConfig]:
+    from .person.config import PersonConfig
+
+    return PersonConfig
+
+
+def _person_sampler(config: Any) -> Sampler:
+    from .person.sampler import make_sampler
+
+    return make_sampler(config)
+
+
+def _person_inputs(config: Any) -> Inputs:
+    from .person.sampler import describe_inputs
+
+    return describe_inputs(config)
+
+
 def _clip_config() -> type[RenderConfig]:
     from .clip.config import ClipConfig
 
@@ -83,6 +101,7 @@ def _clip_inputs(config: Any) -> Inputs:
 
 KINDS: dict[str, Kind] = {
     "infant": Kind(_infant_config, _infant_sampler, _infant_inputs),
+    "person": Kind(_person_config, _person_sampler, _person_inputs),
     "clip": Kind(_clip_config, _clip_sampler, _clip_inputs),
 }
 

@@ -39,7 +39,7 @@ class AdultsConfig(Config):
     hair_woman: Weights = {"short": 0.12, "full": 0.25, "long": 0.63}
     hair_man: Weights = {"bald": 0.12, "short": 0.58, "full": 0.24, "long": 0.06}
     beard: Share = Field(0.32, description="share of grown men's heads with a beard, stubble or moustache")
-    tone: Range = Field((1.5, 9.0), description="Monk skin tone scale, 1 lightest to 10 darkest")
+    tone: Range = Field((2.2, 9.0), description="Monk skin tone scale, 1 lightest to 10 darkest")
     eyes_closed: Share = Field(0.04, description="share of heads with closed eyes")
     outfits: int = Field(96, ge=10, le=1024, description="outfits a job draws")
     heads: int = Field(60, ge=10, le=1024, description="heads and skins a job draws; every fifth pair is grey-haired")

@@ -72,6 +72,6 @@ def grow_beard(
     index = (np.floor(face.p.position[:, :2] / (0.10 / 128)).astype(int) % 128).T
     amount = np.clip(amount * (1 + 0.25 * grain[index[1], index[0]]), 0, 1)[:, None]
     values = texture.reshape(-1, 3)[mapped.inside]
-    lab = rgb_to_lab(values[face.rows])
+    lab = rgb_to_lab(values[face.rows].astype(np.float32))
     values[face.rows] = np.round(lab_to_rgb(lab + amount * (hair - lab))).astype(np.uint8)
     return mapped.spread(values)

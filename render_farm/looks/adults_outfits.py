@@ -288,12 +288,12 @@ class _Tailor:
         """Socks and shoes, or boots, or bare feet."""
         rng, metre = self.rng, self.metre
         bare, socks, boots = rng.random() < self.config.barefoot, rng.uniform(0.8, 0.97), rng.random() < 0.15
-        colour = np.tile(_SHOES[rng.integers(len(_SHOES))], (3, 1))
-        sock = _WHITE if rng.random() < 0.5 else np.tile(draw_colour(rng, (10, 60), (0, 30)), (3, 1))
+        colour: Singles = np.tile(_SHOES[rng.integers(len(_SHOES))], (3, 1))
+        sock: Singles = _WHITE if rng.random() < 0.5 else np.tile(draw_colour(rng, (10, 60), (0, 30)), (3, 1))
         if bare:
             return [], [], None
         shaft = self.foot(rng.uniform(0.7, 0.9) if boots else 0.97)
-        sole = np.tile(_WHITE[:1] if rng.random() < 0.4 else colour[:1] * 0.6, (3, 1))
+        sole: Singles = np.tile(_WHITE[:1] if rng.random() < 0.4 else colour[:1] * 0.6, (3, 1))
         floor = float(self.c.body.vertices.position[:, 1].min())
 
         def rim(p: Points) -> Singles:

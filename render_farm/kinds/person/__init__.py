@@ -1,0 +1,1 @@
+"""Children, women, men and old people, indoors and outdoors: standing, walking, sitting, lying, doing sport."""

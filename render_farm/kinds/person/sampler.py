@@ -1,0 +1,290 @@
+"""From (seed, frame index) to a scene with people.
+
+Blocks of 32 frames share one forward pass of all their people. What frame i shows is drawn from generators of
+(seed, i, stream, ...) alone; looks, walls, floors and furniture are pools of the job.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ....models.bodies import load_body
+from ....models.bodies.body import Body
+from ....models.bodies.digest import body_digest
+from ....models.bodies.skinning import skin
+from ....models.geometry import axis_angle_to_matrix, matrix_to_axis_angle
+from ...config import BLOCK
+from ...looks.adults import AdultLook, AdultLooks, dressed_mesh
+from ...poses.angles import choose
+from ...poses.config import PoseConfig
+from ...poses.mix import load_pose_mix
+from ...poses.points import PointReader, point_reader
+from ...poses.resting import turn_about
+from ...scenes.backgrounds import Backgrounds
+from ...scenes.furniture import Things
+from ...scenes.lights import sample_lights
+from ...scenes.scene import Camera, Ground, Lights, PersonInScene, Scene, Surface
+from ...scenes.sensor import sample_sensor
+from ..registry import Inputs
+from . import props
+from .activities import ACTIVITIES
+from .camera import in_the_way, sample_view
+from .config import PersonConfig, PersonScene
+from .places import Places
+from .placing import Footprint, Spot, place_people
+from .posing import People, Poser, Request
+
+Floats = NDArray[np.float32]
+_THIN = 23
+"""Every so many vertices stand for a body where people are placed and framed."""
+
+
+class Stream(IntEnum):
+    """Child streams of a frame's randomness. Numbers are part of the data's definition: never renumber."""
+
+    PEOPLE = 10
+    LOOK = 11
+    PLACING = 12
+    CAMERA = 13
+    PLACE = 14
+    LIGHTS = 15
+    THINGS = 16
+    SENSOR = 17
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """The people of a block, dressed, about the origin and facing +Z.
+
+    Attributes:
+        people: their parameters. looks: what each looks like. frame: (B,) frame index of each.
+        vertices: (B, V, 3), skirts: (B, S, 3), joints: (B, J, 3), keypoints: (B, K, 3) metres.
+        transl: (B, 3) of each.
+    """
+
+    people: People
+    looks: list[AdultLook]
+    frame: NDArray[np.int64]
+    vertices: Floats
+    skirts: Floats
+    joints: Floats
+    keypoints: Floats
+    transl: Floats
+
+
+class PersonSampler:
+    """Samples scenes with people.
+
+    Args:
+        config: the ranges. body: an SMPL-X body, or an SMPL one (which has no fingers and no expressions).
+        seed: of the job. width, height: of the pictures, pixels. joint_sets: labelled joint sets.
+
+    Raises:
+        UserError: for a body without texture coordinates, an unusable picture folder, or an unusable source of poses.
+    """
+
+    def __init__(
+        self,
+        config: PersonScene,
+        body: Body,
+        seed: int,
+        width: int = 256,
+        height: int = 256,
+        joint_sets: tuple[str, ...] = ("coco17",),
+    ) -> None:
+        self.config, self.body, self.seed = config, body, seed
+        self.width, self.height = width, height
+        fine = max(width, height) > 600
+        self.poser = Poser(body, config.poses, config.people)
+        self.looks = AdultLooks(config.looks, body, seed, 1024 if fine else 512)
+        self.places = Places(config.places, seed, 512 if fine else 256)
+        self.backgrounds = Backgrounds(config.backgrounds, seed)
+        self.things = Things(seed)
+        self._points: PointReader = point_reader(body, joint_sets)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many draws of poses were rejected so far, see :class:`.posing.Poser`."""
+        return dict(self.poser.counts)
+
+    def rng(self, index: int, stream: Stream, *more: int) -> np.random.Generator:
+        """The generator of one subsystem of one frame (and one of its people)."""
+        return np.random.default_rng([self.seed, index, int(stream), *more])
+
+    def scenes(self, start: int) -> list[Scene]:
+        """The 32 scenes of the block that begins at ``start``, a multiple of 32."""
+        assert start % BLOCK == 0, f"blocks start at multiples of {BLOCK}, found {start}"
+        indices = range(start, start + BLOCK)
+        requests = [request for index in indices for request in self._requests(index)]
+        with torch.no_grad():
+            crowd = self._crowd(requests)
+        return [self._scene(index, np.flatnonzero(crowd.frame == index), crowd) for index in indices]
+
+    def _requests(self, index: int) -> list[Request]:
+        """How many people a frame has, and what each does."""
+        rng, config = self.rng(index, Stream.PEOPLE), self.config
+        count = int(choose(rng, config.people.count))
+        first = choose(rng, config.poses.activities)
+        activities = [first]
+        for _ in range(3):
+            other, same = choose(rng, config.poses.activities), rng.random() < config.poses.together
+            activities.append(first if same else other)
+        return [Request((self.seed, index, k), activities[k]) for k in range(count)]
+
+    def _crowd(self, requests: list[Request]) -> Crowd:
+        """Pose, dress and skin all people of a block in one pass."""
+        people = self.poser.pose(requests)
+        looks = []
+        for k, request in enumerate(requests):
+            rng = self.rng(request.key[1], Stream.LOOK, request.key[2])
+            grey = people.ages[k] == "old" and rng.random() < 0.85
+            looks.append(self.looks.pick(rng, bool(people.woman[k]), grey))
+        mesh = dressed_mesh(self.body.mesh, np.stack([look.offset for look in looks]))
+        columns = self.body.shape_columns(people.betas, people.expression if self.body.num_expressions else None)
+        scaled = torch.diag(torch.from_numpy(people.size))
+        planes, joints = skin(mesh, torch.cat([columns, scaled], 1), people.pose)
+        transl = torch.zeros(len(requests), 3)
+        transl[:, 1] = -planes[:, 1].amin(1) + torch.from_numpy(people.lift)
+        transl[:, 0], transl[:, 2] = -joints[:, 0, 0], -joints[:, 0, 2]
+        worn = [k for k, look in enumerate(looks) if look.skirt is not None]
+        skirts = torch.zeros(len(requests), len(self.looks.skirt_mesh.template) // 3, 3)
+        if worn:
+            hung = skin(self.looks.skirt_mesh, columns[worn], people.pose[worn])[0] + transl[worn, :, None]
+            skirts[worn] = hung.transpose(1, 2)
+        return Crowd(
+            people=people,
+            looks=looks,
+            frame=np.array([request.key[1] for request in requests]),
+            vertices=(planes + transl[..., None]).transpose(1, 2).contiguous().numpy(),
+            skirts=skirts.contiguous().numpy(),
+            joints=(joints + transl[:, None]).numpy(),
+            keypoints=(self._points(columns, people.pose) + transl[:, None]).numpy(),
+            transl=transl.numpy(),
+        )
+
+    def _scene(self, index: int, rows: NDArray[np.intp], crowd: Crowd) -> Scene:
+        spots, taken = place_people(
+            self.rng(index, Stream.PLACING), self.config.people, [crowd.vertices[row, ::_THIN] for row in rows]
+        )
+        placed = [(int(row), spot) for row, spot in zip(rows, spots, strict=True) if spot is not None]
+        people = [self._person(row, spot, crowd) for row, spot in placed]
+        camera, view = sample_view(
+            self.rng(index, Stream.CAMERA),
+            self.config.camera,
+            [person.surface.vertices[::_THIN] for person in people],
+            [np.asarray(person.joints) for person in people],
+            placed[0][1].yaw,
+            self.width,
+            self.height,
+        )
+        kept = [
+            k for k, person in enumerate(people) if k == 0 or not in_the_way(camera, person.surface.vertices[::_THIN])
+        ]
+        people, placed = [people[k] for k in kept], [placed[k] for k in kept]
+        doing = [crowd.people.activities[row] for row, _ in placed]
+        indoor, ground, backdrop = self._place(index, camera, people, doing)
+        ranges = self.config.indoor_lights if indoor else self.config.outdoor_lights
+        lights = sample_lights(self.rng(index, Stream.LIGHTS), ranges)
+        origins = "".join(f" pose={crowd.people.origins[row]}" for row, _ in placed if crowd.people.origins[row])
+        return Scene(
+            camera=camera,
+            persons=people,
+            backdrop=lit(backdrop, lights),
+            lights=lights,
+            occluders=self._things(index, camera, people, doing, indoor, taken),
+            ground=ground,
+            source=f"seed={self.seed} frame={index} people={'+'.join(doing)} view={view}{origins}",
+            sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor),
+        )
+
+    def _person(self, row: int, spot: Spot, crowd: Crowd) -> PersonInScene:
+        """Somebody at a spot: everything turned about +Y and moved, labels included."""
+        look, people = crowd.looks[row], crowd.people
+        surface = Surface(self.looks.topology, spot.place(crowd.vertices[row]), look.texture, look.specular, look.wrap)
+        joints = spot.place(crowd.joints[row])
+        pose = people.pose[row].numpy().copy()
+        turn = torch.from_numpy(turn_about(np.array([0.0, 1.0, 0.0]), spot.yaw)).float()
+        pose[0] = matrix_to_axis_angle(turn @ axis_angle_to_matrix(people.pose[row, 0])).numpy()
+        person = PersonInScene(
+            surface=surface,
+            keypoints_3d=spot.place(crowd.keypoints[row]),
+            joints=joints,
+            betas=people.betas[row].numpy(),
+            pose=pose,
+            transl=crowd.transl[row] + joints[0] - crowd.joints[row, 0],
+            body=self.body.name,
+            skeleton=self.body.joint_set,
+            expression=people.expression[row].numpy() if self.body.num_expressions else None,
+        )
+        if look.skirt is not None:
+            person.layers.append(
+                Surface(self.looks.skirt_topology, spot.place(crowd.skirts[row]), look.skirt, specular=0.0)
+            )
+        return person
+
+    def _place(
+        self, index: int, camera: Camera, people: list[PersonInScene], doing: list[str]
+    ) -> tuple[bool, Ground | None, NDArray[np.uint8]]:
+        """Whether a frame is indoors, what people stand on, and what is behind."""
+        rng, config = self.rng(index, Stream.PLACE), self.config
+        draw, folder, with_ground = rng.random(), rng.random(), rng.random()
+        share = config.places.indoor * (0.35 if {"running", "jumping", "sport"} & set(doing) else 1.0)
+        indoor = bool(draw < share)
+        inside = np.concatenate([camera.position[None], *(person.surface.vertices[::_THIN] for person in people)])
+        place = self.places.place(rng, indoor, inside)
+        pictures = self.backgrounds.pictures
+        if pictures is not None and folder < config.backgrounds.folder_share:
+            shown = pictures.backdrop(rng, camera)
+            if with_ground >= config.backgrounds.folder_ground:
+                return indoor, None, shown
+            return indoor, place.ground, shown
+        return indoor, place.ground, self.places.backdrop(rng, place, camera)
+
+    def _things(
+        self, index: int, camera: Camera, people: list[PersonInScene], doing: list[str], indoor: bool, taken: Footprint
+    ) -> list[Surface]:
+        rng, config = self.rng(index, Stream.THINGS), self.config.things
+        surfaces: list[Surface] = []
+        for person, activity in zip(people, doing, strict=True):
+            table, held = rng.random() < config.table, rng.random() < config.held
+            if activity in ACTIVITIES and ACTIVITIES[activity].support == "seat":
+                surfaces.append(props.seat_for(rng, self.things, config.pool, person, indoor))
+                top = props.table_for(rng, self.things, config.pool, person) if table else None
+                surfaces += [] if top is None else [top]
+            elif held and activity not in ("fours", "lying", "prone", "side"):
+                surfaces.append(props.held_by(rng, self.things, config.pool, person))
+        for surface in surfaces:
+            taken.add(surface.vertices)
+        if rng.random() < config.front:
+            surfaces += props.in_front(rng, self.things, config.pool, camera, people)
+        size = max(float(np.hypot(*np.asarray(person.joints)[:, [0, 2]].T).max()) for person in people)
+        return surfaces + props.about(rng, self.things, config, indoor, taken, camera, size)
+
+
+def lit(backdrop: NDArray[np.uint8], lights: Lights) -> NDArray[np.uint8]:
+    """A backdrop in the light of the scene: as bright, and of the colour, that an upright wall has in it."""
+    wall = 0.5 * np.asarray(lights.sky) + 0.5 * np.asarray(lights.floor) + 0.35 * np.asarray(lights.colour)
+    gain = np.clip(wall / 0.62, 0.45, 1.15) ** (1 / 2.2)
+    table = np.clip(np.arange(256)[:, None] * gain, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(backdrop, table[None]), np.uint8)
+
+
+def make_sampler(config: PersonConfig) -> PersonSampler:
+    """The sampler of a job."""
+    body = load_body(config.body)
+    return PersonSampler(config.scene, body, config.seed, config.width, config.height, config.joint_sets)
+
+
+def describe_inputs(config: PersonConfig) -> Inputs:
+    """Digests of body and poses, and the body's licence."""
+    body = load_body(config.body)
+    point_reader(body, config.joint_sets)  # refuses joint sets that the body cannot give
+    digests = {"body": body_digest(body)}
+    poses = load_pose_mix(PoseConfig(sources=config.scene.poses.sources), body.joint_set).digest
+    return Inputs(digests | ({"poses": poses} if poses else {}), body.licence)
