@@ -7,6 +7,7 @@ process; a block of 32 scenes shares one forward pass of the body model.
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
@@ -27,6 +28,9 @@ RUN_FIELDS = ("out", "frames", "workers", "deadline_s", "max_attempts")
 
 class SceneFrames:
     """Makes the frames of a job (a :class:`..farm.job.FrameMaker`).
+
+    Attributes:
+        counts: rejected draws of the present call of :meth:`frames` by reason, see the samplers.
 
     Args:
         config: the job, its renderer named (not "auto").
@@ -51,13 +55,16 @@ class SceneFrames:
             _check_inputs(config, inputs, kind.inputs(config))
         self._sampler = kind.sampler(config)
         self._renderer = make_renderer(config.renderer, device)
+        self.counts: dict[str, int] = {}
 
     def frames(self, start: int, stop: int) -> Iterator[Frame]:
         """Frames start..stop-1; start must be a multiple of 32. A frame in which nobody is visible has no persons."""
         assert start % BLOCK == 0, f"shards start at multiples of {BLOCK}, found {start}"
+        before = Counter(self._sampler.counts)
         for first in range(start, stop, BLOCK):
             for index, scene in zip(range(first, min(first + BLOCK, stop)), self._sampler.scenes(first), strict=False):
                 yield self._frame(index, scene, self._renderer.render(scene))
+            self.counts = dict(Counter(self._sampler.counts) - before)
 
     def _frame(self, index: int, scene: Scene, rendered: Rendered) -> Frame:
         from ..labels import encode_depth, encode_normals, encode_parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,7 +13,13 @@ from ..scenes.scene import Scene
 
 
 class Sampler(Protocol):
-    """Draws scenes: frame i of a job is a function of (config, i) alone."""
+    """Draws scenes: frame i of a job is a function of (config, i) alone.
+
+    Attributes:
+        counts: rejected draws by reason, added up since the sampler was made.
+    """
+
+    counts: Counter[str]
 
     def scenes(self, start: int) -> list[Scene]:
         """The 32 scenes of the block that begins at ``start``, a multiple of 32."""

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from ...models.geometry import axis_rotation, matrix_to_axis_angle, mirror_axis_angle
+from ...models.geometry import axis_rotation, matrix_to_axis_angle
 from .config import PoseConfig
 from .postures import (
     ARM,
@@ -42,6 +42,8 @@ HIGH = np.array([_limit(name)[1] for name in NAMES], np.float64)
 """Joint limits in degrees, in the order of :data:`.postures.NAMES`."""
 COLUMN = {name: i for i, name in enumerate(NAMES)}
 """Column of each angle."""
+_MIRROR = np.array([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]])
+"""A rotation times this, element by element, is its mirror image across the plane x = 0."""
 
 
 @dataclass(frozen=True)
@@ -158,22 +160,25 @@ def _left_limbs(angle: dict[str, Floats]) -> dict[int, Floats]:
     }
 
 
-def angles_to_pose(angles: Floats) -> torch.Tensor:
-    """Clinical angles (..., 40) in degrees to SMPL's pose (..., 24, 3), axis-angle, float32, global orientation zero."""
-    rotations = np.broadcast_to(np.eye(3), (*angles.shape[:-1], 24, 3, 3)).copy()
+def angles_to_rotations(angles: Floats) -> torch.Tensor:
+    """Clinical angles (..., 40) in degrees to SMPL's local rotations (..., 24, 3, 3), float32, the root at rest."""
+    rotations = np.empty((*angles.shape[:-1], 24, 3, 3), np.float32)
+    rotations[..., 0, :, :] = np.eye(3)
     mid = {name: angles[..., COLUMN[name]] for name in MIDLINE}
     for joints, part in (((3, 6, 9), "spine"), ((12, 15), "neck")):
         share = len(joints)
         bend = _turn(0, mid[f"{part}_flex"] / share) @ _turn(2, -mid[f"{part}_side"] / share)
         rotations[..., list(joints), :, :] = (bend @ _turn(1, mid[f"{part}_turn"] / share))[..., None, :, :]
-    limbs = [_left_limbs({name: angles[..., COLUMN[f"{side}_{name}"]] for name in (*ARM, *LEG)}) for side in ("l", "r")]
-    for joint in limbs[0]:
-        rotations[..., joint, :, :] = limbs[0][joint]
-        rotations[..., joint + 1, :, :] = limbs[1][joint]
-    pose = matrix_to_axis_angle(torch.from_numpy(rotations).float())
-    right = [joint + 1 for joint in limbs[0]]
-    pose[..., right, :] = mirror_axis_angle(pose[..., right, :])
-    return pose
+    for side, name in enumerate("lr"):
+        limbs = _left_limbs({each: angles[..., COLUMN[f"{name}_{each}"]] for each in (*ARM, *LEG)})
+        for joint, turn in limbs.items():
+            rotations[..., joint + side, :, :] = turn * _MIRROR if side else turn
+    return torch.from_numpy(rotations)
+
+
+def angles_to_pose(angles: Floats) -> torch.Tensor:
+    """Clinical angles (..., 40) in degrees to SMPL's pose (..., 24, 3), axis-angle, float32, global orientation zero."""
+    return matrix_to_axis_angle(angles_to_rotations(angles))
 
 
 def nominal_orientation(plan: Plan) -> Floats:

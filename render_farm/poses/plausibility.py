@@ -54,9 +54,10 @@ class Judgement:
         """(B,) the sum of what is too much: the smaller the better."""
         return np.asarray(np.maximum(self.excess, 0).sum(1))
 
-    def counts(self, rejected: NDArray[np.bool_]) -> dict[str, int]:
-        """How many of the rejected fail for each reason; a pose may fail for several."""
-        return {reason: int((self.excess[rejected, k] > 0).sum()) for k, reason in enumerate(REASONS)}
+    def counts(self, rejected: NDArray[np.int64]) -> dict[str, int]:
+        """How many of the rejected (indices) fail for each reason that occurs; a pose may fail for several."""
+        failed = (self.excess[rejected] > 0).sum(0)
+        return {reason: int(count) for reason, count in zip(REASONS, failed, strict=True) if count}
 
 
 class Plausibility:

@@ -63,26 +63,33 @@ class Poser:
         ``counts`` names the reasons of rejected draws (one draw may fail for several), ``poses_rejected`` draws, and
         ``kept_implausible`` frames whose last draw failed too, so that the least bad one was taken.
         """
-        best = self._attempt(list(indices), 0)
+        best = self._attempt([(index, 0) for index in indices])
         judged = self._judgement(best)
-        badness = judged.badness
-        for attempt in range(1, 1 + self.poses.plausibility.redraws):
-            again = np.flatnonzero(badness > 0)
-            if not len(again):
-                break
-            self.counts["poses_rejected"] += len(again)
-            self.counts.update(judged.counts(np.isin(np.arange(len(badness)), again)))
-            fresh = self._attempt([indices[k] for k in again], attempt)
-            judged_again = self._judgement(fresh)
-            excess = judged.excess.copy()
-            for row, k in enumerate(again):
-                if judged_again.badness[row] < badness[k]:
-                    _take(best, int(k), fresh, row)
-                    excess[k] = judged_again.excess[row]
-            judged = Judgement(excess)
-            badness = judged.badness
-        self.counts["kept_implausible"] += int((badness > 0).sum())
+        again, redraws = np.flatnonzero(judged.badness > 0), self.poses.plausibility.redraws
+        if not len(again):
+            return best
+        self._count(judged, again)
+        if redraws == 0:
+            self.counts["kept_implausible"] += len(again)
+            return best
+        # All further draws of a frame at once: one small batch more a block, instead of one a round.
+        fresh = self._attempt([(indices[k], attempt) for k in again for attempt in range(1, redraws + 1)])
+        second = self._judgement(fresh)
+        badness = second.badness.reshape(len(again), redraws)
+        for row, k in enumerate(again):
+            clear = np.flatnonzero(badness[row] <= 0)
+            tried = int(clear[0]) if len(clear) else redraws
+            self._count(second, row * redraws + np.arange(tried))
+            pick = tried if len(clear) else int(np.argmin(badness[row]))
+            if not len(clear):
+                self.counts["kept_implausible"] += 1
+            if badness[row, pick] < judged.badness[k]:
+                _take(best, int(k), fresh, row * redraws + pick)
         return best
+
+    def _count(self, judged: Judgement, rejected: NDArray[np.int64]) -> None:
+        self.counts["poses_rejected"] += len(rejected)
+        self.counts.update(judged.counts(rejected))
 
     def _judgement(self, posed: Posed) -> Judgement:
         """Balance is looked at only where a file knows gravity: drawn bodies settle or hold on to something."""
@@ -97,13 +104,13 @@ class Poser:
     def _rng(self, index: int, stream: int, attempt: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, index, stream, *([attempt] if attempt else [])])
 
-    def _attempt(self, indices: list[int], attempt: int) -> Posed:
-        """Draw the given frames for the ``attempt``-th time, drawn poses and those of files together."""
+    def _attempt(self, draws: list[tuple[int, int]]) -> Posed:
+        """Draw frames (index, attempt), drawn poses and those of files together."""
         origins, plans, sinks = [], [], []
-        pose = torch.zeros(len(indices), 24, 3)
-        nominal = np.zeros((len(indices), 3, 3))
+        pose = torch.zeros(len(draws), 24, 3)
+        nominal = np.zeros((len(draws), 3, 3))
         drawn, candidates = [], []
-        for k, index in enumerate(indices):
+        for k, (index, attempt) in enumerate(draws):
             source = self.mix.sources[self.mix.choose(self.seed, index)]
             rng = self._rng(index, POSE_STREAM, attempt)
             if source is None:
@@ -120,7 +127,9 @@ class Poser:
                 pose[k] = torch.from_numpy(source.pose[row])
                 origins.append(source.names[row])
             sinks.append(rng.uniform(*self.poses.sink))
-        betas = torch.from_numpy(np.stack([self._betas(*pair) for pair in zip(indices, plans, strict=True)]))
+        betas = torch.from_numpy(
+            np.stack([self._betas(index, plan) for (index, _), plan in zip(draws, plans, strict=True)])
+        )
         if drawn:
             angles = pick_candidates(self.proxy, betas[drawn], np.stack(candidates))
             own = [plans[k] for k in drawn]

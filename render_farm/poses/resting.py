@@ -16,8 +16,7 @@ from scipy.spatial import ConvexHull
 
 from ...models.bodies.body import Body
 from ...models.bodies.skinning import SkinnedMesh, joint_transforms, skin
-from ...models.geometry import axis_angle_to_matrix
-from .angles import COLUMN, HIGH, LOW, Plan, angles_to_pose
+from .angles import COLUMN, HIGH, LOW, Plan, angles_to_pose, angles_to_rotations
 from .postures import ARM, LEG
 
 Floats = NDArray[np.float64]
@@ -107,10 +106,10 @@ def build_proxy(body: Body, per_joint: int = 11) -> Proxy:
     )
 
 
-def _kinematics(proxy: Proxy, betas: torch.Tensor, pose: torch.Tensor) -> tuple[Floats, Floats]:
-    """World rotations (B, 24, 3, 3) and joints (B, 24, 3) of poses (B, 24, 3)."""
+def _kinematics(proxy: Proxy, betas: torch.Tensor, local: torch.Tensor) -> tuple[Floats, Floats]:
+    """World rotations (B, 24, 3, 3) and joints (B, 24, 3) of local rotations (B, 24, 3, 3)."""
     rest = proxy.mesh.joints + (betas @ proxy.mesh.joint_shapedirs).view(len(betas), -1, 3)
-    world, joints = joint_transforms(axis_angle_to_matrix(pose), rest, proxy.mesh.parents)
+    world, joints = joint_transforms(local, rest, proxy.mesh.parents)
     return world.double().numpy(), joints.double().numpy()
 
 
@@ -135,8 +134,8 @@ def pick_candidates(proxy: Proxy, betas: torch.Tensor, angles: Floats) -> Floats
         (B, 40) degrees.
     """
     batch, count, _ = angles.shape
-    pose = angles_to_pose(angles).reshape(batch * count, 24, 3)
-    world, joints = _kinematics(proxy, betas.repeat_interleave(count, 0), pose)
+    local = angles_to_rotations(angles).reshape(batch * count, 24, 3, 3)
+    world, joints = _kinematics(proxy, betas.repeat_interleave(count, 0), local)
     chosen = angles[:, 0].copy()
     frames = np.arange(batch)
 
@@ -194,8 +193,8 @@ def lay_down(proxy: Proxy, betas: torch.Tensor, angles: Floats, plans: list[Plan
             for name in names:
                 column = COLUMN[side + name]
                 moved[..., column] = np.clip(result[:, None, column] + reach * steps, LOW[column], HIGH[column])
-        pose = angles_to_pose(moved).reshape(-1, 24, 3)
-        _, joints = _kinematics(proxy, betas.repeat_interleave(len(steps), 0), pose)
+        local = angles_to_rotations(moved).reshape(-1, 24, 3, 3)
+        _, joints = _kinematics(proxy, betas.repeat_interleave(len(steps), 0), local)
         above = np.einsum("bi,bkji->bkj", upright[:, 1], joints.reshape(len(angles), len(steps), 24, 3))
         for limb, (side, chain) in enumerate(_LIMBS):
             if limb >= 2 and stage == "second":

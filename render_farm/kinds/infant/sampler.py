@@ -8,7 +8,6 @@ hang on (seed, entry).
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -130,6 +129,7 @@ class InfantSampler:
         self.width, self.height = width, height
         self.map: BodyMap = build_body_map(body, config.wardrobe.texture or 512)
         self.poser = Poser(body, config.poses, config.shape, seed)
+        self.counts = self.poser.counts
         self.topology = Topology(body.name, body.faces, body.uv, body.uv_faces, body.part_ids)
         self.wardrobe = Wardrobe(config.wardrobe, self.map, seed)
         self.skins = Skins(config.skin, self.map, seed)
@@ -140,11 +140,6 @@ class InfantSampler:
         self._skirt_textures: dict[int, Bytes] = {}
         self._normals = torch.from_numpy(np.ascontiguousarray(self.map.vertices.normal.T)).reshape(-1)
         self._points: PointReader = point_reader(body, joint_sets)
-
-    @property
-    def counts(self) -> Counter[str]:
-        """Rejected draws by reason since the sampler was made, see :meth:`..poses.posing.Poser.pose`."""
-        return self.poser.counts
 
     def rng(self, index: int, stream: Stream) -> np.random.Generator:
         """The generator of one subsystem of one frame."""
