@@ -188,7 +188,7 @@ def _gait(script: Script, frequency: float, duty: float, lift: float, heel: floa
 
 def _walk(script: Script) -> None:
     leg = script.target.leg_length()
-    speed = script.uniform(0.6, 1.3) * np.sqrt(leg / 0.8)
+    speed = script.uniform(0.6, 1.22) * np.sqrt(leg / 0.8)
     steps_a_minute = np.sqrt(60 * speed / (0.0055 * leg / 0.85))  # walking ratio (Sekiya 1996)
     turning = script.noise(script.uniform(3, 22), (0.06, 0.25)) + script.uniform(-12, 12)
     brisk = speed / (1.6 * np.sqrt(leg / 0.8))

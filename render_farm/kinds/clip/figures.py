@@ -17,6 +17,7 @@ from ...preview.dressing import INFANT_HEIGHT, dress_plainly
 from ...renderers.mesh import vertex_normals
 from ...scenes.scene import PersonInScene, Surface, Topology
 from ...scenes.smooth import Floats
+from ..person.posing import Figure as Build
 from .config import ClipConfig
 from .motion import Motion
 
@@ -56,6 +57,7 @@ class Figures:
         body_target(body)  # refuses hands
         self.infant = float(np.ptp(body.template[:, 1])) < INFANT_HEIGHT
         self.looks = None if self.infant else AdultLooks(config.scene.looks, body, config.seed, texels)
+        self._build = None if self.infant else Build(body)
         self.topology = Topology(body.name, body.faces, body.uv, body.uv_faces, body.part_ids)
         self._points: PointReader = point_reader(body, config.joint_sets)
         self._dominant = body.weights.argmax(1)
@@ -68,7 +70,7 @@ class Figures:
         if self.infant and months is not None:
             months = (0.0, 24.0)
         betas = np.clip(body.sample_betas(shape, 1, months)[0], -limit, limit)
-        worn = self._look(look, years)
+        worn = self._look(look, betas, years)
         rest = self._rest(betas)
         dressed = rest + worn.offset
         hips = np.isin(self._dominant, [1, 2])
@@ -90,9 +92,10 @@ class Figures:
         known = self.body.population_months
         return years if known is None else float(np.clip(years, known.min() / 12, known.max() / 12))
 
-    def _look(self, rng: np.random.Generator, years: float) -> AdultLook:
-        woman, old, number = rng.random() < 0.5, rng.random() < (years - GREY_FROM) / 15, rng.integers(INFANT_OUTFITS)
-        if self.looks is not None:
+    def _look(self, rng: np.random.Generator, betas: NDArray[np.float32], years: float) -> AdultLook:
+        old, number = rng.random() < (years - GREY_FROM) / 15, rng.integers(INFANT_OUTFITS)
+        if self.looks is not None and self._build is not None:
+            woman = self._build.woman(torch.from_numpy(betas)[None])[0]
             return self.looks.pick(rng, bool(woman), bool(old))
         dress = dress_plainly(self.body, "infant", self.config.seed * 1000 + int(number), self.texels)
         offset = dress.bulge[:, None] * vertex_normals(self.topology, self.body.template)

@@ -7,6 +7,7 @@ clip, whose plan (motions, looks, camera, furniture) is made once and kept until
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -60,7 +61,7 @@ class ClipPlan:
 
     Attributes:
         number: of the clip. figures, motions: of its one or two people. trajectory: of the camera.
-        props: static surfaces. sensor: without the frame's noise.
+        props: static surfaces. sensor: without the frame's noise. rejected: draws that were refused, by reason.
     """
 
     number: int
@@ -72,6 +73,7 @@ class ClipPlan:
     lights: Lights
     props: list[Surface]
     sensor: SensorParams
+    rejected: Counter[str]
 
 
 class ClipSampler:
@@ -92,6 +94,7 @@ class ClipSampler:
         self.panoramas = Panoramas(panoramas, config.seed)
         self.looks = PropLooks(config.seed)
         self.source = _source(config)
+        self.counts: Counter[str] = Counter()
         self._plan: ClipPlan | None = None
 
     def rng(self, clip: int, stream: Stream, *more: int) -> np.random.Generator:
@@ -103,6 +106,8 @@ class ClipSampler:
         assert start % BLOCK == 0, f"blocks start at multiples of {BLOCK}, found {start}"
         number, first = divmod(start, self.config.clip_frames)
         plan = self.plan(number)
+        if first == 0:  # once a clip, however many shards it lies in
+            self.counts += plan.rejected
         frames = range(first, first + BLOCK)
         people = [self.figures.people(*pair, frames) for pair in zip(plan.figures, plan.motions, strict=True)]
         scenes = []
@@ -134,14 +139,16 @@ class ClipSampler:
 
     def _draw(self, number: int) -> ClipPlan:
         config, scene = self.config, self.config.scene
-        place = self.rng(number, Stream.PLACE)
+        place, rejected = self.rng(number, Stream.PLACE), Counter[str]()
         wants_second, heading = place.random() < scene.second, place.uniform(-np.pi, np.pi)
-        figure, motion = self._person(number, 0)
+        figure, motion = self._person(number, 0, rejected)
         figures, motions = [figure], [placed(motion, heading, (0.0, 0.0))]
         if wants_second:
-            other, moves = self._person(number, 1)
+            other, moves = self._person(number, 1, rejected)
             beside = _beside(place, moves, motions[0], APART * max(figure.height, other.height))
-            if beside is not None:
+            if beside is None:
+                rejected["second_without_place"] += 1
+            else:
                 figures, motions = [figure, other], [motions[0], beside]
         subject = Subject(centre_of(motions[0]), figure.height, motions[0].lying)
         trajectory = sample_trajectory(
@@ -164,10 +171,11 @@ class ClipSampler:
             lights=lights,
             props=self._props(number, figures, motions, trajectory),
             sensor=sample_sensor(self.rng(number, Stream.SENSOR), scene.sensor),
+            rejected=rejected,
         )
 
-    def _person(self, number: int, who: int) -> tuple[Figure, Motion]:
-        """A figure and what it does, about the origin."""
+    def _person(self, number: int, who: int, rejected: Counter[str]) -> tuple[Figure, Motion]:
+        """A figure and what it does, about the origin; refused draws are added to ``rejected``."""
         config = self.config
         figure = self.figures.draw(self.rng(number, Stream.SHAPE, who), self.rng(number, Stream.LOOK, who))
         rng = self.rng(number, Stream.MOTION, who)
@@ -175,7 +183,9 @@ class ClipSampler:
         told = config.scene.motion
         from_source, action = rng.random() < told.source_share, choose(rng, told.actions)
         if self.source is not None and from_source:
-            return figure, self.source.clip(rng, figure.target, len(times), config.fps, told.mirror, told.reverse)
+            motion, refused = self.source.clip(rng, figure.target, len(times), config.fps, told.mirror, told.reverse)
+            rejected["off_the_floor"] += refused
+            return figure, motion
         if self.figures.infant:
             return figure, kick(rng, self.body, figure.target, figure.betas, times)
         return figure, perform(rng, action, figure.target, times, figure.seat_depth)

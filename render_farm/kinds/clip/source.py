@@ -69,7 +69,7 @@ class MotionSource:
 
     def clip(
         self, rng: np.random.Generator, target: Target, count: int, fps: float, mirror: float, reverse: float
-    ) -> Motion:
+    ) -> tuple[Motion, int]:
         """Draw a clip: a take in proportion to its length, a start, whether it is mirrored or runs backwards.
 
         Parts of a take that leave the floor (stairs, climbing frames: the body would hang in the air) are drawn again, up
@@ -77,6 +77,9 @@ class MotionSource:
 
         Args:
             target: the body it is put on. count: frames. mirror, reverse: shares of clips.
+
+        Returns:
+            the motion, and how many parts were refused before it.
         """
         share, mirrored, backwards = rng.random(TRIES), rng.random() < mirror, rng.random() < reverse
         begin, edges = rng.random(TRIES), np.cumsum([take.seconds for take in self.takes])
@@ -103,7 +106,7 @@ class MotionSource:
             *(["mirrored"] if mirrored else []),
             *(["backwards"] if backwards else []),
         ]
-        return retargeted(":".join(words), pose, pelvis, take.origin, target, fps)
+        return retargeted(":".join(words), pose, pelvis, take.origin, target, fps), k
 
 
 def resample(take: Take, times: Floats) -> tuple[Floats, Floats]:

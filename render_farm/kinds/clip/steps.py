@@ -23,6 +23,9 @@ Path = Callable[[Floats], tuple[Floats, Floats]]
 ABEAM = 0.4
 """Share of the stance after which the body is above the foot: the heel's roll lengthens the leg that is behind."""
 
+LIFTING = 0.045
+"""Share of the swing at its beginning and end in which a foot only rises or sinks."""
+
 
 @dataclass(frozen=True)
 class Gait:
@@ -92,7 +95,8 @@ def stepping(target: Target, times: Floats, path: Path, gait: Gait) -> Feet:
             left = np.stack([np.cos(heading), -np.sin(heading)], 1)
             spots.append(place + sign * gait.half_width * left)
             headings.append(heading + sign * np.radians(gait.toe_out))
-        way = swing**2 * (3 - 2 * swing)
+        way = np.clip((swing - LIFTING) / (1 - 2 * LIFTING), 0, 1)  # up before it goes forward
+        way = way**2 * (3 - 2 * way)
         spot = spots[0] + way[:, None] * (spots[1] - spots[0])
         yaw = axis_rotation(1, headings[0] + way * (headings[1] - headings[0]))
         lift = gait.lift * np.sin(np.pi * swing) ** 2

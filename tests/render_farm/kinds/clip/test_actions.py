@@ -15,7 +15,7 @@ from sim2pose.render_farm.kinds.clip.steps import SIDES
 
 FPS = 30.0
 TIMES = np.arange(96) / FPS
-SKATE_MM = 0.6
+SKATE_MM = 0.05
 """Most that the part of a foot on which it stands moves between two frames, millimetres."""
 
 
@@ -61,7 +61,7 @@ def test_feet_are_planted_and_motion_is_continuous(action: str, targets: list[Ta
         assert np.concatenate(moved).max() < SKATE_MM
         speed = np.diff(motion.joints[:, :22], axis=0) * FPS
         assert np.linalg.norm(speed, axis=-1).max() < 7.0
-        assert np.linalg.norm(np.diff(speed, axis=0) * FPS, axis=-1).max() < 70.0, "no joint jumps"
+        assert np.linalg.norm(np.diff(speed, axis=0) * FPS, axis=-1).max() < 80.0, "no joint jumps"
 
 
 def test_actions_do_what_they_are_called(targets: list[Target]) -> None:

@@ -160,6 +160,13 @@ def test_pictures_show_dressed_people_before_a_world_that_moves(folder: ClipFold
     assert sum(person.area > 60 for frame in frames for person in frame.persons) > 40
 
 
+def test_refused_draws_count_once_a_clip() -> None:
+    crowded = make_sampler(make_config(frames=640, scene={**SCENE, "motion": {"actions": {"walk": 1.0}}}))
+    for start in (0, 32, 32, 64):
+        crowded.scenes(start)
+    assert crowded.counts == crowded.plan(0).rejected + crowded.plan(1).rejected
+
+
 def test_infants_kick_on_their_backs() -> None:
     sampler = make_sampler(make_config(body="open-infant", clip_frames=32))
     scenes = sampler.scenes(0)
