@@ -151,7 +151,7 @@ class Figures:
 
 
 def centre_of(motion: Motion) -> Floats:
-    """Middle of the body (T, 3): between the lowest and highest joints, smoothed sideways by the whole body's mean."""
+    """Middle of the body (T, 3): the mean of its joints on the ground, half way between the lowest and the highest."""
     joints = motion.joints[:, :22]
     centre = joints.mean(1)
     centre[:, 1] = (joints[..., 1].min(1) + joints[..., 1].max(1)) / 2
