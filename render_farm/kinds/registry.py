@@ -75,6 +75,7 @@ KINDS: dict[str, Kind] = {
     "infant": _kind("infant", "InfantConfig"),
     "person": _kind("person", "PersonConfig"),
     "hand": _kind("hand", "HandConfig", inputs_in="pair"),
+    "clip": _kind("clip", "ClipConfig"),
 }
 
 

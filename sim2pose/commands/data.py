@@ -236,6 +236,9 @@ def _export_motion(items: list[str]) -> None:
 @app.command("inspect")
 def inspect_data(
     items: Annotated[list[str], typer.Argument(metavar="DIR [OUT.png] [joint_set=…]")],
+    clip: Annotated[
+        int | None, typer.Option("--clip", help="show this clip: OUT is .gif, .mp4, .png, or .npz for its motion")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
 ) -> None:
     """Counts, statistics and a contact sheet with keypoints drawn."""
@@ -243,6 +246,13 @@ def inspect_data(
 
     words, overrides = split(items, ("DIR", "[OUT.png]"))
     options = load_config(LookConfig, None, overrides)
+    if clip is not None:
+        from ..datasets.clips import ClipFolder
+        from ..render_farm.preview.clips import show_clip
+
+        out = words[1] if len(words) > 1 else f"{Path(words[0]).name}_clip{clip}.gif"
+        print(f"clip {clip}: {show_clip(ClipFolder.open(words[0]), clip, out)}")
+        return
     sheet = Path(words[1]) if len(words) > 1 else Path(f"{Path(words[0]).name}_contact_sheet.png")
     found = inspect(Path(words[0]), sheet, joint_set=options.joint_set)
     for line in summary_lines(found):
