@@ -85,7 +85,9 @@ def paint_pieces(
         colour[on] = colour[on] * (1 - a) + cloth * a
         shade[on] = shade[on] * (1 - alpha[on]) + alpha[on]
         cover = np.maximum(cover, alpha)
-        covered = smooth_step(piece.field(vertices), (0.035 if any(piece is other for other in hidden) else 0.005) * scale)
+        covered = smooth_step(
+            piece.field(vertices), (0.035 if any(piece is other for other in hidden) else 0.005) * scale
+        )
         slack = piece.slack(vertices) if piece.slack is not None else np.float32(0)
         depth = 0.0009 * scale + 0.22 * slack  # looser cloth falls into deeper folds
         bulge += covered * (piece.thickness + slack + depth * strength * vertex_folds)

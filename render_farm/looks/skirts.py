@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from ...models.bodies.body import Body
 from ...models.bodies.skinning import SkinnedMesh
 from ..scenes.scene import Topology
-from .patterns import Bytes, finish, noise, tile
 from .cutting import Cutter, Piece
+from .patterns import Bytes, finish, noise, tile
 
 Singles = NDArray[np.float32]
 ROWS, COLUMNS = 9, 41

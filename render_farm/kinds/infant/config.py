@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 from ....config import Config
 from ...config import RenderConfig
 from ...looks.config import SkinConfig, WardrobeConfig
-from ...ranges import Share
 from ...poses.config import PoseConfig, ShapeConfig
+from ...ranges import Share
 from ...scenes.config import BackgroundConfig, CameraConfig, LightsConfig, OccluderConfig, SensorConfig
 
 
@@ -27,7 +27,9 @@ class InfantScene(Config):
     lights: LightsConfig = LightsConfig()
     occluders: OccluderConfig = OccluderConfig()
     sensor: SensorConfig = SensorConfig()
-    twins: Share = Field(0.03, description="share of frames with lying infants in which a second one lies beside the first")
+    twins: Share = Field(
+        0.03, description="share of frames with lying infants in which a second one lies beside the first"
+    )
 
     @model_validator(mode="before")
     @classmethod
