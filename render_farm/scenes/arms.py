@@ -35,6 +35,7 @@ _GESTURES = {"relaxed": 0.45, "wide_grasp": 0.3, "spread": 0.15, "power_grasp": 
 _AGES = (240.0, 720.0)  # months
 _TRIES = 8
 _PRESS = 0.005  # metres by which a hand presses in
+_HOVER = 0.03  # metres between palm and body that need no better direction
 _TOO_NEAR = 0.28  # metres from the lens
 Floats = NDArray[np.floating]
 
@@ -242,7 +243,8 @@ def _set_down(vertices: Singles, target: Floats, heading: float, camera: Camera,
 
     Only directions count from which the arm's cut end lies outside of the picture.
     """
-    thin, root = vertices[::11], vertices[np.argsort(vertices[:, 0])[:40]]
+    thin = vertices[::13]
+    root = thin[thin[:, 0] < thin[:, 0].min() + 0.06]
     best: tuple[float, Singles] | None = None
     for step in range(_TRIES):
         yaw = heading + (step + 1) // 2 * (1 if step % 2 else -1) * 2 * np.pi / _TRIES
@@ -257,6 +259,8 @@ def _set_down(vertices: Singles, target: Floats, heading: float, camera: Camera,
         hover = lift - float(bumps.at(target[:1], target[1:])[0])
         if best is None or hover < best[0] - 0.02:
             best = hover, np.asarray(turned(vertices, yaw) + place, np.float32)
+        if best[0] < _HOVER:
+            break
     return None if best is None or best[0] > 0.12 else best[1]
 
 

@@ -46,11 +46,10 @@ def height_map(vertices: Singles) -> HeightMap:
     """Highest vertex above each cell; cells that the mesh leaves out are closed by a dilation of one cell."""
     low, high = vertices.min(0), vertices.max(0)
     columns, rows = (int((high[k] - low[k]) / _CELL) + 3 for k in (0, 2))
-    index = ((vertices[:, 2] - low[2]) / _CELL).astype(np.int64) + 1
-    index = index * columns + ((vertices[:, 0] - low[0]) / _CELL).astype(np.int64) + 1
-    order = np.argsort(vertices[:, 1], kind="stable")
+    index = ((vertices[:, 2] - low[2]) * np.float32(1 / _CELL)).astype(np.int32) + 1
+    index = index * columns + ((vertices[:, 0] - low[0]) * np.float32(1 / _CELL)).astype(np.int32) + 1
     flat = np.zeros(rows * columns, np.float32)
-    flat[index[order]] = np.maximum(vertices[order, 1], 0)  # the last, highest, write stays
+    np.maximum.at(flat, index, vertices[:, 1])
     heights = cv2.dilate(flat.reshape(rows, columns), np.ones((3, 3), np.uint8))
     return HeightMap(np.asarray(heights, np.float32), float(low[0]) - 0.5 * _CELL, float(low[2]) - 0.5 * _CELL)
 
@@ -119,16 +118,16 @@ def _unstretched(
         return np.asarray(origin + s[..., None] * along + t[..., None] * across)
 
     flat = places(s, t)
-    ground = cv2.GaussianBlur(bumps.at(flat[..., 0], flat[..., 1]), (0, 0), 2.5).astype(np.float64)
+    ground = cv2.GaussianBlur(bumps.at(flat[..., 0], flat[..., 1]), (0, 0), 4.0).astype(np.float64)
     for axis in (0, 1):
         coordinate = s if axis == 0 else t
         step = np.diff(coordinate, axis=axis)
         rise = np.diff(ground, axis=axis)
-        short = np.sqrt(np.maximum(step**2 - np.minimum(rise**2, 0.8 * step**2), 0)) - step  # what each step loses
+        short = np.sqrt(np.maximum(step**2 - np.minimum(rise**2, 0.5 * step**2), 0)) - step  # what each step loses
         lost = np.cumsum(short, axis)
         lost = np.insert(lost, 0, 0.0, axis=axis)
         lost -= np.take(lost, [GRID // 2], axis=axis)
-        lost = np.asarray(cv2.GaussianBlur(lost, (0, 0), 1.5))
+        lost = np.asarray(cv2.GaussianBlur(lost, (0, 0), 4.0))
         if axis == 0:
             s = s + lost
         else:

@@ -34,12 +34,11 @@ def draw_heap(rng: np.random.Generator, cushion: bool) -> Singles:
         height = 0.42 * rim**0.45 + 0.02 * noise(rng, _GRID, 3.0) * rim
         points = np.stack([a * (1 - 0.08 * (1 - b**2)), height, b * pinch * rng.uniform(0.65, 1.0)], -1)
     else:
-        folds = np.abs(noise(rng, _GRID, 2.4)) + 0.6 * np.abs(noise(rng, _GRID, 5.0))
-        height = 0.02 + 0.20 * folds * (0.25 + 0.75 * rim)
-        drawn = 1 - 0.30 * np.abs(noise(rng, _GRID, 1.5))
-        points = np.stack(
-            [a * drawn + 0.10 * noise(rng, _GRID, 2), height, b * drawn + 0.10 * noise(rng, _GRID, 2)], -1
-        )
+        folds = np.sqrt(noise(rng, _GRID, 1.8) ** 2 + 0.05) + 0.5 * np.sqrt(noise(rng, _GRID, 3.2) ** 2 + 0.05)
+        height = 0.02 + 0.17 * folds * (0.15 + 0.85 * rim)
+        drawn = 1 - 0.14 * np.clip(noise(rng, _GRID, 1.0), -1.5, 1.5)
+        moved = 0.09 * np.stack([noise(rng, _GRID, 1.3), noise(rng, _GRID, 1.3)])
+        points = np.stack([a * drawn + moved[0], height, b * drawn + moved[1]], -1)
     points[..., 1] *= np.where(np.maximum(np.abs(a), np.abs(b)) >= 1, 0.0, 1.0)
     return np.ascontiguousarray(points.reshape(-1, 3), np.float32)
 

@@ -63,8 +63,8 @@ def mattress_edge(ground: Ground, thickness: float) -> Surface:
     """The rounded sides of a bounded ground: a mattress, or a mat where ``thickness`` is small (metres)."""
     assert ground.half_size is not None
     bevel = min(0.022, 0.4 * thickness)
-    grow = bevel * np.array([-0.15, 0.45, 0.85, 1.0, 1.0, 0.85])
-    down = np.array([0.0006, -0.12 * bevel, -0.5 * bevel, -1.2 * bevel, -(thickness - 0.5 * bevel), -thickness])
+    grow = bevel * np.array([0.0, 0.5, 0.85, 1.0, 1.0, 0.85])
+    down = np.array([0.0, -0.12 * bevel, -0.5 * bevel, -1.2 * bevel, -(thickness - 0.5 * bevel), -thickness])
     flat = _corners(ground.half_size, grow)
     points = np.stack([flat[..., 0], np.repeat(down[:, None], _ROUND + 1, 1), flat[..., 1]], -1).reshape(-1, 3)
     return Surface(_edge_topology(), _placed(points, ground), ground.texture, specular=0.0)
@@ -105,31 +105,26 @@ def cot(rng: np.random.Generator, config: OccluderConfig, camera: Camera, ground
     facing = int(np.argmax([eye[0] / x, eye[2] / y, -eye[0] / x, -eye[2] / y]))  # which side the camera is at
     bar = tapered(1.0, 7, 2)[0] * (radius, 0.5 * (top - bottom), radius) + (0, 0.5 * (top + bottom), 0)
     parts, rails = [], []
-    for side, (middle, reach, count) in enumerate((((x, 0), (0, y), _LONG), ((0, y), (x, 0), _SHORT),
-                                                   ((-x, 0), (0, y), _LONG), ((0, -y), (x, 0), _SHORT))):  # fmt: skip
+    none = np.broadcast_to(_AWAY, box()[0].shape)
+    ways = (((x, 0), (0, y), _LONG), ((0, y), (x, 0), _SHORT), ((-x, 0), (0, y), _LONG), ((0, -y), (x, 0), _SHORT))
+    for side, (middle, reach, count) in enumerate(ways):
         hidden, solid = open_side and side == facing, boards and side % 2 == 1
-        places = np.array(
-            [[middle[0] + reach[0] * w, middle[1] + reach[1] * w] for w in (2 * np.arange(count) + 1) / count - 1]
-        )
-        bars = bar[None] + np.stack([places[:, 0], 0 * places[:, 0], places[:, 1]], 1)[:, None]
-        close = np.hypot(places[:, 0] - eye[0], places[:, 1] - eye[2]) < _NEAR
+        share = ((2 * np.arange(count) + 1) / count - 1)[:, None]
+        places = np.insert(np.array(middle) + share * np.array(reach), 1, 0.0, axis=1)
+        bars = bar[None] + places[:, None]
+        close = np.hypot(places[:, 0] - eye[0], places[:, 2] - eye[2]) < _NEAR
         bars[close | hidden | solid] = _AWAY
         parts.append(bars.reshape(-1, 3))
-        along = np.array([reach[0], 0, reach[1]]) + 0.012 * (np.array([reach[0], 0, reach[1]]) > 0)
+        centre, half = (
+            np.array([middle[0], 0.0, middle[1]]),
+            np.array([max(reach[0], 0.012), 0.018, max(reach[1], 0.012)]),
+        )
         for height in (top, bottom):
-            half = np.maximum(along, 0.012) * (1, 0, 1) + (0, 0.018, 0)
-            rails.append(
-                box()[0] * half + (middle[0], height, middle[1])
-                if not (hidden and height == top)
-                else box()[0] * 0 + _AWAY
-            )
+            shown = not (hidden and height == top)
+            rails.append(box()[0] * half + centre + (0, height, 0) if shown else none)
         if side % 2 == 1:
-            panel = np.array([x, 0.5 * (top - bottom), 0.009])
-            rails.append(
-                box()[0] * panel + (0, 0.5 * (top + bottom), middle[1])
-                if solid and not hidden
-                else box()[0] * 0 + _AWAY
-            )
+            board = box()[0] * (x, 0.5 * (top - bottom), 0.009) + centre + (0, 0.5 * (top + bottom), 0)
+            rails.append(board if solid and not hidden else none)
     return Surface(_cot_topology(), _placed(np.concatenate([*parts, *rails]), ground), texture, specular=0.06)
 
 
@@ -151,8 +146,10 @@ def nest(
     wall, yaw = rng.uniform(0.12, 0.22), float(np.arctan2(long[0], long[2]))
     flat = turned(vertices[::7], -yaw)
     low, high = flat.min(0), flat.max(0)
-    grow = 1.09 if power < 3.2 else 1.05  # rounded corners cut into the bounds
-    half = tuple(0.5 * grow * (high - low)[[0, 2]] + ease + (0.01 if basket else radius))
+    middle, extent = 0.5 * (low + high) * (1, 0, 1), 0.5 * (high - low)[[0, 2]]
+    share = np.abs((flat - middle)[:, [0, 2]]) / extent
+    reach = float((share**power).sum(1).max()) ** (1 / power)  # so that nobody lies across a rounded corner
+    half = reach * extent + ease + (0.01 if basket else radius)
     if half[0] > widest:
         return []
     around = np.linspace(0, 2 * np.pi, _TUBE)
@@ -163,7 +160,6 @@ def nest(
         sway, up = -radius * np.cos(around), radius * 0.9 * np.sin(around) + 0.75 * radius
     ring = _around((float(half[0]), float(half[1])), sway, _RIM - 1, power)
     points = np.stack([ring[..., 0], np.repeat(up[:, None], _RIM, 1), ring[..., 1]], -1)
-    middle = 0.5 * (low + high) * (1, 0, 1)
     world = turned(points.reshape(-1, 3) + middle, yaw)
     return [Surface(_nest_topology(), np.ascontiguousarray(world, np.float32), texture, specular=0.0)]
 

@@ -15,7 +15,7 @@ from .cloths import HeightMap
 from .meshes import Part, grid_faces, join, occluder_topology, ring, sphere
 from .scene import Surface, Topology
 
-_STEPS, _SIDES = 72, 7
+_STEPS, _SIDES = 120, 7
 _LAB = ((92, 0, 1), (46, 60, 36), (50, -38, 24), (84, 4, 70), (42, 8, -44), (18, 0, 0), (70, 0, 0))
 """Of leads: white, red, green, yellow, blue, black, grey."""
 Floats = NDArray[np.floating]
@@ -31,7 +31,7 @@ def _colour(index: int) -> Bytes:
 def _lead_topology() -> Topology:
     u, v = np.meshgrid(np.linspace(0, 1, _SIDES), np.linspace(0, 1, _STEPS))
     tube = grid_faces(_STEPS, _SIDES)[:, ::-1]
-    ball, faces, uv = sphere(7, 13)
+    _, faces, uv = sphere(7, 13)
     coords = np.concatenate([np.stack([u.reshape(-1), v.reshape(-1)], 1), uv])
     return occluder_topology("lead", np.concatenate([tube, faces + _STEPS * _SIDES]), coords)
 
@@ -43,7 +43,7 @@ def lead(rng: np.random.Generator, bumps: HeightMap, start: Floats, away: float,
         start: (2,) x and z where it begins, metres. away: direction in which it leaves, radians.
         electrode: whether it begins at a patch.
     """
-    radius, length, bend = rng.uniform(0.0011, 0.0022), rng.uniform(0.55, 1.0), rng.normal(0, 0.22, 2)
+    radius, length, bend = rng.uniform(0.0013, 0.0027), rng.uniform(0.55, 1.0), rng.normal(0, 0.22, 2)
     colour, t = int(rng.integers(len(_LAB))), np.linspace(0, 1, _STEPS)
     ahead, aside = np.array([np.cos(away), np.sin(away)]), np.array([-np.sin(away), np.cos(away)])
     sway = bend[0] * np.sin(np.pi * t) + 0.5 * bend[1] * np.sin(2 * np.pi * t) + 0.02 * np.sin(rng.uniform(9, 16) * t)
@@ -70,8 +70,9 @@ def lead(rng: np.random.Generator, bumps: HeightMap, start: Floats, away: float,
 def _pacifier() -> tuple[Floats, Topology]:
     """Shield, knob and ring about the mouth, facing +z, metres for an infant of 0.65 m."""
     points, faces, uv = join([
-        Part(sphere(9, 17), (0, 0, 0.004), (0.020, 0.015, 0.0045), 0), Part(sphere(7, 13), (0, 0, 0.010), (0.008, 0.008, 0.006), 1),
-        Part(ring(7, 19), (0, -0.004, 0.014), (0.011, 0.010, 0.011), 1, (0, 62.0)),
+        Part(sphere(13, 23), (0, 0, 0.004), (0.020, 0.015, 0.0045), 0),
+        Part(sphere(7, 13), (0, 0, 0.010), (0.008, 0.008, 0.006), 1),
+        Part(ring(13, 33), (0, -0.004, 0.014), (0.011, 0.010, 0.011), 1, (0, 62.0)),
     ])  # fmt: skip
     return points, occluder_topology("pacifier", faces, uv)
 

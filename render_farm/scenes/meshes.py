@@ -1,4 +1,8 @@
-"""Meshes that things are made of: spheres, rings, boxes, tubes, and how to join them under one topology."""
+"""Meshes that things are made of: spheres, rings, boxes, tubes, and how to join them under one topology.
+
+What is drawn often has :data:`ENOUGH` faces: renderers scatter extra points over coarser meshes for the shadows, which
+costs more than drawing finer ones.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from numpy.typing import NDArray
 from .scene import OCCLUDER, Topology
 
 Floats = NDArray[np.floating]
+ENOUGH = 1500
+"""Faces from which on renderers take a mesh's vertices alone for its shadows."""
 Mesh = tuple[Floats, NDArray[np.int64], Floats]
 """Vertices (V, 3), faces (F, 3) outwards, texture coordinates (V, 2)."""
 
@@ -58,20 +64,18 @@ def ring(rows: int = 13, columns: int = 33, thick: float = 0.28) -> Mesh:
 
 
 @cache
-def box() -> Mesh:
-    """Cube of half side 1 with own corners for each side, so that edges stay sharp."""
-    points: list[Floats] = []
-    faces: list[tuple[int, int, int]] = []
-    uv: list[tuple[float, float]] = []
+def box(cells: int = 1) -> Mesh:
+    """Cube of half side 1 with own corners for each side, so that edges stay sharp; each side of cells x cells squares."""
+    points, faces, uv = [], [], []
+    way = np.linspace(-1, 1, cells + 1)
+    a, b = (each.reshape(-1, 1) for each in np.meshgrid(way, way, indexing="ij"))
     for axis in range(3):
         for sign in (-1.0, 1.0):
             u, v = np.eye(3)[(axis + 1) % 3], np.eye(3)[(axis + 2) % 3]
-            start = len(points)
-            for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
-                points.append(sign * np.eye(3)[axis] + a * sign * u + b * v)
-                uv.append(((a + 1) / 2, (b + 1) / 2))
-            faces += [(start, start + 1, start + 2), (start, start + 2, start + 3)]
-    return np.array(points), np.array(faces), np.array(uv)
+            points.append(sign * np.eye(3)[axis] + a * sign * u + b * v)
+            faces.append(grid_faces(cells + 1, cells + 1) + len(faces) * len(a))
+            uv.append(np.concatenate([(a + 1) / 2, (b + 1) / 2], 1))
+    return np.concatenate(points), np.concatenate(faces), np.concatenate(uv)
 
 
 @cache
@@ -104,6 +108,21 @@ class Part:
     axes: tuple[float, float, float]
     patch: int = 0
     turn: tuple[int, float] = (0, 0.0)
+
+
+def refined(mesh: Mesh) -> Mesh:
+    """The same surface with each face cut in four, again and again until there are :data:`ENOUGH`."""
+    points, faces, uv = mesh
+    while len(faces) < ENOUGH:
+        ends = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+        edges, middle = np.unique(ends, axis=0, return_inverse=True)
+        ab, bc, ca = middle.reshape(3, -1) + len(points)
+        a, b, c = faces.T
+        points = np.concatenate([points, points[edges].mean(1)])
+        uv = np.concatenate([uv, uv[edges].mean(1)])
+        corners = ((a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca))
+        faces = np.concatenate([np.stack(corner, 1) for corner in corners])
+    return points, faces, uv
 
 
 def join(parts: Sequence[Part]) -> Mesh:

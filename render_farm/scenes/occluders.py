@@ -5,6 +5,8 @@ All are surfaces with part id 255. Meshes are static; looks come from pools.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,9 +17,10 @@ from .scene import Camera, Surface, Topology
 Floats = NDArray[np.floating]
 
 
+@cache
 def block_topology() -> Topology:
     """The topology of every box."""
-    return occluder_topology("toy-block", box()[1], box()[2])
+    return occluder_topology("furniture-box", box(12)[1], box(12)[2])
 
 
 def cot_rail(rng: np.random.Generator, camera: Camera, target: Floats, texture: Bytes) -> list[Surface]:
@@ -28,7 +31,7 @@ def cot_rail(rng: np.random.Generator, camera: Camera, target: Floats, texture: 
     away = np.array([target[0] - eye[0], 0, target[2] - eye[2]])
     across = np.cross((0, 1, 0), away / max(float(np.linalg.norm(away)), 1e-6))
     shift, bars = rng.uniform(-0.5, 0.5) * spacing, int(rng.integers(1, 4))
-    points = box()[0] * (half, 0.40, half)
+    points = box(12)[0] * (half, 0.40, half)
     surfaces = []
     for k in range(bars):
         centre = middle + across * (shift + (k - (bars - 1) / 2) * spacing)
@@ -48,6 +51,6 @@ def table(rng: np.random.Generator, joints: Floats, texture: Bytes) -> Surface:
     near = max(float(((hands - hips) @ facing).min()) - 0.02, float(((knees - hips) @ facing).max()) + 0.05)
     half = np.array([rng.uniform(0.20, 0.40), max(height, 0.04) / 2, rng.uniform(0.12, 0.22)])
     centre = hips + facing * (near + half[2])
-    points = turned(box()[0] * half, float(np.arctan2(facing[0], facing[2])))
+    points = turned(box(12)[0] * half, float(np.arctan2(facing[0], facing[2])))
     vertices = (points + np.array([centre[0], half[1], centre[2]])).astype(np.float32)
     return Surface(block_topology(), vertices, texture, specular=0.06)

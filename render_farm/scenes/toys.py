@@ -15,7 +15,7 @@ from ..looks.patterns import Bytes, draw_palette, finish, noise, tile
 from ..poses.angles import choose
 from .cloths import HeightMap
 from .config import OccluderConfig
-from .meshes import Mesh, Part, box, join, occluder_topology, ring, sphere, tapered, turned
+from .meshes import Mesh, Part, box, join, occluder_topology, refined, ring, sphere, tapered, turned
 from .scene import Surface, Topology
 
 _TOY_STREAM = 401
@@ -30,7 +30,8 @@ def _bear() -> Mesh:
     ball = sphere(9, 15)
     limbs = [((0.52, -0.1, 0.2), (0.17, 0.38, 0.17)), ((0.34, -0.82, 0.42), (0.20, 0.18, 0.44))]
     parts = [Part(ball, (0, -0.35, 0), (0.52, 0.62, 0.45)), Part(ball, (0, 0.48, 0.05), (0.44, 0.42, 0.40)),
-             Part(ball, (0, 0.38, 0.40), (0.19, 0.15, 0.16), 1), Part(ball, (0, 0.43, 0.54), (0.06, 0.05, 0.05), 3)]  # fmt: skip
+             Part(ball, (0, 0.38, 0.40), (0.19, 0.15, 0.16), 1),
+             Part(ball, (0, 0.43, 0.54), (0.06, 0.05, 0.05), 3)]  # fmt: skip
     for side in (1, -1):
         parts += [Part(ball, (side * x, y, z), axes) for (x, y, z), axes in limbs]
         parts.append(Part(ball, (side * 0.33, 0.84, 0), (0.16, 0.16, 0.09), 1))
@@ -123,7 +124,8 @@ def _single(mesh: Mesh) -> Mesh:
 
 
 SHAPES: dict[str, Callable[[], Mesh]] = {
-    "ball": lambda: _single(sphere()), "block": lambda: _single(box()), "ring": lambda: _single(ring()), "bear": _bear, "rabbit": _rabbit, "duck": _duck, "rattle": _rattle,
+    "ball": lambda: _single(sphere(21, 39)), "block": lambda: _single(box(12)), "ring": lambda: _single(ring(19, 43)),
+    "bear": _bear, "rabbit": _rabbit, "duck": _duck, "rattle": _rattle,
     "teether": _teether, "cups": _cup, "bottle": _bottle, "book": _book, "cloth_book": _cloth_book, "car": _car,
     "spoon": _spoon,
 }  # fmt: skip
@@ -132,7 +134,7 @@ SHAPES: dict[str, Callable[[], Mesh]] = {
 @cache
 def toy_shape(kind: str) -> tuple[Floats, Topology]:
     """Vertices (V, 3) of radius about 1, and topology."""
-    points, faces, uv = SHAPES[kind]()
+    points, faces, uv = refined(SHAPES[kind]())
     return points, occluder_topology(f"toy-{kind}", faces, uv)
 
 
