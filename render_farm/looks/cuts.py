@@ -144,14 +144,15 @@ def _garments(cut: str, c: Cutter, m: _Measures, top: _Cloth, bottom: _Cloth) ->
         """Slack along the legs that closes again at the ankles."""
         return lambda p: (amount * np.clip(p.leg / 0.3, 0, 1) * np.clip((0.95 - p.leg) / 0.2, 0, 1)).astype(np.float32)
 
-    style = {"bridge": 0.8, "cuff": m.cuff}
-    upper = Piece(shirt, top.kind, top.colours, top.span, 1.4 * thick, slack=flare(1, m.sleeve, m.loose), **style)
+    upper = Piece(
+        shirt, top.kind, top.colours, top.span, 1.4 * thick, slack=flare(1, m.sleeve, m.loose), cuff=m.cuff, bridge=0.8
+    )
     if cut == "bodysuit":
-        return [Piece(bodysuit, top.kind, top.colours, top.span, thick, **style)]
+        return [Piece(bodysuit, top.kind, top.colours, top.span, thick, cuff=m.cuff, bridge=0.8)]
     if cut == "sleepsuit":
         return [
             Piece(sleepsuit, top.kind, top.colours, top.span, 1.5 * thick, placket=m.placket,
-                  slack=gathered(0.8 * m.loose), **style)
+                  slack=gathered(0.8 * m.loose), cuff=m.cuff, bridge=0.8)
         ]  # fmt: skip
     if cut == "shirt_diaper":
         return [upper]
@@ -162,10 +163,12 @@ def _garments(cut: str, c: Cutter, m: _Measures, top: _Cloth, bottom: _Cloth) ->
         leg, sleeve = min(0.5 * m.leg, 0.42), min(m.sleeve, 0.34)
         return [
             Piece(lambda p: suit(p, sleeve, leg, m.front), top.kind, top.colours, top.span, 1.3 * thick,
-                  placket=m.placket, slack=flare(leg, sleeve, 1.3 * m.loose), **style)
+                  placket=m.placket, slack=flare(leg, sleeve, 1.3 * m.loose), cuff=m.cuff, bridge=0.8)
         ]  # fmt: skip
     if cut == "dungarees":
-        under = Piece(lambda p: bodysuit(p, max(m.sleeve, 0.3)), top.kind, top.colours, top.span, thick, **style)
+        under = Piece(
+            lambda p: bodysuit(p, max(m.sleeve, 0.3)), top.kind, top.colours, top.span, thick, cuff=m.cuff, bridge=0.8
+        )
         over = Piece(bib, bottom.kind, bottom.colours, bottom.span, 1.8 * thick, hem=0.006 * s,
                      slack=gathered(m.loose) if m.leg > 0.7 else flare(m.leg, 1, m.loose), bridge=0.8)  # fmt: skip
         return [under, over]
@@ -176,7 +179,7 @@ def _garments(cut: str, c: Cutter, m: _Measures, top: _Cloth, bottom: _Cloth) ->
         return [under, over]
     if cut == "dress":
         over = Piece(lambda p: shirt(p, c.hip - 0.01 * s, min(m.sleeve, 0.4)), top.kind, top.colours, top.span,
-                     1.2 * thick, **style)  # fmt: skip
+                     1.2 * thick, cuff=m.cuff, bridge=0.8)  # fmt: skip
         return [over]
     assert cut == "diaper", f"no cut is called {cut}"
     return []

@@ -11,8 +11,13 @@ from .points import Points, Singles
 
 _STROKES = 14
 _DEEPEST = 0.010  # share of the body's height that cloth bridges at most
-_EXTREMITIES = (((10,), "leg", 0.94), ((11,), "leg", 0.94), ((22,), "arm", 1.0), ((23,), "arm", 1.0))
-_NEIGHBOURS = {10: (7, 10), 11: (8, 11), 22: (20, 22), 23: (21, 23)}
+# Joints of an extremity, the measure along it, and where taut cloth begins and has left the skin for good.
+_EXTREMITIES = (
+    ((7, 10), "leg", 0.93, 0.99),
+    ((8, 11), "leg", 0.93, 0.99),
+    ((20, 22), "arm", 1.0, 1.12),
+    ((21, 23), "arm", 1.0, 1.12),
+)
 
 
 def taut_cloth(template: Singles, faces: NDArray[np.integer], p: Points) -> Singles:
@@ -25,12 +30,12 @@ def taut_cloth(template: Singles, faces: NDArray[np.integer], p: Points) -> Sing
     smooth = _relaxed(template.astype(np.float64), faces)
     outwards = np.clip(((smooth - template) * p.normal).sum(1), 0, _DEEPEST * height)
     way = outwards[:, None] * p.normal
-    for (joint,), measure, start in _EXTREMITIES:
+    for joints, measure, start, whole in _EXTREMITIES:
         along = getattr(p, measure)
-        rows = np.flatnonzero(np.isin(p.joint, _NEIGHBOURS[joint]) & (along > start))
+        rows = np.flatnonzero(np.isin(p.joint, joints) & (along > start))
         if len(rows) < 8:
             continue
-        share = np.clip((along[rows] - start) / 0.12, 0, 1)
+        share = np.clip((along[rows] - start) / (whole - start), 0, 1)
         wrapped = _wrap(template[rows].astype(np.float64))
         way[rows] = share[:, None] * (wrapped - template[rows]) + (1 - share[:, None]) * way[rows]
     return np.asarray(way, np.float32)

@@ -74,7 +74,7 @@ class Poser:
             self.counts["kept_implausible"] += len(again)
             return best
         # All further draws of a frame at once: one small batch more a block, instead of one a round.
-        fresh = self._attempt([(indices[k], attempt) for k in again for attempt in range(1, redraws + 1)])
+        fresh = self._attempt([(indices[int(k)], attempt) for k in again for attempt in range(1, redraws + 1)])
         second = self._judgement(fresh)
         badness = second.badness.reshape(len(again), redraws)
         for row, k in enumerate(again):

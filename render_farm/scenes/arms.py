@@ -219,18 +219,20 @@ class Arms:
         Args:
             joints: (J, 3) of the infant, world, metres. An arm that finds no such place is left out.
         """
-        both = rng.random() < self.config.second_arm
+        both, entry = rng.random() < self.config.second_arm, int(rng.integers(self.config.arm_pool))
         surfaces, heading = [], float(rng.uniform(-np.pi, np.pi))
-        for number in range(2 if both else 1):
-            entry, anchor = int(rng.integers(self.config.arm_pool)), _ANCHORS[int(rng.integers(len(_ANCHORS)))]
+        arm = self.arm(entry)
+        other = "right" if arm.side == "left" else "left"
+        pair = ((arm.side, arm.vertices), (other, arm.vertices * np.array([1, 1, -1], np.float32)))
+        for number, (side, vertices) in enumerate(pair[: 2 if both else 1]):
+            anchor = _ANCHORS[int(rng.integers(len(_ANCHORS)))]
             beside, offset = rng.random() < 0.2, rng.normal(0, 0.03, 2)
             target = joints[list(anchor)].mean(0)[[0, 2]] + offset
             if beside:
                 target = target + 0.17 * np.array([np.cos(heading), np.sin(heading)])
-            arm = self.arm(entry)
-            found = _set_down(arm.vertices, target, heading + number * rng.uniform(0.5, 1.1), camera, bumps)
+            found = _set_down(vertices, target, heading + number * rng.uniform(0.5, 1.1), camera, bumps)
             if found is not None:
-                surfaces.append(Surface(_topology(arm.side), found, arm.texture, specular=0.04, wrap=0.3))
+                surfaces.append(Surface(_topology(side), found, arm.texture, specular=0.04, wrap=0.3))
         return surfaces
 
 

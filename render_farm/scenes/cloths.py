@@ -105,9 +105,7 @@ def drape_blanket(
     return Surface(_blanket_topology(), vertices, texture, specular=0.0)
 
 
-def _unstretched(
-    bumps: HeightMap, origin: Floats, along: Floats, across: Floats, s: Floats, t: Floats
-) -> NDArray[np.float64]:
+def _unstretched(bumps: HeightMap, origin: Floats, along: Floats, across: Floats, s: Floats, t: Floats) -> Floats:
     """Places (GRID, GRID, 2) (x, z) of a flat cloth's points once it has drawn in over what it climbs.
 
     Row by row, then column by column, points move towards the middle until their distance along the smoothed ground is
@@ -118,12 +116,12 @@ def _unstretched(
         return np.asarray(origin + s[..., None] * along + t[..., None] * across)
 
     flat = places(s, t)
-    ground = cv2.GaussianBlur(bumps.at(flat[..., 0], flat[..., 1]), (0, 0), 4.0).astype(np.float64)
+    ground = cv2.GaussianBlur(bumps.at(flat[..., 0], flat[..., 1]), (0, 0), 2.5).astype(np.float64)
     for axis in (0, 1):
         coordinate = s if axis == 0 else t
         step = np.diff(coordinate, axis=axis)
         rise = np.diff(ground, axis=axis)
-        short = np.sqrt(np.maximum(step**2 - np.minimum(rise**2, 0.5 * step**2), 0)) - step  # what each step loses
+        short = np.sqrt(np.maximum(step**2 - np.minimum(rise**2, 0.7 * step**2), 0)) - step  # what each step loses
         lost = np.cumsum(short, axis)
         lost = np.insert(lost, 0, 0.0, axis=axis)
         lost -= np.take(lost, [GRID // 2], axis=axis)

@@ -88,7 +88,7 @@ class LightsConfig(Config):
 class OccluderConfig(Config):
     """Things in front of, or on, the body."""
 
-    blanket: Share = Field(0.12, description="share of frames with a blanket over part of a lying body")
+    blanket: Share = Field(0.18, description="share of frames with a lying body, legs down, under a blanket")
     blanket_reach: Range = Field((0.15, 0.62), description="where it ends, 0 at the feet, 1 at the head")
     toy: Share = Field(0.22, description="share of frames with a toy")
     toys: Weights = dict.fromkeys(TOYS, 1.0)

@@ -13,7 +13,7 @@ from .meshes import box, grid_faces, occluder_topology, tapered, turned
 from .scene import Camera, Ground, Surface, Topology
 
 _COT_STREAM = 402
-_ROUND = 160  # columns round a mattress
+_ROUND = 280  # columns round a mattress
 _RIM = 73  # columns round a nest
 _TUBE = 12
 _LONG, _SHORT = 16, 10  # bars of a cot's sides
@@ -25,8 +25,8 @@ Floats = NDArray[np.floating]
 
 @cache
 def _edge_topology() -> Topology:
-    u, v = np.meshgrid(np.arange(_ROUND + 1) / 8.0, np.linspace(0, 1, 6))
-    faces = grid_faces(6, _ROUND + 1)
+    u, v = np.meshgrid(np.arange(_ROUND + 1) / 14.0, np.linspace(0, 0.4, 4))
+    faces = grid_faces(4, _ROUND + 1)
     return occluder_topology("mattress-edge", faces, np.stack([u.reshape(-1), v.reshape(-1)], 1))
 
 
@@ -63,8 +63,8 @@ def mattress_edge(ground: Ground, thickness: float) -> Surface:
     """The rounded sides of a bounded ground: a mattress, or a mat where ``thickness`` is small (metres)."""
     assert ground.half_size is not None
     bevel = min(0.022, 0.4 * thickness)
-    grow = bevel * np.array([0.0, 0.5, 0.85, 1.0, 1.0, 0.85])
-    down = np.array([0.0, -0.12 * bevel, -0.5 * bevel, -1.2 * bevel, -(thickness - 0.5 * bevel), -thickness])
+    grow = bevel * np.array([0.0, 0.6, 1.0, 0.9])
+    down = np.array([0.0, -0.2 * bevel, -1.1 * bevel, -thickness])
     flat = _corners(ground.half_size, grow)
     points = np.stack([flat[..., 0], np.repeat(down[:, None], _ROUND + 1, 1), flat[..., 1]], -1).reshape(-1, 3)
     return Surface(_edge_topology(), _placed(points, ground), ground.texture, specular=0.0)

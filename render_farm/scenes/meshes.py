@@ -66,7 +66,7 @@ def ring(rows: int = 13, columns: int = 33, thick: float = 0.28) -> Mesh:
 @cache
 def box(cells: int = 1) -> Mesh:
     """Cube of half side 1 with own corners for each side, so that edges stay sharp; each side of cells x cells squares."""
-    points, faces, uv = [], [], []
+    points, faces, uv = list[Floats](), list[NDArray[np.int64]](), list[Floats]()
     way = np.linspace(-1, 1, cells + 1)
     a, b = (each.reshape(-1, 1) for each in np.meshgrid(way, way, indexing="ij"))
     for axis in range(3):

@@ -109,14 +109,14 @@ class People:
         transl[:, 0] = -0.5 * (planes[:, 0].amin(1) + planes[:, 0].amax(1))
         transl[:, 2] = -0.5 * (planes[:, 2].amin(1) + planes[:, 2].amax(1))
         vertices = (planes + transl[..., None]).transpose(1, 2).contiguous().numpy()
-        joints = (joints + transl[:, None]).numpy()
+        places, moves = (joints + transl[:, None]).numpy(), transl.numpy()
         keypoints = (self._points(betas, pose) + transl[:, None]).contiguous().numpy()
         skirts = self._skirts(betas, pose, transl, looks)
         infants = []
         for k, look in enumerate(looks):
             surface = Surface(self.topology, vertices[k], look.texture, specular=0.5 * look.specular, wrap=0.3)
             person = PersonInScene(
-                surface, keypoints[k], joints[k], betas[k].numpy(), pose[k].numpy(), transl[k].numpy(), self.body.name
+                surface, keypoints[k], places[k], betas[k].numpy(), pose[k].numpy(), moves[k], self.body.name
             )
             person.layers += self._layers(look, person, skirts.get(k))
             infants.append(Infant(person, posed.plans[k], look, posed.origins[k]))

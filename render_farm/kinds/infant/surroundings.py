@@ -23,6 +23,7 @@ from .people import Infant
 
 Rng = np.random.Generator
 _FEET = (7, 8)
+_LEGS_DOWN = 0.15  # metres: knees and ankles above that carry no blanket
 
 
 class Around:
@@ -32,6 +33,7 @@ class Around:
         self.camera, self.view, self.infants, self.ground = camera, view, infants, ground
         self.first = infants[0]
         self.joints: NDArray[np.floating] = np.asarray(self.first.person.joints)
+        self.covered = False  # by a blanket
 
     @cached_property
     def vertices(self) -> NDArray[np.float32]:
@@ -89,7 +91,8 @@ class Surroundings:
     def _things(self, rng: Rng, scene: Around) -> list[Surface]:
         """A table to stand at, a blanket or a toy, single bars."""
         config, first, joints = self.config, scene.first, scene.joints
-        blanket = rng.random() < config.blanket and first.lying
+        legs_down = float(joints[[4, 5, 7, 8], 1].max()) < _LEGS_DOWN  # others have kicked it off
+        blanket = rng.random() < config.blanket and first.lying and legs_down
         toy, rail = rng.random() < config.toy, rng.random() < config.rail and scene.view != "above"
         low = float(joints[20:24, 1].min()) < 0.8 * float(joints[9, 1])  # hands below the chest: nothing hides behind
         stands = rng.random() < config.support and first.plan.table.flat_feet and low
@@ -98,6 +101,7 @@ class Surroundings:
         surfaces: list[Surface] = []
         if stands:
             surfaces.append(table(rng, joints, self.woods.texture(look)))
+        scene.covered = blanket
         if blanket:
             feet, texture = joints[list(_FEET)].mean(0), self.backgrounds.cloth(cloth).texture
             surfaces.append(drape_blanket(rng, config, scene.bumps, feet, joints[15], texture))
@@ -117,11 +121,11 @@ class Surroundings:
         wood, cloth = (int(rng.integers(config.pool)) for _ in range(2))
         surfaces: list[Surface] = []
         bounded = ground is not None and ground.half_size is not None
-        if bounded and (edge or caged):
+        if ground is not None and bounded and (edge or caged):
             surfaces.append(mattress_edge(ground, max(thickness, 0.06) if caged else thickness))
-        if bounded and caged:
+        if ground is not None and bounded and caged:
             surfaces.append(cot(rng, config, scene.camera, ground, self.woods.texture(wood)))
-        elif nested and all(infant.lying for infant in scene.infants):
+        elif nested and not scene.covered and all(infant.lying for infant in scene.infants):
             long = joints[15] - joints[list(_FEET)].mean(0)
             texture = self.backgrounds.cloth(cloth).texture
             surfaces += nest(rng, scene.vertices, long, texture, basket)

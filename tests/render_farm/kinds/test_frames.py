@@ -25,6 +25,7 @@ POOLS = {
     "wardrobe": {"pool": 2, "texture": 256},
     "skin": {"pool": 2},
     "backgrounds": {"pool": 2, "texture": 256},
+    "twins": 0.0,
 }
 
 
