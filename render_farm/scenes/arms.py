@@ -245,7 +245,8 @@ def _set_down(vertices: Singles, target: Floats, heading: float, camera: Camera,
 
     Only directions count from which the arm's cut end lies outside of the picture.
     """
-    thin = vertices[::13]
+    hand = vertices[:, 0] > -0.10
+    thin = np.concatenate([vertices[hand][::5], vertices[~hand][::17]])
     root = thin[thin[:, 0] < thin[:, 0].min() + 0.06]
     best: tuple[float, Singles] | None = None
     for step in range(_TRIES):
