@@ -152,7 +152,7 @@ def _garments(cut: str, c: Cutter, m: _Measures, top: _Cloth, bottom: _Cloth) ->
     if cut == "sleepsuit":
         return [
             Piece(sleepsuit, top.kind, top.colours, top.span, 1.5 * thick, placket=m.placket,
-                  slack=gathered(0.8 * m.loose), cuff=m.cuff, bridge=0.8)
+                  slack=gathered(0.8 * m.loose), cuff=m.cuff, bridge=1.0)
         ]  # fmt: skip
     if cut == "shirt_diaper":
         return [upper]

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from ...config import Config
 from ..ranges import Range, Share, Weights, check_weights
 
-SURFACES = ("sheet", "quilt", "muslin", "towel", "carpet", "wood", "tiles")
+SURFACES = ("sheet", "quilt", "muslin", "towel", "carpet", "wood", "tiles", "playmat")
 VIEWS = ("above", "oblique", "side")
 TOYS = (
     "ball", "block", "ring", "bear", "rabbit", "duck", "rattle", "teether", "cups", "bottle", "book", "cloth_book", "car",
@@ -30,8 +30,9 @@ class BackgroundConfig(Config):
         "muslin": 0.12,
         "towel": 0.06,
         "carpet": 0.12,
-        "wood": 0.12,
-        "tiles": 0.08,
+        "wood": 0.08,
+        "tiles": 0.07,
+        "playmat": 0.05,
     }
     lightness: Range = Field((40.0, 97.0), description="CIE L* of bedding")
     chroma: Range = Field((0.0, 26.0), description="CIE chroma of bedding")
