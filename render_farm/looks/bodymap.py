@@ -129,10 +129,20 @@ def build_body_map(body: Body, size: int) -> BodyMap:
     """Rasterise a body's texture coordinates; about half a second, once for each process.
 
     Raises:
-        UserError: if the body has no texture coordinates, or is a hand.
+        UserError: if the body has no texture coordinates, or such as do not fit, a regressor of another mesh, or is a hand.
     """
     if len(body.uv) == 0 or len(body.uv_faces) != len(body.faces):
         raise UserError(f"body '{body.name}' has no texture coordinates, so it cannot be dressed; give a file with uv")
+    if not np.isfinite(body.uv).all() or int(body.uv_faces.max()) >= len(body.uv) or int(body.uv_faces.min()) < 0:
+        raise UserError(
+            f"body '{body.name}': its texture coordinates do not fit its faces ({len(body.uv)} coordinates, indices up to "
+            f"{int(body.uv_faces.max())}); give a file whose uv and uv faces belong to its mesh"
+        )
+    if body.keypoint_regressor.shape[1] != len(body.template):
+        raise UserError(
+            f"body '{body.name}': its keypoint regressor is {tuple(body.keypoint_regressor.shape)}, its mesh has "
+            f"{len(body.template)} vertices; eyes, nose and mouth cannot be found"
+        )
     covering = _face_of_texel(body, size).reshape(-1)
     inside = np.flatnonzero(covering >= 0)
     faces = covering[inside]
