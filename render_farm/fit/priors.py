@@ -79,14 +79,12 @@ def infant_poses(count: int, seed: int) -> Floats:
     """Body poses (count, 69) of the farm's infants, settled on their bed."""
     from ...models.bodies import load_body
     from ..config import BLOCK
-    from ..kinds.infant.config import InfantScene
-    from ..kinds.infant.sampler import InfantSampler
+    from ..poses.config import PoseConfig, ShapeConfig
+    from ..poses.posing import Poser
 
-    body = load_body("open-infant")
-    sampler = InfantSampler(InfantScene(), body, seed)
-    bare = np.zeros((BLOCK, len(body.template)), np.float32)
+    poser = Poser(load_body("open-infant"), PoseConfig(), ShapeConfig(), seed)
     with torch.no_grad():
-        blocks = [sampler.pose_block(start, bare).pose for start in range(0, count, BLOCK)]
+        blocks = [poser.pose(range(start, start + BLOCK)).pose.numpy() for start in range(0, count, BLOCK)]
     return np.concatenate(blocks)[:count, 1:].reshape(count, -1).astype(np.float64)
 
 

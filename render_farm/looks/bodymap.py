@@ -16,38 +16,14 @@ from numpy.typing import NDArray
 from ...config import UserError
 from ...models.bodies.body import Body
 from ...models.bodies.meshes import vertex_normals
+from .points import Points, Singles
 from .regions import smpl24_regions
-
-Singles = NDArray[np.float32]
+from .taut import taut_cloth
 
 # SMPL joints by region.
 _TRUNK, _HEAD = (0, 3, 6, 9), (12, 15)
 _ARMS = (13, 14, 16, 17, 18, 19, 20, 21, 22, 23)
 _LEGS = (1, 2, 4, 5, 7, 8, 10, 11)
-
-
-@dataclass(frozen=True)
-class Points:
-    """Measures of N places on the body, in its rest (T) pose.
-
-    Attributes:
-        position: (N, 3) metres. normal: (N, 3) unit.
-        joint: (N,) dominating SMPL joint.
-        arm: (N,) 0 at the shoulder joint, 1 at the wrist, above 1 on the hand; -1 off the arms.
-        leg: (N,) 0 at the height of the hip joints, 1 at the ankles; negative above.
-        weave: (N, 2) metres: coordinates round and along the body part, in which cloth is printed.
-    """
-
-    position: Singles
-    normal: Singles
-    joint: NDArray[np.int32]
-    arm: Singles
-    leg: Singles
-    weave: Singles
-
-    def at(self, mask: NDArray) -> Points:
-        """The places selected by a mask or an index array."""
-        return Points(*(getattr(self, f)[mask] for f in ("position", "normal", "joint", "arm", "leg", "weave")))
 
 
 @dataclass(frozen=True)
@@ -63,6 +39,7 @@ class BodyMap:
         nearest: (size * size,) for every texel the position in ``inside`` of the nearest texel on the body; filling
             from it keeps seams clean.
         eyeball: (T,) 1 on the left, 2 on the right eyeball, 0 elsewhere; all 0 for bodies without eyeballs.
+        hull: (V, 3) metres from each vertex to taut cloth over it: hollows filled, toes and fingers in one.
         crotch: y of the lowest point between the legs. height: of the rest pose, metres.
     """
 
@@ -74,6 +51,7 @@ class BodyMap:
     vertices: Points
     nearest: NDArray[np.int64]
     eyeball: NDArray[np.uint8]
+    hull: Singles
     crotch: float
     height: float
 
@@ -151,10 +129,20 @@ def build_body_map(body: Body, size: int) -> BodyMap:
     """Rasterise a body's texture coordinates; about half a second, once for each process.
 
     Raises:
-        UserError: if the body has no texture coordinates, or is a hand.
+        UserError: if the body has no texture coordinates, or such as do not fit, a regressor of another mesh, or is a hand.
     """
     if len(body.uv) == 0 or len(body.uv_faces) != len(body.faces):
         raise UserError(f"body '{body.name}' has no texture coordinates, so it cannot be dressed; give a file with uv")
+    if not np.isfinite(body.uv).all() or int(body.uv_faces.max()) >= len(body.uv) or int(body.uv_faces.min()) < 0:
+        raise UserError(
+            f"body '{body.name}': its texture coordinates do not fit its faces ({len(body.uv)} coordinates, indices up to "
+            f"{int(body.uv_faces.max())}); give a file whose uv and uv faces belong to its mesh"
+        )
+    if body.keypoint_regressor.shape[1] != len(body.template):
+        raise UserError(
+            f"body '{body.name}': its keypoint regressor is {tuple(body.keypoint_regressor.shape)}, its mesh has "
+            f"{len(body.template)} vertices; eyes, nose and mouth cannot be found"
+        )
     covering = _face_of_texel(body, size).reshape(-1)
     inside = np.flatnonzero(covering >= 0)
     faces = covering[inside]
@@ -175,6 +163,7 @@ def build_body_map(body: Body, size: int) -> BodyMap:
     _, labels = cv2.distanceTransformWithLabels(outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     of_label = np.zeros(labels.max() + 1, np.int64)
     of_label[labels.reshape(-1)[inside]] = np.arange(len(inside))
+    vertices = _measure(template, normals.astype(np.float32), owner, joints)
     middle = (np.abs(template[:, 0]) < 0.02 * (joints[1, 0] - joints[2, 0]) + 0.004) & np.isin(owner, (0, 1, 2, 3))
     return BodyMap(
         size=size,
@@ -182,9 +171,10 @@ def build_body_map(body: Body, size: int) -> BodyMap:
         landmarks=landmarks,
         inside=inside,
         texels=_measure(position.astype(np.float32), normal.astype(np.float32), joint, joints),
-        vertices=_measure(template, normals.astype(np.float32), owner, joints),
+        vertices=vertices,
         nearest=of_label[labels.reshape(-1)],
         eyeball=_eyeballs(body, landmarks)[largest],
+        hull=taut_cloth(template, body.faces, vertices),
         crotch=float(template[middle, 1].min()),
         height=float(np.ptp(template[:, 1])),
     )

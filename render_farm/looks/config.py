@@ -9,7 +9,9 @@ from pydantic import Field, model_validator
 from ...config import Config
 from ..ranges import Range, Share, Weights, check_weights
 
-CUTS = ("diaper", "bodysuit", "sleepsuit", "shirt_diaper", "shirt_trousers", "dress")
+CUTS = (
+    "diaper", "bodysuit", "sleepsuit", "shirt_diaper", "shirt_trousers", "dress", "romper", "dungarees", "sleep_sack",
+)  # fmt: skip
 PATTERNS = ("plain", "stripes", "dots", "checks", "stars", "hearts", "heather", "blocks")
 
 
@@ -17,12 +19,15 @@ class WardrobeConfig(Config):
     """Clothes. A diaper lies beneath every cut; nothing can switch it off."""
 
     cuts: Weights = {
-        "diaper": 0.12,
-        "bodysuit": 0.26,
-        "sleepsuit": 0.24,
-        "shirt_diaper": 0.10,
-        "shirt_trousers": 0.18,
-        "dress": 0.10,
+        "diaper": 0.10,
+        "bodysuit": 0.20,
+        "sleepsuit": 0.20,
+        "shirt_diaper": 0.07,
+        "shirt_trousers": 0.14,
+        "dress": 0.07,
+        "romper": 0.09,
+        "dungarees": 0.06,
+        "sleep_sack": 0.07,
     }
     patterns: Weights = {
         "plain": 0.26,
@@ -36,6 +41,9 @@ class WardrobeConfig(Config):
     }
     socks: Share = Field(0.35, description="share of looks with socks, where the cut leaves the feet bare")
     hat: Share = Field(0.12, description="share of looks with a hat")
+    mitts: Share = Field(0.15, description="share of sleepsuits that cover the hands")
+    band: Share = Field(0.08, description="share of looks with a hospital's band round a wrist or ankle")
+    loose: Range = Field((0.001, 0.009), description="how far loose garments stand off at their hems, infant of 0.65 m")
     lightness: Range = Field((30.0, 93.0), description="CIE L* of fabrics")
     chroma: Range = Field((3.0, 48.0), description="CIE chroma of fabrics")
     folds: Range = Field((0.4, 1.2), description="strength of creases (1: about 2 mm deep)")

@@ -37,12 +37,14 @@ class Skin:
         bulge: (V,) float32 metres by which hair raises each vertex.
         specular: strength of the highlight.
         colour: (3,) Lab of the tone.
+        asleep: whether the eyes are closed.
     """
 
     texture: Bytes
     bulge: Singles
     specular: float
     colour: Singles
+    asleep: bool = False
 
 
 def tone(step: float) -> Singles:
@@ -246,12 +248,13 @@ def draw_skin(
     dark = float(np.clip((step - 3) / 5, 0, 1))
     density, hair = rng.uniform(*config.hair), _pick_hair(rng, dark)
     hair = hair if colour is None else colour
-    _paint_eyes(head, face, rng, bool(rng.random() < config.eyes_closed), dark)
+    asleep = bool(rng.random() < config.eyes_closed)
+    _paint_eyes(head, face, rng, asleep, dark)
     _paint_brows(head, face, hair, float(rng.uniform(0.08, 0.42)))
     bulge = _grow_hair(head, body, face, hair, density, rng, hanging)
     lab[face.rows] = head
     texture = body.spread(np.round(lab_to_rgb(lab)).astype(np.uint8))
-    return Skin(texture, bulge, float(rng.uniform(0.04, 0.14)), base)
+    return Skin(texture, bulge, float(rng.uniform(0.04, 0.14)), base, asleep)
 
 
 class Skins:

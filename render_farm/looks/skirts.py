@@ -1,7 +1,8 @@
 """Skirts: the one garment that paint and thickness cannot make, since it spans both legs.
 
 A tube of cloth hangs from the hips in the rest pose and is skinned like the body: pelvis at its waist, thighs at its
-hem, blended from left to right across the lap. It takes its shape directions from the skin nearest to it.
+hem, blended from left to right across the lap. It takes its shape directions from the skin nearest to it. What a thigh
+would push through is then pushed off it (:func:`off_the_thighs`).
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ...models.bodies.body import Body
 from ...models.bodies.skinning import SkinnedMesh
 from ..scenes.scene import Topology
+from .cutting import Cutter, Piece
 from .patterns import Bytes, finish, noise, tile
-from .wardrobe import Cutter, Piece
 
+Singles = NDArray[np.float32]
 ROWS, COLUMNS = 9, 41
+_CLEAR = 0.005  # metres between thigh and skirt
+_BANDS = 7  # along the thigh, in which its girth is measured
 
 
 def skirt_topology(name: str) -> Topology:
@@ -70,6 +75,49 @@ def skirt_mesh(body: Body, cutter: Cutter) -> SkinnedMesh:
         pose_features=mesh.pose_features[:0],
         weights=torch.from_numpy(np.concatenate([weights, weights], 1)).float().contiguous(),
     )
+
+
+def off_the_thighs(
+    skirt: Singles, vertices: Singles, joints: Singles, thighs: tuple[NDArray[np.intp], NDArray[np.intp]]
+) -> Singles:
+    """The posed skirt with every vertex outside of both thighs.
+
+    Each thigh counts as a round tube about the line from hip to knee, as wide as the dressed flesh is there.
+
+    Args:
+        skirt: (S, 3) posed, outer side then inner side, metres. vertices: (V, 3) posed and dressed body.
+        joints: (J, 3) posed. thighs: indices of the vertices of the left and of the right thigh.
+    """
+    result = skirt.copy()
+    outer = len(skirt) // 2
+    for _ in range(2):  # off one thigh may be into the other
+        for (hip, knee), flesh in zip(((1, 4), (2, 5)), thighs, strict=True):
+            origin, line = joints[hip], joints[knee] - joints[hip]
+            length = max(float(np.linalg.norm(line)), 1e-6)
+            line = line / length
+            girth = _girths(vertices[flesh] - origin, line, length)
+            way = result - origin
+            along = way @ line
+            across = way - along[:, None] * line
+            distance = np.sqrt(np.einsum("ij,ij->i", across, across))
+            wanted = np.interp(along / length, np.linspace(0, 1, _BANDS), girth, left=0.0, right=girth[-1])
+            wanted = wanted + np.where(np.arange(len(skirt)) < outer, _CLEAR, 0.6 * _CLEAR)
+            wanted[(along < 0) | (along > 1.15 * length)] = 0
+            push = np.maximum(wanted - distance, 0)
+            result += (push / np.maximum(distance, 1e-6))[:, None] * across
+    return np.asarray(result, np.float32)
+
+
+def _girths(flesh: Singles, line: Singles, length: float) -> Singles:
+    """(_BANDS,) largest distance from the axis of the flesh (N, 3) about each of the bands along it."""
+    along = flesh @ line
+    distance = np.sqrt(np.maximum(np.einsum("ij,ij->i", flesh, flesh) - along**2, 0))
+    band = np.clip(np.round(along / length * (_BANDS - 1)).astype(np.int64), 0, _BANDS - 1)
+    inner = band > 0  # the hip's own band holds the buttock of the other side, too
+    girth = np.zeros(_BANDS, np.float32)
+    np.maximum.at(girth, band[inner], distance[inner])
+    girth[0] = 0.6 * girth[1]
+    return girth
 
 
 def paint_skirt(rng: np.random.Generator, piece: Piece, cutter: Cutter, size: int = 128) -> Bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +58,7 @@ class Poser:
         self.judge = Plausibility(body, poses.plausibility)
         self.counts: Counter[str] = Counter()
 
-    def pose(self, indices: range) -> Posed:
+    def pose(self, indices: Sequence[int]) -> Posed:
         """Pose the frames of an aligned block; rejections are added to ``counts``.
 
         ``counts`` names the reasons of rejected draws (one draw may fail for several), ``poses_rejected`` draws, and
@@ -73,7 +74,7 @@ class Poser:
             self.counts["kept_implausible"] += len(again)
             return best
         # All further draws of a frame at once: one small batch more a block, instead of one a round.
-        fresh = self._attempt([(indices[k], attempt) for k in again for attempt in range(1, redraws + 1)])
+        fresh = self._attempt([(indices[int(k)], attempt) for k in again for attempt in range(1, redraws + 1)])
         second = self._judgement(fresh)
         badness = second.badness.reshape(len(again), redraws)
         for row, k in enumerate(again):

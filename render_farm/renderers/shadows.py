@@ -28,6 +28,7 @@ LOWEST_SUN = 0.25  # sine of the light's elevation is clamped here: shadows stay
 CONTACT = ((0.035, 0.012, 0.62), (0.16, 0.05, 0.50))
 MARGIN = 0.2  # metres of map around the people, for the blur
 ENOUGH_POINTS = 6000  # more are thinned out: the map's cells are wider than their distance
+ABOVE = 0.0005  # metres: what lies lower, like the sides of a mattress, throws nothing onto the ground
 SHADOW_HEIGHTS = (0.05, 0.18, np.inf)  # layers of the light's shadow: parts up to this height throw equally soft ones
 
 
@@ -97,7 +98,10 @@ def visibility(
 
 def ground_map(points: NDArray[np.float32], ground: Ground, lights: Lights) -> GroundMap:
     """Occlusion map of the ground beneath and around ``points`` (3, P), metres, world axes."""
+    points = points[:, points[1] > ground.height + ABOVE]
     points = points[:, :: max(1, points.shape[1] // ENOUGH_POINTS)]
+    if not points.shape[1]:
+        points = np.array([[0.0], [REACH], [0.0]], np.float32)
     unit = light_basis(lights.direction)[2]
     slope = unit / max(float(unit[1]), LOWEST_SUN)
     x, z = points[0], points[2]

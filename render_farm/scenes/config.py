@@ -10,9 +10,12 @@ from pydantic import Field, model_validator
 from ...config import Config
 from ..ranges import Range, Share, Weights, check_weights
 
-SURFACES = ("sheet", "quilt", "muslin", "towel", "carpet", "wood", "tiles")
+SURFACES = ("sheet", "quilt", "muslin", "towel", "carpet", "wood", "tiles", "playmat")
 VIEWS = ("above", "oblique", "side")
-TOYS = ("ball", "block", "ring", "bear")
+TOYS = (
+    "ball", "block", "ring", "bear", "rabbit", "duck", "rattle", "teether", "cups", "bottle", "book", "cloth_book", "car",
+    "spoon",
+)  # fmt: skip
 
 
 class BackgroundConfig(Config):
@@ -35,8 +38,9 @@ class BackgroundConfig(Config):
         "muslin": 0.12,
         "towel": 0.06,
         "carpet": 0.12,
-        "wood": 0.12,
-        "tiles": 0.08,
+        "wood": 0.08,
+        "tiles": 0.07,
+        "playmat": 0.05,
     }
     lightness: Range = Field((40.0, 97.0), description="CIE L* of bedding")
     chroma: Range = Field((0.0, 26.0), description="CIE chroma of bedding")
@@ -153,15 +157,31 @@ class LensConfig(Config):
 class OccluderConfig(Config):
     """Things in front of, or on, the body."""
 
-    blanket: Share = Field(0.12, description="share of frames with a blanket over part of a lying body")
+    blanket: Share = Field(0.18, description="share of frames with a lying body, legs down, under a blanket")
     blanket_reach: Range = Field((0.15, 0.62), description="where it ends, 0 at the feet, 1 at the head")
     toy: Share = Field(0.22, description="share of frames with a toy")
-    toys: Weights = {"ball": 0.3, "block": 0.25, "ring": 0.2, "bear": 0.25}
+    toys: Weights = dict.fromkeys(TOYS, 1.0)
     toy_size: Range = Field((0.05, 0.14), description="diameter")
     on_body: Share = Field(0.35, description="share of toys that lie on the body rather than beside it")
-    rail: Share = Field(0.05, description="share of frames seen through the bars of a cot, views oblique and side")
+    more_toys: Share = Field(0.25, description="share of frames with a toy that have a second one")
+    rail: Share = Field(0.03, description="share of frames seen through single bars of a cot, views oblique and side")
     support: Share = Field(0.6, description="share of standing infants who hold on to a low table")
-    pool: int = Field(32, ge=1, le=1024, description="blankets, and toy surfaces, a job draws")
+    edge: Share = Field(0.7, description="share of bounded surfaces that show the edge of a mattress or mat")
+    thickness: Range = Field((0.012, 0.14), description="of mattresses and mats")
+    cot: Share = Field(0.2, description="share of bounded surfaces round which a cot stands, with bars or boards")
+    cot_height: Range = Field((0.20, 0.50), description="of its upper rail above the mattress")
+    cot_open: Share = Field(0.6, description="share of cots whose side towards the camera is let down")
+    nest: Share = Field(0.05, description="share of frames with lying infants in a padded nest or a basket")
+    clutter: Share = Field(0.08, description="share of frames with a cushion or a crumpled cloth beside the infant")
+    leads: Share = Field(0.05, description="share of frames with medical leads or cables from chest or foot")
+    pacifier: Share = Field(0.07, description="share of infants with a pacifier")
+    arms: Share = Field(
+        0.08, description="share of frames into which an adult's arm reaches, hand on or near the infant"
+    )
+    second_arm: Share = Field(0.35, description="share of those with the other arm, too")
+    arm_tone: Range = Field((1.0, 10.0), description="adults' skin on the Monk scale, see skin.tone")
+    arm_pool: int = Field(10, ge=1, le=256, description="arms a job draws: gesture, build, skin and sleeve")
+    pool: int = Field(32, ge=1, le=1024, description="blankets, toy surfaces and furniture a job draws")
 
     @model_validator(mode="after")
     def _known(self) -> OccluderConfig:

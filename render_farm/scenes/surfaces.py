@@ -119,9 +119,44 @@ def _tiles(rng: np.random.Generator, config: BackgroundConfig, size: int) -> Sur
     return SurfaceLook("tiles", finish(picture, shade), rng.uniform(0.9, 1.6))
 
 
+def _playmat(rng: np.random.Generator, config: BackgroundConfig, size: int) -> SurfaceLook:
+    """Printed play mat: large coloured figures and letters on a bright ground, in a frame."""
+    ground = draw_colour(rng, (78, 95), (4, 24))
+    picture = np.empty((size, size, 3), np.float32)
+    picture[:] = ground
+    cells, font = int(rng.integers(4, 7)), cv2.FONT_HERSHEY_DUPLEX
+    pitch, turn = size / cells, rng.uniform(0, 2 * np.pi)
+    for place in range(cells * cells):
+        centre = (np.array(divmod(place, cells))[::-1] + 0.5 + rng.uniform(-0.12, 0.12, 2)) * pitch
+        hue = turn + 2.4 * place  # the golden angle: neighbours differ
+        colour = (float(rng.uniform(45, 82)), float(46 * np.cos(hue)), float(46 * np.sin(hue)))
+        radius, kind, letter = (
+            int(pitch * rng.uniform(0.2, 0.36)),
+            int(rng.integers(3)),
+            chr(65 + int(rng.integers(26))),
+        )
+        middle = (int(centre[0]), int(centre[1]))
+        if kind == 0:
+            cv2.circle(picture, middle, radius, colour, -1, cv2.LINE_AA)
+        elif kind == 1:
+            scale = cv2.getFontScaleFromHeight(font, max(2 * radius, 4), max(1, radius // 5))
+            corner = (middle[0] - radius, middle[1] + radius)
+            mask = np.zeros((size, size), np.uint8)  # text is drawn on bytes alone
+            cv2.putText(mask, letter, corner, font, scale, (255,), max(1, radius // 4), cv2.LINE_AA)
+            picture += (mask / np.float32(255))[..., None] * (np.array(colour, np.float32) - picture)
+        else:
+            cv2.ellipse(
+                picture, middle, (radius, int(0.6 * radius)), float(np.degrees(hue)), 0, 360, colour, -1, cv2.LINE_AA
+            )
+    edge = draw_colour(rng, (40, 80), (20, 50))
+    cv2.rectangle(picture, (0, 0), (size - 1, size - 1), edge.tolist(), max(2, size // 40))
+    shade = 1 + 0.02 * noise(rng, size, size / 8) + 0.03 * creases(rng, size, 2)
+    return SurfaceLook("playmat", finish(picture, shade), rng.uniform(0.9, 1.5))
+
+
 DRAW: dict[str, Callable[[np.random.Generator, BackgroundConfig, int], SurfaceLook]] = {
     "sheet": _sheet, "quilt": _quilt, "muslin": _muslin, "towel": _towel, "carpet": _carpet, "wood": _wood,
-    "tiles": _tiles,
+    "tiles": _tiles, "playmat": _playmat,
 }  # fmt: skip
 
 

@@ -29,6 +29,9 @@ class InfantScene(Config):
     occluders: OccluderConfig = OccluderConfig()
     sensor: SensorConfig = SensorConfig()
     night: Share = Field(0.05, description="share of frames by an infrared camera in the dark")
+    twins: Share = Field(
+        0.03, description="share of frames with lying infants in which a second one lies beside the first"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -27,6 +27,7 @@ POOLS = {
     "skin": {"pool": 2},
     "backgrounds": {"pool": 2, "texture": 256},
     "lens": {"distorted": 0.4, "panned": 0.3},
+    "twins": 0.0,
 }
 
 
