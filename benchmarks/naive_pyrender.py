@@ -8,12 +8,8 @@ Nothing else is done: no ground, no background, no shadows, no labels.
 from __future__ import annotations
 
 import multiprocessing
-import os
-import sys
 import time
-import types
 from collections.abc import Sequence
-from functools import cache
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -21,31 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import UserError
+from ..render_farm.renderers.pyrender_session import import_pyrender
 from ..render_farm.scenes.scene import Scene
-
-
-@cache
-def import_pyrender() -> Any:
-    """The pyrender module, made to import on current numpy and without a display.
-
-    Raises:
-        UserError: if pyrender is not installed, or its OpenGL cannot be loaded.
-    """
-    os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
-    if not hasattr(np, "infty"):
-        np.inf = np.inf  # type: ignore[attr-defined, misc] # pyrender 0.1.45 still uses the name that numpy 2 dropped
-    if "pyrender.viewer" not in sys.modules:
-        # Its viewer pulls in pyglet, which wants a display; the off-screen renderer does without.
-        viewer = types.ModuleType("pyrender.viewer")
-        viewer.Viewer = None  # type: ignore[attr-defined]
-        sys.modules["pyrender.viewer"] = viewer
-    try:
-        import pyrender
-    except ImportError as error:
-        raise UserError(
-            f"pyrender does not import ({error}); pip install 'sim2pose[pyrender]', apt install libegl1"
-        ) from error
-    return pyrender
 
 
 def render_naive(

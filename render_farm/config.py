@@ -32,6 +32,7 @@ class RenderConfig(Config):
     domain: str = Field("synthetic", min_length=1, description="written to every frame")
     parts: bool = Field(True, description="write the part-id picture")
     depth: bool = Field(False, description="write the depth picture")
+    normals: bool = Field(False, description="write the surface normals (PNG, camera frame)")
     deadline_s: float = Field(120.0, gt=0.0, description="a shard that takes longer is given to another worker")
     max_attempts: int = Field(5, ge=1, description="attempts at a shard before the job gives up with its cause")
 

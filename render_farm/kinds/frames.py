@@ -54,7 +54,7 @@ class SceneFrames:
         if inputs is not None:
             _check_inputs(config, inputs, kind.inputs(config))
         self._sampler = kind.sampler(config)
-        self._renderer = make_renderer(config.renderer, device)
+        self._renderer = make_renderer(config.renderer, device, config.normals)
         self.counts: dict[str, int] = {}
 
     def frames(self, start: int, stop: int) -> Iterator[Frame]:

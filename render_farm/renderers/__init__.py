@@ -2,6 +2,7 @@
 
 - ``opengl``: moderngl on EGL, software or GPU; fastest on a CPU; needs the system libraries libegl1 and libgl1.
 - ``raycast``: Warp ray casting on the CPU or CUDA; needs no system library, so it always works.
+- ``pyrender``: pyrender on EGL or OSMesa (extra "pyrender"); slower, for those who know it; never taken by ``auto``.
 
 A backend that fails raises :class:`UserError`; none ever falls back to a blank picture.
 """
@@ -31,28 +32,40 @@ class Renderer(Protocol):
         """Release what the renderer holds; it cannot draw afterwards."""
 
 
-def _opengl(device: str) -> Renderer:
+Make = Callable[[str, bool], Renderer]
+"""Makes a renderer on a device, returning surface normals or not."""
+
+
+def _opengl(device: str, normals: bool) -> Renderer:
     from .opengl import OpenGLRenderer
 
-    return OpenGLRenderer(device)
+    return OpenGLRenderer(device, normals)
 
 
-def _raycast(device: str) -> Renderer:
+def _raycast(device: str, normals: bool) -> Renderer:
     from .raycast import RaycastRenderer
 
-    return RaycastRenderer(device)
+    return RaycastRenderer(device, normals=normals)
 
 
-RENDERERS: dict[str, Callable[[str], Renderer]] = {"opengl": _opengl, "raycast": _raycast}  # in order of preference
+def _pyrender(device: str, normals: bool) -> Renderer:
+    from .pyrender import PyrenderRenderer
+
+    return PyrenderRenderer(device, normals)
+
+
+RENDERERS: dict[str, Make] = {"opengl": _opengl, "raycast": _raycast, "pyrender": _pyrender}  # in order of preference
 DEVICES = ("cpu", "cuda")
 
 
-def make_renderer(name: str = "auto", device: str = "cpu") -> Renderer:
+def make_renderer(name: str = "auto", device: str = "cpu", normals: bool = False) -> Renderer:
     """A renderer that has proved on a known picture that it draws what it should.
 
     Args:
-        name: "opengl", "raycast", or "auto": opengl where an EGL context opens, else raycast; says which in the log.
+        name: "opengl", "raycast", "pyrender", or "auto": opengl where an EGL context opens, else raycast; says which in
+            the log.
         device: "cpu" or "cuda".
+        normals: have it return surface normals, too.
 
     Raises:
         UserError: for an unknown name or device, or a backend that does not work here, with the remedy.
@@ -60,13 +73,13 @@ def make_renderer(name: str = "auto", device: str = "cpu") -> Renderer:
     if device not in DEVICES:
         raise UserError(f"unknown device '{device}' for a renderer: {nearest(device, DEVICES)}")
     if name in RENDERERS:
-        return RENDERERS[name](device)
+        return RENDERERS[name](device, normals)
     if name != "auto":
         raise UserError(f"unknown renderer '{name}': {nearest(name, [*RENDERERS, 'auto'])}")
     reasons = []
-    for choice, make in RENDERERS.items():
+    for choice in ("opengl", "raycast"):
         try:
-            renderer = make(device)
+            renderer = RENDERERS[choice](device, normals)
         except UserError as error:
             reasons.append(str(error))
             continue
@@ -81,7 +94,7 @@ def available_renderers(device: str = "cpu") -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for name, make in RENDERERS.items():
         try:
-            make(device).close()
+            make(device, False).close()
             found[name] = None
         except UserError as error:
             found[name] = str(error)
