@@ -9,7 +9,7 @@ import pytest
 
 from sim2pose.config import UserError
 from sim2pose.render_farm.renderers.figure import Figure
-from sim2pose.render_farm.renderers.look import ambient_from_above, ambient_terms
+from sim2pose.render_farm.renderers.look import SKY_STRENGTH, ambient_from_above, ambient_terms
 from sim2pose.render_farm.renderers.mesh import IdentityCache, static_mesh, texel_level, vertex_normals
 from sim2pose.render_farm.renderers.shading import halved, prepare
 from sim2pose.render_farm.renderers.shadows import MARGIN, GroundMap, light_basis
@@ -104,6 +104,20 @@ def test_a_small_sheet_hides_what_lies_behind_it(direction: tuple[float, float, 
     inner, outer = (np.abs(foot) < 0.12).all(1), (np.abs(foot) > 0.18).any(1)
     assert on_floor[inner].max() < 0.05
     assert on_floor[outer].min() > 0.95
+
+
+def test_what_lies_above_takes_light_of_the_sky() -> None:
+    floor, cover = grid("floor", 1.0, 80), grid("cover", 0.3, 40, height=0.3)
+    scene = lit_scene([floor, cover], (0.0, 1.0, 0.0))
+    scene.lights.sky = np.ones(3)
+    shares = []
+    for shadow in (True, False):
+        lit = VertexLight(ambient_shadow=shadow).light(scene, [floor, cover])
+        shares.append(host(lit.ambient, lit.total)[: len(floor.vertices), 0].copy())
+    beneath, aside = (np.abs(floor.vertices[:, [0, 2]]) < 0.12).all(1), (np.abs(floor.vertices[:, [0, 2]]) > 0.18).any(1)
+    np.testing.assert_allclose(shares[0][beneath], 1 - SKY_STRENGTH, atol=0.05)
+    np.testing.assert_allclose(shares[0][aside], 1, atol=0.05)
+    np.testing.assert_allclose(shares[1], 1, atol=1e-5)
 
 
 def test_normals_and_light_at_the_vertices() -> None:
