@@ -112,6 +112,14 @@ class NaivePyrender:
         Raises:
             UserError: if pyrender does not work here.
         """
+        return self.draw_timed(count)[0]
+
+    def draw_timed(self, count: int) -> tuple[int, float]:
+        """Draw ``count`` frames, the scenes in turn; returns ``count`` and the seconds of the process's own time.
+
+        Raises:
+            UserError: if pyrender does not work here.
+        """
         self._pipe.send(count)
         try:
             answer = self._pipe.recv()
@@ -135,13 +143,16 @@ def _serve(pipe: Connection, jobs: list[tuple[Any, ...]]) -> None:
             count = pipe.recv()
         except EOFError:
             return
+        begin = time.process_time()
+        answer: tuple[int, float] | str
         try:
             for _ in range(count):
                 render_naive(*jobs[done % len(jobs)])
                 done += 1
+            answer = count, time.process_time() - begin
         except UserError as error:
-            count = str(error)
-        pipe.send(count)
+            answer = str(error)
+        pipe.send(answer)
 
 
 def naive_pyrender_fps(scenes: Sequence[Scene], frames: int = 20) -> float:

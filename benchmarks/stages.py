@@ -17,7 +17,7 @@ ROOT = "sim2pose.render_farm"
 # Stage: functions "module:name" or methods "module:Class.name". Those that are absent here are left out.
 STAGES: dict[str, tuple[str, ...]] = {
     "sampling: looks": ("kinds.infant.sampler:InfantSampler._look",),
-    "sampling: poses": ("kinds.infant.sampler:InfantSampler._drawn", "kinds.infant.sampler:InfantSampler._read"),
+    "sampling: poses": ("poses.posing:Poser.pose",),
     "sampling: body forward": ("kinds.infant.sampler:InfantSampler._skin",),
     "sampling: camera": ("kinds.infant.sampler:sample_camera",),
     "sampling: background": ("scenes.backgrounds:Backgrounds.place",),

@@ -33,6 +33,8 @@ class RenderConfig(Config):
     parts: bool = Field(True, description="write the part-id picture")
     depth: bool = Field(False, description="write the depth picture")
     normals: bool = Field(False, description="write the surface normals (PNG, camera frame)")
+    shadow: Literal["soft", "hard"] = Field("soft", description="of the lamp; hard: traced, by renderer raycast alone")
+    ambient_shadow: bool = Field(True, description="people and things darken each other's share of the room's light")
     deadline_s: float = Field(120.0, gt=0.0, description="a shard that takes longer is given to another worker")
     max_attempts: int = Field(5, ge=1, description="attempts at a shard before the job gives up with its cause")
 

@@ -13,7 +13,7 @@ from sim2pose.config import UserError
 from sim2pose.models.bodies import load_body
 from sim2pose.models.geometry import camera_matrix, look_at
 from sim2pose.render_farm.labels import label_person
-from sim2pose.render_farm.renderers import RENDERERS, Renderer, available_renderers, make_renderer
+from sim2pose.render_farm.renderers import RENDERERS, Options, Renderer, available_renderers, make_renderer
 from sim2pose.render_farm.renderers.figure import Figure
 from sim2pose.render_farm.renderers.selfcheck import check_renderer
 from sim2pose.render_farm.renderers.shading import Prepared, prepare
@@ -451,6 +451,8 @@ def test_the_self_check_notices_half_a_pixel(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_names_and_devices_are_checked() -> None:
+    with pytest.raises(UserError, match="set renderer=raycast"):
+        make_renderer("opengl", shadow="hard")
     with pytest.raises(UserError, match="did you mean 'opengl'"):
         make_renderer("opengel")
     with pytest.raises(UserError, match="unknown device 'gpu'"):
@@ -460,7 +462,7 @@ def test_names_and_devices_are_checked() -> None:
 def test_auto_takes_what_works_and_says_why_not(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fails(device: str, normals: bool) -> Renderer:
+    def fails(device: str, options: Options) -> Renderer:
         raise UserError("no EGL context opens")
 
     monkeypatch.setitem(RENDERERS, "opengl", fails)

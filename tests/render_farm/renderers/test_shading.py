@@ -114,7 +114,10 @@ def test_what_lies_above_takes_light_of_the_sky() -> None:
     for shadow in (True, False):
         lit = VertexLight(ambient_shadow=shadow).light(scene, [floor, cover])
         shares.append(host(lit.ambient, lit.total)[: len(floor.vertices), 0].copy())
-    beneath, aside = (np.abs(floor.vertices[:, [0, 2]]) < 0.12).all(1), (np.abs(floor.vertices[:, [0, 2]]) > 0.18).any(1)
+    beneath, aside = (
+        (np.abs(floor.vertices[:, [0, 2]]) < 0.12).all(1),
+        (np.abs(floor.vertices[:, [0, 2]]) > 0.18).any(1),
+    )
     np.testing.assert_allclose(shares[0][beneath], 1 - SKY_STRENGTH, atol=0.05)
     np.testing.assert_allclose(shares[0][aside], 1, atol=0.05)
     np.testing.assert_allclose(shares[1], 1, atol=1e-5)
