@@ -112,6 +112,8 @@ class RaycastRenderer:
         picture.parts, picture.instances = (wp.empty(size, dtype=wp.uint8, device=self._device) for _ in range(2))
         picture.normals = wp.empty((*size, 3) if self.normals else (0, 0, 3), dtype=wp.int8, device=self._device)
         shaded.direct, shaded.ambient, shaded.glint, shaded.normals = lit.direct, lit.ambient, lit.glint, lit.normals
+        shaded.light_basis = wp.mat33(*light_basis(scene.lights.direction).ravel().tolist())
+        shaded.grid, shaded.field = lit.grid, lit.field
         if self._rays:
             self._launch(kernels.hit_by_rays, size, [frame, surfaces, hits])
         elif lit.total:
@@ -163,12 +165,10 @@ class RaycastRenderer:
             frame.ground_place = wp.vec4(*map(float, (*ground.centre, *half)))
             frame.ground_look = wp.vec4(float(ground.height), 1 / ground.tile, ground_texels(ground, camera), 1.0)
         frame.occlusion_region = wp.vec4(0.0, 0.0, 1.0, 1.0)
-        frame.shadow_region = wp.vec4(-1e9, 1e9, -1e9, 1e9)
         if prepared.ground is not None:
             low, size = prepared.ground.origin, prepared.ground.size
             frame.occlusion_region = wp.vec4(*map(float, (*low, *(1 / size))))
-            if direction[1] >= LOWEST_SUN:  # else shadows are longer than the map
-                frame.shadow_region = wp.vec4(*map(float, (low[0], low[0] + size[0], low[1], low[1] + size[1])))
+            frame.map_holds_shadow = int(direction[1] >= LOWEST_SUN)  # else shadows are longer than the map
         frame.surfaces = len(prepared.items)
         frame.hard_shadow = int(self.shadow == "hard")
         return frame

@@ -15,6 +15,8 @@ wp.set_module_options({"enable_backward": False, "fast_math": True})
 KNEE = wp.constant(float(look.KNEE))
 NEAR = wp.constant(float(look.NEAR))
 FAR = wp.constant(float(look.FAR))
+CELLS = wp.constant(look.LIGHT_CELLS)
+TOPMOST = wp.constant(0.012)  # metres; what throws a shadow from nearer than this is the surface's own relief
 PIERCED = wp.constant(16)  # faces seen from behind that a ray may pass before it gives up
 SKIP = wp.constant(1.0e-5)  # share of the way a ray moves on behind such a face
 SHADOW_LIFT = wp.constant(0.004)  # metres a shadow ray starts before the surface
@@ -24,7 +26,7 @@ SHADOW_LIFT = wp.constant(0.004)  # metres a shadow ray starts before the surfac
 class Frame:
     """Camera, lights and ground of a frame; see ``glsl/frame.glsl`` for the fields.
 
-    ``shadow_region``: least and largest x and z on the ground that anything may shadow.
+    ``map_holds_shadow``: whether the occlusion map covers every shadow on the ground.
     """
 
     pixel_to_ray: wp.mat33
@@ -40,9 +42,9 @@ class Frame:
     ground_place: wp.vec4
     ground_look: wp.vec4
     occlusion_region: wp.vec4
-    shadow_region: wp.vec4
     surfaces: int
     hard_shadow: int
+    map_holds_shadow: int
 
 
 @wp.struct
@@ -65,12 +67,15 @@ class Surfaces:
 
 @wp.struct
 class Shaded:
-    """Light at the vertices, see vertices.Lit."""
+    """Light at the vertices, and the height field along the lamp's direction; see vertices.Lit."""
 
     direct: wp.array(dtype=wp.vec3)
     ambient: wp.array(dtype=wp.vec3)
     glint: wp.array(dtype=float)
     normals: wp.array(dtype=wp.vec3)
+    light_basis: wp.mat33
+    grid: wp.array2d(dtype=float)
+    field: wp.array2d(dtype=float)
 
 
 @wp.struct
@@ -182,6 +187,21 @@ def lit(frame: Frame, surfaces: Surfaces, place: wp.vec3) -> float:
         if wp.mesh_query_ray_anyhit(surfaces.meshes[index], start, frame.light_direction, 10.0):
             return 0.0
     return 1.0
+
+
+@wp.func
+def is_topmost(shaded: Shaded, point: wp.vec3) -> bool:
+    """Whether no point of the height field near ``point`` rises above it towards the lamp: then no ray is needed."""
+    place = shaded.light_basis * point
+    column = int((place[0] - shaded.grid[0, 0]) * shaded.grid[0, 2])
+    row = int((place[1] - shaded.grid[0, 1]) * shaded.grid[0, 2])
+    if column < 1 or row < 1 or column > CELLS - 2 or row > CELLS - 2:
+        return False
+    for down in range(-1, 2):
+        for right in range(-1, 2):
+            if shaded.field[0, (row + down) * CELLS + column + right] > place[2] + TOPMOST:
+                return False
+    return True
 
 
 @wp.func
@@ -346,8 +366,10 @@ def paint(frame: Frame, surfaces: Surfaces, shaded: Shaded, behind: Behind, hits
         ambient = shaded.ambient[i] * a + shaded.ambient[j] * b + shaded.ambient[k] * c
         glint = shaded.glint[i] * a + shaded.glint[j] * b + shaded.glint[k] * c
         share = float(1.0)
-        if frame.hard_shadow == 1 and direct[0] > 0.0:
-            share = lit(frame, surfaces, frame.eye + ray * z)
+        place = frame.eye + ray * z
+        if frame.hard_shadow == 1 and direct[0] > 0.0:  # noqa: SIM102 - Warp's "and" computes both sides
+            if not is_topmost(shaded, place):
+                share = lit(frame, surfaces, place)
         show(picture, row, column, wp.cw_mul(albedo, direct * share + ambient) + frame.lamp * (glint * share))
         part = surfaces.parts[at]
         instance = surfaces.instances[index]
@@ -375,9 +397,9 @@ def paint_ground(
     region = frame.occlusion_region
     arrives = shade_at(behind.occlusion, (place[0] - region[0]) * region[2], (place[2] - region[1]) * region[3])
     if frame.hard_shadow == 1:
-        reached = frame.shadow_region
         share = float(1.0)
-        if place[0] >= reached[0] and place[0] <= reached[1] and place[2] >= reached[2] and place[2] <= reached[3]:
+        # The soft shadow's map reaches farther than the hard shadow; beyond it, no ray is needed.
+        if arrives[1] < 0.99 or frame.map_holds_shadow == 0:
             share = lit(frame, surfaces, place)
         arrives = wp.vec2(arrives[0], share)
     spot = ground_spot(frame, place)

@@ -34,6 +34,7 @@ class Lit:
         points, normals: (N,) vec3 in the world, metres; behind the vertices ``points`` holds the samples, P in all.
         direct, ambient: (N,) vec3 linear light of the lamp and of the surroundings.
         glint: (N,) float32 highlight as a share of the lamp's colour.
+        grid, field: (2, 3) and (2, cells) height fields along the lamp's direction and from above.
     """
 
     firsts: list[int]
@@ -46,6 +47,8 @@ class Lit:
     direct: Any
     ambient: Any
     glint: Any
+    grid: Any
+    field: Any
 
 
 @dataclass
@@ -142,7 +145,8 @@ class VertexLight:
         normals, direct, ambient = (self._buffer(name, total, (), vec3) for name in ("normals", "direct", "ambient"))
         glint = self._buffer("glint", total, (), float)
         owner = self._wp.from_numpy(owners, dtype=int, device=self.device)
-        return Lit(firsts, counts, total, everything, owner, points, normals, direct, ambient, glint)
+        shade = self._grid, self._field
+        return Lit(firsts, counts, total, everything, owner, points, normals, direct, ambient, glint, *shade)
 
     def _upload(self, lit: Lit, surfaces: Sequence[Surface]) -> None:
         """Vertices to the device: written in place on the CPU, one copy from pinned memory to a GPU."""
