@@ -8,12 +8,8 @@ Nothing else is done: no ground, no background, no shadows, no labels.
 from __future__ import annotations
 
 import multiprocessing
-import os
-import sys
 import time
-import types
 from collections.abc import Sequence
-from functools import cache
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -21,31 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import UserError
+from ..render_farm.renderers.pyrender_session import import_pyrender
 from ..render_farm.scenes.scene import Scene
-
-
-@cache
-def import_pyrender() -> Any:
-    """The pyrender module, made to import on current numpy and without a display.
-
-    Raises:
-        UserError: if pyrender is not installed, or its OpenGL cannot be loaded.
-    """
-    os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
-    if not hasattr(np, "infty"):
-        np.inf = np.inf  # type: ignore[attr-defined, misc] # pyrender 0.1.45 still uses the name that numpy 2 dropped
-    if "pyrender.viewer" not in sys.modules:
-        # Its viewer pulls in pyglet, which wants a display; the off-screen renderer does without.
-        viewer = types.ModuleType("pyrender.viewer")
-        viewer.Viewer = None  # type: ignore[attr-defined]
-        sys.modules["pyrender.viewer"] = viewer
-    try:
-        import pyrender
-    except ImportError as error:
-        raise UserError(
-            f"pyrender does not import ({error}); pip install 'sim2pose[pyrender]', apt install libegl1"
-        ) from error
-    return pyrender
 
 
 def render_naive(
@@ -139,6 +112,14 @@ class NaivePyrender:
         Raises:
             UserError: if pyrender does not work here.
         """
+        return self.draw_timed(count)[0]
+
+    def draw_timed(self, count: int) -> tuple[int, float]:
+        """Draw ``count`` frames, the scenes in turn; returns ``count`` and the seconds of the process's own time.
+
+        Raises:
+            UserError: if pyrender does not work here.
+        """
         self._pipe.send(count)
         try:
             answer = self._pipe.recv()
@@ -162,13 +143,16 @@ def _serve(pipe: Connection, jobs: list[tuple[Any, ...]]) -> None:
             count = pipe.recv()
         except EOFError:
             return
+        begin = time.process_time()
+        answer: tuple[int, float] | str
         try:
             for _ in range(count):
                 render_naive(*jobs[done % len(jobs)])
                 done += 1
+            answer = count, time.process_time() - begin
         except UserError as error:
-            count = str(error)
-        pipe.send(count)
+            answer = str(error)
+        pipe.send(answer)
 
 
 def naive_pyrender_fps(scenes: Sequence[Scene], frames: int = 20) -> float:

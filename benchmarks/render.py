@@ -1,90 +1,219 @@
 """``sim2pose bench render``: labelled frames to Parquet on one core, beside naive pyrender in the same run.
 
 The baseline draws the same bodies with the same cameras, and nothing else: a new pyrender renderer and scene for every frame,
-as FiDIP's generator does; no labels, no clothes, no shadows, no files.
+as FiDIP's generator does; no labels, no clothes, no shadows, no files. Rates come twice: by the clock, and by the core's own
+time, which other work on the machine disturbs less.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
-from functools import partial
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
-from ..config import Config, load_config
-from ..models.bodies import load_body
-from ..render_farm.config import BLOCK
+from ..config import Config, UserError
+from ..render_farm.config import BLOCK, RenderConfig
 from ..render_farm.farm.job import render_shard
 from ..render_farm.farm.run import FarmOptions, run_farm
 from ..render_farm.kinds.frames import render_job
-from ..render_farm.kinds.infant.config import InfantConfig
-from ..render_farm.kinds.infant.sampler import InfantSampler
+from ..render_farm.kinds.registry import KINDS, load_render_config
 from ..render_farm.renderers import available_renderers
 from .naive_pyrender import NaivePyrender
-from .rows import Row, compare, one_core, rates
+from .rows import Row, compare, one_core
+from .stages import profile
+
+BACKENDS: dict[str, dict[str, Any]] = {
+    "opengl": {"renderer": "opengl"},
+    "raycast": {"renderer": "raycast"},
+    "raycast, hard shadow": {"renderer": "raycast", "shadow": "hard"},
+    "pyrender": {"renderer": "pyrender"},
+}
+"""What is measured, by name: overrides of the job."""
+
+Overrides = Mapping[str, Any]
+_NO_THINGS = {"blanket": 0.0, "toy": 0.0, "rail": 0.0, "support": 0.0}
+REALISM: dict[str, tuple[Overrides, Overrides]] = {
+    "ambient shadow": ({"ambient_shadow": False}, {}),
+    "hard shadow": ({"renderer": "raycast"}, {"renderer": "raycast", "shadow": "hard"}),
+    "occluders": ({"scene": {"occluders": _NO_THINGS}}, {}),
+    "motion blur, every frame": (
+        {"scene": {"sensor": {"motion_share": 0.0}}},
+        {"scene": {"sensor": {"motion_share": 1.0}}},
+    ),
+    "defocus": ({"scene": {"sensor": {"defocus": (0.0, 0.0)}}}, {}),
+    "noise": ({"scene": {"sensor": {"shot": (0.0, 0.0), "read": (0.0, 0.0)}}}, {}),
+    "depth picture": ({}, {"depth": True}),
+    "normals picture": ({}, {"normals": True}),
+}
+"""Cost of each item: overrides of the job without it and with it."""
 
 
 class BenchConfig(Config):
     """How much to measure."""
 
+    kind: str = Field("infant", description="preset of the job that is measured")
     sizes: tuple[tuple[int, int], ...] = Field(((256, 256), (640, 480)), description="width and height")
+    backends: tuple[str, ...] = Field(
+        tuple(BACKENDS), description="which of opengl, raycast, ...; those that work here"
+    )
     frames: int = Field(256, ge=BLOCK, description="frames a round")
     naive_frames: int = Field(24, ge=1, description="frames a round of the baseline")
     rounds: int = Field(3, ge=1)
+    naive: bool = Field(True, description="also measure naive pyrender")
     farm: bool = Field(True, description="also measure the Ray farm with one worker against this process")
+    realism: bool = Field(True, description="also measure what each item of realism costs")
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Frames a second by the clock and by the core's own time."""
+
+    clock: float
+    core: float
+
+
+Work = Callable[[], tuple[int, float]]
+"""Does its piece once; returns how many frames that was, and the seconds of the core's time it took."""
 
 
 def run(config: BenchConfig) -> list[Row]:
-    """Frames a second of each working renderer and size, everything included, on one core."""
+    """Frames a second of each working backend and size, everything included, on one core."""
     one_core()
-    trouble = available_renderers()
+    backends = _working(config)
     rows: list[Row] = []
     for width, height in config.sizes:
-        job = load_config(InfantConfig, "infant", {"width": width, "height": height, "frames": config.frames})
-        sampler = InfantSampler(job.scene, load_body(job.body), job.seed, width, height)
-        names = [name for name in ("opengl", "raycast") if trouble[name] is None]
-        with tempfile.TemporaryDirectory() as scratch, NaivePyrender(sampler.scenes(0)[:8]) as naive:
-            work: dict[str, Callable[[], int]] = {
-                _label(name, width, height): Pipeline(job, name, Path(scratch) / name) for name in names
-            }
-            baseline = "naive pyrender"
-            found = rates({**work, baseline: partial(naive.draw, config.naive_frames)}, config.rounds)
-            rows += [compare(_label(name, width, height), "frames/s", found, baseline) for name in names]
+        rows += _against_naive(config, backends, width, height)
+    if config.realism:
+        rows += _realism(config)
     if config.farm:
-        rows.append(_farm(config, names[0]))
+        rows.append(_farm(config, BACKENDS[backends[0]]))
     return rows
 
 
-def _label(renderer: str, width: int, height: int) -> str:
-    return f"{renderer} {width}×{height}, labelled, to Parquet"
+def run_profile(config: BenchConfig) -> list[tuple[str, str, float, float]]:
+    """Where the time goes: rows of job, stage, milliseconds a frame of the core's time, per cent."""
+    one_core()
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for width, height in config.sizes:
+            for name in _working(config):
+                job = _job(config, BACKENDS[name], width, height)
+                pipeline = Pipeline(job, Path(scratch) / f"{name} {width}")
+                pipeline()
+                label = f"{name} {width}×{height}"
+                rows += [(label, *row) for row in profile(pipeline).table(job.frames)]
+    return rows
+
+
+def _working(config: BenchConfig) -> list[str]:
+    """Names of the backends asked for that work here.
+
+    Raises:
+        UserError: for unknown names, or if none works.
+    """
+    unknown = set(config.backends) - set(BACKENDS)
+    if unknown:
+        raise UserError(f"unknown backends {sorted(unknown)}; known: {', '.join(BACKENDS)}")
+    trouble = available_renderers()
+    names = [name for name in config.backends if trouble[BACKENDS[name]["renderer"]] is None]
+    if not names:
+        raise UserError("none of the backends asked for works here; see sim2pose doctor")
+    return names
+
+
+def _job(config: BenchConfig, overrides: Overrides, width: int = 256, height: int = 256) -> RenderConfig:
+    return load_render_config(config.kind, {"width": width, "height": height, "frames": config.frames, **overrides})
+
+
+def _against_naive(config: BenchConfig, backends: list[str], width: int, height: int) -> list[Row]:
+    plain = _job(config, {}, width, height)
+    scenes = KINDS[plain.kind].sampler(plain).scenes(0)[:8]
+    with tempfile.TemporaryDirectory() as scratch, NaivePyrender(scenes) as naive:
+        work: dict[str, Work] = {
+            f"{name} {width}×{height}, labelled, to Parquet": Pipeline(
+                _job(config, BACKENDS[name], width, height), Path(scratch) / name
+            )
+            for name in backends
+        }
+        names, baseline = list(work), "naive pyrender"
+        if config.naive:
+            work[baseline] = lambda: naive.draw_timed(config.naive_frames)
+        found = measure(work, config.rounds)
+    return [row for name in names for row in _rows(name, found, baseline)]
+
+
+def _realism(config: BenchConfig) -> list[Row]:
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for item, pair in REALISM.items():
+            work = {
+                f"{item} {state}": Pipeline(_job(config, overrides), Path(scratch) / f"{item} {state}")
+                for state, overrides in zip(("off", "on"), pair, strict=True)
+            }
+            found = measure(dict(work), config.rounds)
+            for pipeline in work.values():
+                pipeline.maker.close()
+            core = {name: rate.core for name, rate in found.items()}
+            rows.append(compare(f"{item} on", "frames/s of core time", core, f"{item} off"))
+    return rows
+
+
+def _rows(name: str, found: Mapping[str, Rate], baseline: str) -> list[Row]:
+    rows = []
+    for unit in ("clock", "core"):
+        values = {key: float(getattr(rate, unit)) for key, rate in found.items()}
+        label = "frames/s" if unit == "clock" else "frames/s of core time"
+        if baseline in values:
+            rows.append(compare(name, label, values, baseline))
+        else:
+            rows.append(Row(name, values[name], label, "–", None))
+    return rows
+
+
+def measure(work: Mapping[str, Work], rounds: int) -> dict[str, Rate]:
+    """The best rates of each piece of work over ``rounds`` turns, taken in turns; a first one warms up and is not timed."""
+    for call in work.values():
+        call()
+    best = dict.fromkeys(work, Rate(0.0, 0.0))
+    for _ in range(rounds):
+        for name, call in work.items():
+            begin = time.perf_counter()
+            frames, core = call()
+            clock = time.perf_counter() - begin
+            best[name] = Rate(max(best[name].clock, frames / clock), max(best[name].core, frames / core))
+    return best
 
 
 class Pipeline:
-    """One job in this process: each call renders, labels and publishes a fresh set of shards; returns the frames."""
+    """One job in this process: each call renders, labels and publishes a fresh set of shards."""
 
-    def __init__(self, config: InfantConfig, renderer: str, folder: Path) -> None:
-        self.job = render_job(config.model_copy(update={"renderer": renderer, "out": folder}))
+    def __init__(self, config: RenderConfig, folder: Path) -> None:
+        self.job = render_job(config.model_copy(update={"out": folder}))
         self.job.folder.mkdir(parents=True)
         self.maker = self.job.make()
 
-    def __call__(self) -> int:
-        """Render all shards once."""
+    def __call__(self) -> tuple[int, float]:
+        """Render all shards once: frames, and seconds of the core's time."""
         for file in self.job.folder.glob("*.parquet"):
             file.unlink()
-        return sum(render_shard(self.job, self.maker, shard).rows for shard in range(self.job.shards))
+        begin = time.process_time()
+        frames = sum(render_shard(self.job, self.maker, shard).rows for shard in range(self.job.shards))
+        return frames, time.process_time() - begin
 
 
-def _farm(config: BenchConfig, renderer: str) -> Row:
+def _farm(config: BenchConfig, overrides: Overrides) -> Row:
     """The Ray farm with one worker against the same work in this process, both from their first shard to their last."""
     from ..render_farm.farm.ray_session import ray_session
 
-    frames = 4 * config.frames
-    job = load_config(InfantConfig, "infant", {"frames": frames, "shard_frames": BLOCK, "renderer": renderer})
+    job = _job(config, {**overrides, "frames": 4 * config.frames, "shard_frames": BLOCK})
     with tempfile.TemporaryDirectory() as scratch:
         here, there = Path(scratch) / "here", Path(scratch) / "farm"
-        Pipeline(job, renderer, here)()
+        Pipeline(job, here)()
         with ray_session(num_cpus=1):
             run_farm(render_job(job.model_copy(update={"out": there})), FarmOptions(workers=1, progress=False))
         found = {"Ray farm, one worker": _steady(there), "in this process": _steady(here)}

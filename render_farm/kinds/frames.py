@@ -56,7 +56,7 @@ class SceneFrames:
         if inputs is not None:
             _check_inputs(config, inputs, kind.inputs(config))
         self._sampler = kind.sampler(config)
-        self._renderer = make_renderer(config.renderer, device)
+        self._renderer = make_renderer(config.renderer, device, config.normals, config.shadow, config.ambient_shadow)
         self.counts: dict[str, int] = {}
 
     def frames(self, start: int, stop: int) -> Iterator[Frame]:
@@ -136,7 +136,7 @@ def render_job(config: RenderConfig, device: str = "cpu", hooks: Hooks | None = 
         UserError: if the renderer, a joint set or a file cannot be had.
     """
     if config.renderer == "auto":
-        config = config.model_copy(update={"renderer": working_renderer(device)})
+        config = config.model_copy(update={"renderer": working_renderer(device, config.shadow)})
     inputs = KINDS[config.kind].inputs(config)
     return FarmJob(
         folder=storage.absolute(config.out),
@@ -150,7 +150,7 @@ def render_job(config: RenderConfig, device: str = "cpu", hooks: Hooks | None = 
     )
 
 
-def working_renderer(device: str = "cpu") -> str:
+def working_renderer(device: str = "cpu", shadow: str = "soft") -> str:
     """Name of the renderer that "auto" means on this machine: opengl where an EGL context opens, else raycast.
 
     Raises:
@@ -158,6 +158,6 @@ def working_renderer(device: str = "cpu") -> str:
     """
     from ..renderers import make_renderer
 
-    renderer = make_renderer("auto", device)
+    renderer = make_renderer("auto", device, shadow=shadow)
     renderer.close()
     return renderer.name

@@ -62,6 +62,7 @@ class StaticMesh:
         incidence: (V, F) sparse matrix of ones that sums the normals of faces at their vertices.
         samples: (K, 3) barycentric weights of extra points on each face, empty for dense meshes.
         two_sided: whether faces are seen from behind, too.
+        uv_area: share of the texture that some 150 of the faces cover, for :func:`texel_level`.
     """
 
     topology: Topology
@@ -73,6 +74,7 @@ class StaticMesh:
     corners: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
     samples: NDArray[np.float32]
     two_sided: bool
+    uv_area: float
 
 
 _STATIC: dict[str, StaticMesh] = {}
@@ -121,7 +123,18 @@ def _build(topology: Topology) -> StaticMesh:
         corners=tuple(np.ascontiguousarray(faces[:, i], np.intp) for i in range(3)),  # type: ignore[arg-type]
         samples=_barycentric_grid(count),
         two_sided=not _is_closed(faces) if topology.two_sided is None else topology.two_sided,
+        uv_area=_uv_area(topology),
     )
+
+
+def _some_faces(topology: Topology) -> slice:
+    return slice(None, None, max(1, len(topology.faces) // 150))
+
+
+def _uv_area(topology: Topology) -> float:
+    coords = topology.uv[topology.uv_faces[_some_faces(topology)]]
+    edge1, edge2 = coords[:, 1] - coords[:, 0], coords[:, 2] - coords[:, 0]
+    return float(np.abs(edge1[:, 0] * edge2[:, 1] - edge1[:, 1] * edge2[:, 0]).sum())
 
 
 def _is_closed(faces: NDArray[np.int64]) -> bool:
@@ -183,16 +196,6 @@ def vertex_normals(topology: Topology, vertices: NDArray[np.float32]) -> NDArray
     return normals
 
 
-def surface_points(surface: Surface) -> NDArray[np.float32]:
-    """Points (P, 3) that cover a surface for the shadows: first its vertices, then points on the faces of coarse meshes."""
-    mesh = static_mesh(surface.topology)
-    vertices = np.asarray(surface.vertices, np.float32)
-    if not len(mesh.samples):
-        return vertices
-    inside = np.einsum("ks,fsc->fkc", mesh.samples, vertices[surface.topology.faces])
-    return np.concatenate([vertices, inside.reshape(-1, 3)])
-
-
 def cross(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
     """Cross products of rows, (N, 3) and (N, 3); several times as fast as ``np.cross``, which shuffles axes."""
     (ax, ay, az), (bx, by, bz) = a.T, b.T
@@ -210,13 +213,12 @@ def texel_level(surface: Surface, pixel_metres: float) -> int:
         surface: the surface; its texels are compared with its size in metres on some 150 of its faces.
         pixel_metres: width in metres of a pixel at the distance of the surface.
     """
-    step = max(1, len(surface.topology.faces) // 150)
-    faces, coords = surface.topology.faces[::step], surface.topology.uv[surface.topology.uv_faces[::step]]
-    corner = surface.vertices[faces]
-    area = np.linalg.norm(cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1).sum()
-    edge1, edge2 = coords[:, 1] - coords[:, 0], coords[:, 2] - coords[:, 0]
-    covered = np.abs(edge1[:, 0] * edge2[:, 1] - edge1[:, 1] * edge2[:, 0]).sum()
+    topology = surface.topology
+    corner = surface.vertices[topology.faces[_some_faces(topology)]]
+    crossed = cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    area = float(np.sqrt(np.einsum("ij,ij->i", crossed, crossed)).sum())
+    covered = static_mesh(topology).uv_area
     height, width = surface.texture.shape[:2]
-    texels_per_metre = np.sqrt(max(covered, 1e-12) * height * width / max(float(area), 1e-12))
+    texels_per_metre = np.sqrt(max(covered, 1e-12) * height * width / max(area, 1e-12))
     limit = int(np.log2(max(1, min(height, width) // 8)))
-    return int(np.clip(np.floor(np.log2(max(texels_per_metre * pixel_metres, 1e-6)) + 0.5), 0, limit))
+    return int(np.clip(np.floor(np.log2(max(float(texels_per_metre) * pixel_metres, 1e-6)) + 0.5), 0, limit))

@@ -1,7 +1,8 @@
 """Ray-casting renderer: Warp on the CPU or CUDA; needs no system library, so it works wherever pip does.
 
-One ray through each pixel centre against the meshes' bounding-volume trees, which are kept for each topology and refitted
-to the pose. The first use compiles the kernels (about 15 s on one CPU core, then cached by Warp).
+What each pixel's centre sees is found by rays on a GPU and by trying triangles on a CPU (see raycast_kernels.py). Hard
+shadows are traced to the light through trees that are kept for each topology and refitted to the pose. The first use
+compiles the kernels (about 20 s on one CPU core, then cached by Warp).
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from numpy.typing import NDArray
 
 from ...config import UserError
 from ..scenes.scene import Rendered, Scene
-from .antialias import soften_edges
+from . import look
+from .finish import finish
 from .mesh import IdentityCache, StaticMesh
 from .selfcheck import check_renderer
 from .shading import DrawItem, Prepared, ground_texels, halved, levels, prepare
+from .shadows import LOWEST_SUN, light_basis
+from .vertices import VertexLight
+from .warp_session import start_warp
 
 SHADOWS = ("soft", "hard")
 
@@ -41,7 +46,10 @@ class RaycastRenderer:
         device: "cpu" or "cuda".
         shadow: "soft" shades as the opengl renderer does; "hard" traces a ray to the light from every pixel, with sharp
             shadows of people on themselves, on each other and on the ground.
+        normals: also return surface normals.
+        ambient_shadow: people and things darken each other's share of the surroundings' light.
         antialias: soften silhouettes in the picture (labels stay exact).
+        rays: find what pixels see by rays; None does so on a GPU only. Both ways give the same labels.
 
     Raises:
         UserError: for device "cuda" without a usable CUDA device, or if what is drawn is wrong.
@@ -49,26 +57,30 @@ class RaycastRenderer:
 
     name = "raycast"
 
-    def __init__(self, device: str = "cpu", shadow: str = "soft", antialias: bool = True) -> None:
-        import warp as wp
-
+    def __init__(
+        self,
+        device: str = "cpu",
+        shadow: str = "soft",
+        normals: bool = False,
+        ambient_shadow: bool = True,
+        antialias: bool = True,
+        rays: bool | None = None,
+    ) -> None:
         if shadow not in SHADOWS:
             raise UserError(f"renderer raycast: unknown shadow '{shadow}'; known: {', '.join(SHADOWS)}")
-        if hasattr(wp.config, "log_level"):  # Warp greets on stdout and names each module it loads
-            wp.config.log_level = wp.LOG_WARNING
-        else:
-            wp.config.quiet = True  # type: ignore[attr-defined]
-        wp.init()
+        self._wp = wp = start_warp()
         if device == "cuda" and not wp.is_cuda_available():
             raise UserError("renderer raycast: no CUDA device is available here; use device=cpu")
         from . import raycast_kernels
 
-        self._wp, self._kernels = wp, raycast_kernels
+        self._kernels = raycast_kernels
         self._device = wp.get_device(device)
         self.device_name = f"{self._device.name or self._device} (Warp {wp.config.version})"
-        self.shadow, self.antialias = shadow, antialias
+        self.shadow, self.antialias, self.normals = shadow, antialias, normals
+        self._rays = not self._device.is_cpu if rays is None else rays
+        self._light = VertexLight(device, soft_shadow=shadow == "soft", ambient_shadow=ambient_shadow)
         self._static: dict[str, _Static] = {}
-        self._grounds: IdentityCache[tuple[Any, Any]] = IdentityCache(32)
+        self._grounds: IdentityCache[tuple[Any, Any]] = IdentityCache(128)
         self._textures: IdentityCache[NDArray[np.uint32]] = IdentityCache(64)
         check_renderer(self)
 
@@ -78,41 +90,55 @@ class RaycastRenderer:
         Raises:
             UserError: if the scene cannot be drawn (wrong shapes, numbers that are not finite).
         """
-        wp, kernels, device = self._wp, self._kernels, self._device
-        prepared = prepare(scene)
-        height, width = scene.camera.height, scene.camera.width
-        frame = self._frame(scene, prepared)
-        surfaces, attributes, owner = self._surfaces(prepared)
-        shaded = kernels.Shaded()
-        shaded.direct, shaded.ambient, shaded.glint = (
-            wp.empty(max(len(owner), 1), dtype=wp.vec3, device=device) for _ in range(3)
-        )
-        if len(owner):
-            wp.launch(
-                kernels.shade_vertices,
-                dim=len(owner),
-                inputs=[frame, self._array(attributes, wp.float32), self._array(owner, wp.int32), surfaces, shaded],
-                device=device,
-            )
-        rgb = wp.empty((height, width, 3), dtype=wp.uint8, device=device)
-        depth = wp.empty((height, width), dtype=float, device=device)
-        parts, instances = (wp.empty((height, width), dtype=wp.uint8, device=device) for _ in range(2))
-        wp.launch(
-            kernels.cast,
-            dim=(height, width),
-            inputs=[frame, surfaces, shaded, self._behind(scene, prepared), rgb, depth, parts, instances],
-            device=device,
-        )
-        # On the CPU .numpy() is a view of Warp's memory, on CUDA a copy; the copy below makes the arrays ours in both.
-        rendered = Rendered(*(np.array(array.numpy()) for array in (rgb, depth, parts, instances)))
-        if self.antialias:
-            soften_edges(rendered)
+        prepared = prepare(scene, self._light)
+        rendered = self._cast(scene, prepared)
+        finish(rendered, prepared.backdrop, self.antialias)
         return rendered
 
     def close(self) -> None:
         """Release meshes and textures."""
         self._static.clear()
-        self._grounds, self._textures = IdentityCache(32), IdentityCache(64)
+        self._grounds, self._textures = IdentityCache(128), IdentityCache(64)
+
+    def _cast(self, scene: Scene, prepared: Prepared) -> Rendered:
+        wp, kernels, lit = self._wp, self._kernels, prepared.lit
+        size = scene.camera.height, scene.camera.width
+        frame, surfaces = self._frame(scene, prepared), self._surfaces(prepared)
+        hits, picture, shaded = kernels.Hits(), kernels.Picture(), kernels.Shaded()
+        hits.depth = wp.zeros(size, dtype=float, device=self._device)
+        hits.surface, hits.face = (wp.empty(size, dtype=int, device=self._device) for _ in range(2))
+        hits.weights = wp.empty(size, dtype=wp.vec2, device=self._device)
+        picture.rgb = wp.empty((*size, 3), dtype=wp.uint8, device=self._device)
+        picture.parts, picture.instances = (wp.empty(size, dtype=wp.uint8, device=self._device) for _ in range(2))
+        picture.normals = wp.empty((*size, 3) if self.normals else (0, 0, 3), dtype=wp.int8, device=self._device)
+        shaded.direct, shaded.ambient, shaded.glint, shaded.normals = lit.direct, lit.ambient, lit.glint, lit.normals
+        shaded.light_basis = wp.mat33(*light_basis(scene.lights.direction).ravel().tolist())
+        shaded.grid, shaded.field = lit.grid, lit.field
+        if self._rays:
+            self._launch(kernels.hit_by_rays, size, [frame, surfaces, hits])
+        elif lit.total:
+            seen = wp.empty(lit.total, dtype=wp.vec3, device=self._device)
+            self._launch(kernels.to_camera, lit.total, [frame, lit.points, seen])
+            K = wp.mat33(*np.asarray(scene.camera.K, np.float64).ravel().tolist())
+            for index, item in enumerate(prepared.items):
+                faces = len(item.surface.topology.faces)
+                self._launch(kernels.hit_by_triangles, faces, [frame, surfaces, seen, K, index, hits])
+        self._launch(kernels.paint, size, [frame, surfaces, shaded, self._behind(scene, prepared), hits, picture])
+        arrays = [picture.rgb, hits.depth, picture.parts, picture.instances]
+        return Rendered(*self._to_host([*arrays, picture.normals] if self.normals else arrays))
+
+    def _launch(self, kernel: Any, dim: Any, inputs: list[Any]) -> None:
+        self._wp.launch(kernel, dim=dim, inputs=inputs, device=self._device)
+
+    def _to_host(self, arrays: list[Any]) -> list[NDArray[Any]]:
+        """Arrays as numpy's own: all copies from a GPU are under way at once, into pinned memory."""
+        if self._device.is_cpu:
+            return [np.array(array.numpy()) for array in arrays]
+        pinned = [self._wp.empty(a.shape, dtype=a.dtype, device="cpu", pinned=True) for a in arrays]
+        for target, array in zip(pinned, arrays, strict=True):
+            self._wp.copy(target, array)
+        self._wp.synchronize_stream(self._device)
+        return [target.numpy() for target in pinned]  # views that keep their memory alive
 
     def _array(self, values: NDArray[Any], dtype: Any = None) -> Any:
         """A Warp array of a numpy array: on the CPU without a copy."""
@@ -121,16 +147,17 @@ class RaycastRenderer:
 
     def _frame(self, scene: Scene, prepared: Prepared) -> Any:
         wp, camera, lights, ground = self._wp, scene.camera, scene.lights, scene.ground
-        frame = self._kernels.Frame()
-        direction = np.asarray(lights.direction, np.float64)
-        direction = direction / np.linalg.norm(direction)
-        frame.pixel_to_ray = wp.mat33((np.asarray(camera.R).T @ np.linalg.inv(camera.K)).astype(np.float32))
+        frame, inverse = self._kernels.Frame(), np.linalg.inv(camera.K)
+        direction = light_basis(lights.direction)[2]
+        frame.pixel_to_ray = wp.mat33(*(np.asarray(camera.R).T @ inverse).ravel().tolist())
+        frame.pixel_to_camera = wp.mat33(*inverse.ravel().tolist())
+        frame.rotation = wp.mat33(*np.asarray(camera.R, np.float64).ravel().tolist())
+        frame.translation = wp.vec3(*map(float, camera.t))
         frame.eye = wp.vec3(*map(float, camera.position))
-        frame.light_direction = wp.vec3(*map(float, direction))
-        frame.light_colour = wp.vec3(*map(float, lights.colour))
-        frame.sky = wp.vec3(*map(float, lights.sky))
-        frame.floor_light = wp.vec3(*map(float, lights.floor))
-        frame.plane_light = wp.vec3(*(float(c) * max(float(direction[1]), 0.0) for c in lights.colour))
+        frame.light_direction = wp.vec3(*direction.tolist())
+        frame.lamp = wp.vec3(*map(float, lights.colour))
+        frame.plane_ambient = wp.vec3(*look.ambient_from_above(lights).tolist())
+        frame.plane_light = wp.vec3(*look.lamp_from_above(lights).tolist())
         if ground is not None:
             cos, sin = float(np.cos(ground.yaw)), float(np.sin(ground.yaw))
             frame.ground_turn = wp.vec4(cos, -sin, sin, cos)  # undoes a rotation by yaw about +Y
@@ -139,42 +166,42 @@ class RaycastRenderer:
             frame.ground_look = wp.vec4(float(ground.height), 1 / ground.tile, ground_texels(ground, camera), 1.0)
         frame.occlusion_region = wp.vec4(0.0, 0.0, 1.0, 1.0)
         if prepared.ground is not None:
-            frame.occlusion_region = wp.vec4(*map(float, (*prepared.ground.origin, *(1 / prepared.ground.size))))
+            low, size = prepared.ground.origin, prepared.ground.size
+            frame.occlusion_region = wp.vec4(*map(float, (*low, *(1 / size))))
+            frame.map_holds_shadow = int(direction[1] >= LOWEST_SUN)  # else shadows are longer than the map
         frame.surfaces = len(prepared.items)
         frame.hard_shadow = int(self.shadow == "hard")
         return frame
 
-    def _surfaces(self, prepared: Prepared) -> tuple[Any, NDArray[np.float32], NDArray[np.int32]]:
-        """Meshes refitted to the frame and everything concatenated; vertex attributes (N, 8) and owners (N,)."""
+    def _surfaces(self, prepared: Prepared) -> Any:
+        """Everything concatenated, and where shadows or pixels are traced, trees refitted to the frame."""
         wp = self._wp
         used: dict[str, int] = {}
         meshes, offsets, sizes, texels, statics, first = [], [], [], [], [], [0, 0, 0]
-        for item in prepared.items:
+        for item, begin in zip(prepared.items, prepared.lit.firsts, strict=True):
             static = self._topology(item.mesh)
             name = item.surface.topology.name
             slot = used[name] = used.get(name, -1) + 1
-            meshes.append(self._refit(static, slot, item.attributes[:, :3]).id)
+            traced = self._rays or self.shadow == "hard"
+            meshes.append(self._refit(static, slot, item.surface.vertices).id if traced else 0)
             texture = self._texels(item)
-            offsets.append((*first, int(item.mesh.two_sided)))
+            offsets.append((begin, *first[1:], int(item.mesh.two_sided)))
             sizes.append(texture.shape)
             texels.append(texture.ravel())
             statics.append(static)
-            first = [first[0] + len(item.attributes), first[1] + len(static.parts), first[2] + texture.size]
+            first = [0, first[1] + len(static.parts), first[2] + texture.size]
         surfaces = self._kernels.Surfaces()
-        look = [(item.surface.specular, item.surface.wrap, float(item.instance)) for item in prepared.items]
         surfaces.meshes = self._array(np.array(meshes, np.uint64).reshape(-1), wp.uint64)
         surfaces.offsets = self._array(np.array(offsets, np.int32).reshape(-1, 4), wp.vec4i)
         surfaces.sizes = self._array(np.array(sizes, np.int32).reshape(-1, 2), wp.vec2i)
-        surfaces.look = self._array(np.array(look, np.float32).reshape(-1, 3), wp.vec3)
+        surfaces.instances = self._array(np.array([item.instance for item in prepared.items], np.uint8), wp.uint8)
         surfaces.corners = self._array(_join([s.corners for s in statics], np.zeros((0, 3), np.int32)), wp.vec3i)
         surfaces.corner_uv = self._array(
             _join([s.corner_uv for s in statics], np.zeros((0, 3, 2), np.float32)), wp.vec2
         )
         surfaces.parts = self._array(_join([s.parts for s in statics], np.zeros(0, np.uint8)), wp.uint8)
         surfaces.texels = self._array(_join(texels, np.zeros(0, np.uint32)), wp.uint32)
-        counts = [len(item.attributes) for item in prepared.items]
-        attributes = _join([item.attributes for item in prepared.items], np.zeros((0, 8), np.float32))
-        return surfaces, attributes, np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        return surfaces
 
     def _texels(self, item: DrawItem) -> NDArray[np.uint32]:
         """The item's texture at its level, packed; kept for when it comes again."""
@@ -211,7 +238,7 @@ class RaycastRenderer:
         return static.pool[slot]
 
     def _behind(self, scene: Scene, prepared: Prepared) -> Any:
-        wp, behind = self._wp, self._kernels.Backdrops()
+        wp, behind = self._wp, self._kernels.Behind()
         texture = scene.ground.texture if scene.ground is not None else np.zeros((1, 1, 3), np.uint8)
         known = self._grounds.get(texture)
         if known is None:
@@ -226,7 +253,6 @@ class RaycastRenderer:
         behind.ground, behind.ground_levels = known
         free = np.full((2, 2, 2), 255, np.uint8)
         behind.occlusion = self._array(prepared.ground.values if prepared.ground is not None else free, wp.uint8)
-        behind.backdrop = self._array(prepared.backdrop, wp.uint8)
         return behind
 
 

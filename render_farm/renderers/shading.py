@@ -1,10 +1,11 @@
-"""What all backends share: constants of the look, and the preparation of a scene on the CPU.
+"""What all backends share: the preparation of a scene.
 
 Shading is done in linear light with smooth normals, at the vertices, interpolated, and written as sRGB:
 
 - directional light: Lambert's cosine, wrapped round the terminator by ``Surface.wrap`` (red wraps farthest, which is how
   light scattered in skin looks), times the vertex's visibility of the light;
-- ambient light: between ``floor`` and ``sky`` by the normal's height, times the vertex's share of the sky;
+- ambient light: between ``floor`` and ``sky`` by the normal's height, or a panorama's irradiance, times the vertex's share
+  of the sky;
 - a Blinn-Phong highlight of ``Surface.specular``; a soft shoulder above ``KNEE`` instead of clipping.
 """
 
@@ -18,80 +19,56 @@ from numpy.typing import NDArray
 
 from ...config import UserError
 from ..scenes.scene import Camera, Ground, Scene, Surface
-from .mesh import StaticMesh, check_surface, static_mesh, surface_points, texel_level, vertex_normals
-from .shadows import GroundMap, ground_map, visibility
-
-NEAR, FAR = 0.05, 200.0  # metres; nothing nearer or farther is drawn
-GLOSS = 28.0
-KNEE = 0.8
-WRAP_TINT = (1.0, 0.7, 0.6)  # how far red, green and blue wrap
-LIGHT_BIAS, LIGHT_SPREAD = 0.02, 0.03  # metres, see shadows.visibility
-SKY_BIAS, SKY_SPREAD, SKY_STRENGTH = 0.02, 0.20, 0.65
-NEAR_GROUND, NEAR_GROUND_STRENGTH = 0.10, 0.45  # metres over which the ground darkens what faces it
+from .look import NEAR
+from .mesh import StaticMesh, check_surface, static_mesh, texel_level
+from .shadows import GroundMap, ground_map
+from .vertices import Lit, VertexLight
 
 
 @dataclass
 class DrawItem:
-    """One surface, ready to draw.
-
-    Attributes:
-        attributes: (V, 8) float32: position, normal, share of the directional light, share of the ambient light.
-        level: how often to halve its texture.
-    """
+    """One surface, ready to draw; ``level`` says how often to halve its texture."""
 
     surface: Surface
     instance: int
     mesh: StaticMesh
-    attributes: NDArray[np.float32]
     level: int
 
 
 @dataclass
 class Prepared:
-    """A scene, ready to draw: surfaces with shading, the ground's occlusion (None without a ground or people)."""
+    """A scene, ready to draw: surfaces with their light, the ground's occlusion (None without a ground or surfaces)."""
 
     items: list[DrawItem]
+    lit: Lit
     ground: GroundMap | None
     backdrop: NDArray[np.uint8]
 
 
-def prepare(scene: Scene) -> Prepared:
-    """Check a scene and compute normals, shadows and texture levels.
+def prepare(scene: Scene, light: VertexLight) -> Prepared:
+    """Check a scene and compute normals, shadows, light and texture levels; valid until the next with the same ``light``.
 
     Raises:
-        UserError: if the camera or a surface cannot be drawn.
+        UserError: if the camera, a surface or the lights cannot be drawn.
     """
     check_camera(scene.camera)
     surfaces = scene.surfaces()
     for surface, _ in surfaces:
         check_surface(surface)
-    vertices = [np.asarray(s.vertices, np.float32) for s, _ in surfaces]
-    clouds = [surface_points(s) for s, _ in surfaces]
-    points = np.concatenate([cloud.T for cloud in clouds], 1) if clouds else np.empty((3, 0), np.float32)
-    points = np.ascontiguousarray(points)
-    light = sky = np.empty(0, np.float32)
-    if clouds:
-        light = visibility(points, scene.lights.direction, LIGHT_BIAS, LIGHT_SPREAD)
-        sky = visibility(points, np.array([0.0, 1.0, 0.0]), SKY_BIAS, SKY_SPREAD)
-    starts = np.cumsum([0] + [len(cloud) for cloud in clouds])
+    lit = light.light(scene, [surface for surface, _ in surfaces])
     items = []
-    for index, (surface, instance) in enumerate(surfaces):
-        normals = surface.normals if surface.normals is not None else vertex_normals(surface.topology, vertices[index])
-        attributes = np.empty((len(normals), 8), np.float32)
-        attributes[:, :3] = vertices[index]
-        attributes[:, 3:6] = normals
-        own = slice(starts[index], starts[index] + len(normals))  # a surface's points begin with its vertices
-        attributes[:, 6] = light[own]
-        attributes[:, 7] = 1 - SKY_STRENGTH * (1 - sky[own])
-        if scene.ground is not None:
-            near = np.clip(1 - (vertices[index][:, 1] - scene.ground.height) / NEAR_GROUND, 0, 1)
-            attributes[:, 7] *= 1 - NEAR_GROUND_STRENGTH * near * (0.5 - 0.5 * normals[:, 1])
-        if surface.shade is not None:
-            attributes[:, 7] *= surface.shade
+    for surface, instance in surfaces:
         level = texel_level(surface, _pixel_metres(surface, scene.camera))
-        items.append(DrawItem(surface, instance, static_mesh(surface.topology), attributes, level))
-    shade = ground_map(points, scene.ground, scene.lights) if scene.ground is not None and clouds else None
-    return Prepared(items, shade, _fit_backdrop(scene))
+        items.append(DrawItem(surface, instance, static_mesh(surface.topology), level))
+    return Prepared(items, lit, _ground_map(scene, lit, light), _fit_backdrop(scene))
+
+
+def _ground_map(scene: Scene, lit: Lit, light: VertexLight) -> GroundMap | None:
+    ground = scene.ground
+    if ground is None or not lit.total:
+        return None
+    vertices = np.concatenate([surface.vertices for surface, _ in scene.surfaces()])
+    return ground_map(vertices, ground, scene.lights, lambda frame: light.splat(lit, float(ground.height), frame))
 
 
 def check_camera(camera: Camera) -> None:

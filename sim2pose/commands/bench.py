@@ -16,6 +16,7 @@ SUITES = ("render", "ingest", "train", "fit")
 
 def bench(
     items: Annotated[list[str], typer.Argument(metavar="render|ingest|train|fit key=value …")],
+    profile: Annotated[bool, typer.Option("--profile", help="render: print where a frame's time goes instead")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the rows to this file")] = None,
 ) -> None:
     """Measure this machine. Each row holds a value, the baseline's value from the same run, and their ratio."""
@@ -25,7 +26,15 @@ def bench(
     from importlib import import_module
 
     module = import_module(f"..benchmarks.{suite}", __package__)
-    rows = module.run(load_config(module.BenchConfig, None, overrides))
+    config = load_config(module.BenchConfig, None, overrides)
+    if profile:
+        if not hasattr(module, "run_profile"):
+            raise UserError(f"--profile is for 'render', not for '{suite}'")
+        stages = module.run_profile(config)
+        print(table(stages, ("job", "stage", "ms a frame", "%")))
+        write_json(json_file, stages)
+        return
+    rows = module.run(config)
     print(
         table(
             [(r.name, r.value, r.unit, r.baseline, r.ratio) for r in rows],

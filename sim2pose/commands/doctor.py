@@ -69,17 +69,33 @@ def gpu() -> list[Check]:
     return [Check("GPU", "note", f"none (torch {torch.__version__})", remedy)]
 
 
+RENDERER_REMEDIES = {
+    "opengl": "apt-get install libegl1 libgl1",
+    "raycast": "pip install warp-lang",
+    "pyrender": "optional: pip install 'sim2pose[pyrender]', apt-get install libegl1 libgl1",
+}
+
+
 def renderers() -> list[Check]:
-    """Each render backend, tried by drawing with it."""
+    """Each render backend on the CPU, and on a GPU where there is one, tried by drawing with it."""
+    import torch
+
     from ..render_farm.renderers import available_renderers
 
     checks = []
-    for name, trouble in available_renderers().items():
-        if trouble is None:
-            checks.append(Check(f"renderer {name}", "ok", "draws"))
-        else:
-            remedy = "apt-get install libegl1 libgl1" if name != "raycast" else "pip install warp-lang"
-            checks.append(Check(f"renderer {name}", "note" if name != "raycast" else "fail", trouble, remedy))
+    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+        for name, trouble in available_renderers(device).items():
+            title = f"renderer {name} on {device}"
+            if trouble is None:
+                checks.append(Check(title, "ok", "draws"))
+                continue
+            remedy = (
+                RENDERER_REMEDIES[name] if device == "cpu" else "the driver's EGL library (libnvidia-gl), or device=cpu"
+            )
+            state = "fail" if (name, device) == ("raycast", "cpu") else "note"
+            checks.append(Check(title, state, trouble, remedy))
+    if not torch.cuda.is_available():
+        checks.append(Check("renderers on cuda", "note", "no CUDA device: all draw on the CPU", "see GPU"))
     return checks
 
 

@@ -13,10 +13,11 @@ from sim2pose.config import UserError
 from sim2pose.models.bodies import load_body
 from sim2pose.models.geometry import camera_matrix, look_at
 from sim2pose.render_farm.labels import label_person
-from sim2pose.render_farm.renderers import RENDERERS, Renderer, available_renderers, make_renderer
+from sim2pose.render_farm.renderers import RENDERERS, Options, Renderer, available_renderers, make_renderer
 from sim2pose.render_farm.renderers.figure import Figure
 from sim2pose.render_farm.renderers.selfcheck import check_renderer
 from sim2pose.render_farm.renderers.shading import Prepared, prepare
+from sim2pose.render_farm.renderers.vertices import VertexLight
 from sim2pose.render_farm.scenes.scene import (
     OCCLUDER,
     Camera,
@@ -33,12 +34,12 @@ FIGURE = Figure(12, 14)
 DARK = np.full((96, 96, 3), 20, np.uint8)
 
 
-def open_renderer(name: str) -> Renderer:
-    """The renderer; skips the test with the reason where opengl finds no EGL context. raycast must always work."""
+def open_renderer(name: str, normals: bool = False) -> Renderer:
+    """The renderer; skips the test with the reason where there is no EGL, or no pyrender. raycast must always work."""
     try:
-        return make_renderer(name)
+        return make_renderer(name, normals=normals)
     except UserError as error:
-        if name == "opengl" and "no EGL context" in str(error):
+        if name != "raycast" and any(why in str(error) for why in ("no EGL context", "no egl context", "not import")):
             pytest.skip(str(error))
         raise
 
@@ -277,7 +278,7 @@ def same_labels(a: Rendered, b: Rendered, scene: Scene) -> float:
         np.testing.assert_array_equal(first.keypoints, second.keypoints)
         np.testing.assert_allclose(first.bbox, second.bbox, atol=1)
         one, two = a.instances == index + 1, b.instances == index + 1
-        assert (one & two).sum() / (one | two).sum() >= 0.995
+        assert (one & two).sum() / (one | two).sum() >= 0.999 - 2 / (one | two).sum()
     assert (a.parts == b.parts).mean() >= 0.999
     both = (a.parts == b.parts) & np.isfinite(a.depth) & np.isfinite(b.depth)
     difference = np.abs(a.depth[both] - b.depth[both])
@@ -286,15 +287,85 @@ def same_labels(a: Rendered, b: Rendered, scene: Scene) -> float:
     return float(np.quantile(difference, 0.999))
 
 
-def test_all_renderers_give_equal_labels_and_nearly_equal_pictures() -> None:
-    opengl, raycast = open_renderer("opengl"), open_renderer("raycast")
+@pytest.mark.parametrize("name", ["opengl", "pyrender"])
+def test_all_renderers_give_equal_labels_and_nearly_equal_pictures(name: str) -> None:
+    other, raycast = open_renderer(name, normals=True), open_renderer("raycast", normals=True)
     for seed in range(12):
         scene = nursery(seed)
-        a, b = opengl.render(scene), raycast.render(scene)
+        if seed % 2:
+            scene.lights.environment = np.random.default_rng(seed).normal(0, 0.04, (9, 3)) + 0.9 * np.eye(9, 3)[[0] * 9]
+            scene.lights.environment[1:] -= 0.9 * np.eye(9, 3)[[0] * 8]
+        a, b = other.render(scene), raycast.render(scene)
         assert same_labels(a, b, scene) < 0.001
-        assert np.abs(a.rgb.astype(int) - b.rgb).mean() < 1.0
-    opengl.close()
+        # pyrender multiplies texture and light as encoded values, and makes the ground's levels of detail its own way.
+        assert np.abs(a.rgb.astype(int) - b.rgb).mean() < (1.0 if name == "opengl" else 4.0)
+        assert a.normals is not None
+        assert b.normals is not None
+        same = (a.parts == b.parts) & (a.instances == b.instances)
+        assert np.quantile(np.abs(a.normals.astype(int) - b.normals).max(-1)[same], 0.995) <= 2
+    other.close()
     raycast.close()
+
+
+def test_normals_are_unit_vectors_of_the_camera_frame(renderer: Renderer) -> None:
+    """A square that faces the camera, tilted: its normal points back at the camera; the floor's points up."""
+    made = open_renderer(renderer.name, normals=True)
+    K, tilt = np.array([[64.0, 0, 31.5], [0, 64.0, 31.5], [0, 0, 1]]), 0.4
+    corners = np.array([[-0.2, -0.2, 0], [-0.2, 0.2, 0], [0.2, 0.2, 0], [0.2, -0.2, 0]])
+    turn = np.array([[np.cos(tilt), 0, np.sin(tilt)], [0, 1, 0], [-np.sin(tilt), 0, np.cos(tilt)]])
+    square = sheet("tilted", corners @ turn.T + [0, 0, 1], (200, 200, 200), part=1)
+    scene = Scene(Camera(K, np.eye(3), np.zeros(3), 64, 64), [person_of(square)], np.zeros((64, 64, 3), np.uint8))
+    drawn = made.render(scene)
+    assert drawn.normals is not None
+    assert drawn.normals.dtype == np.int8
+    expected = 127 * turn @ [0, 0, -1]
+    assert np.abs(drawn.normals[drawn.parts == 1] - expected).max() <= 1.5
+    assert not drawn.normals[np.isinf(drawn.depth)].any()
+    camera = camera_at((0.3, 1.2, 0.2), (0, 0, 0))
+    floor = made.render(Scene(camera, [], DARK, ground=Ground(np.full((4, 4, 3), 99, np.uint8))))
+    assert floor.normals is not None
+    assert np.abs(floor.normals - 127 * np.asarray(camera.R)[:, 1]).max() <= 1.5
+    assert renderer.render(scene).normals is None
+    made.close()
+
+
+def test_rays_and_triangles_find_the_same() -> None:
+    """The CPU's way of finding what pixels see, and the GPU's, on the CPU; also with a corner behind the camera."""
+    from sim2pose.render_farm.renderers.raycast import RaycastRenderer
+
+    triangles, rays = RaycastRenderer(rays=False), RaycastRenderer(rays=True)
+    near = nursery(0)
+    near.camera = camera_at((0.05, 0.17, 0.05), (0.0, 0.0, 0.1), 128)
+    for scene in (*(nursery(seed) for seed in range(6)), near):
+        a, b = triangles.render(scene), rays.render(scene)
+        assert (a.parts == b.parts).mean() >= 0.9995
+        both = np.isfinite(a.depth) & np.isfinite(b.depth) & (a.parts == b.parts)
+        assert np.quantile(np.abs(a.depth[both] - b.depth[both]), 0.999) < 1e-4
+    assert (near.camera.R @ near.persons[0].surface.vertices.T + near.camera.t[:, None])[2].min() < 0
+
+
+def test_closing_pyrender_leaves_other_contexts_alive() -> None:
+    opengl, pyrender = open_renderer("opengl"), open_renderer("pyrender")
+    before = opengl.render(nursery(1))
+    pyrender.close()
+    np.testing.assert_array_equal(opengl.render(nursery(1)).rgb, before.rgb)
+    open_renderer("pyrender").close()
+
+
+def test_environment_light_replaces_sky_and_floor(renderer: Renderer) -> None:
+    scene = nursery(0)
+    plain = renderer.render(scene).rgb.astype(int)
+    sky, floor = np.asarray(scene.lights.sky), np.asarray(scene.lights.floor)
+    scene.lights.environment = np.zeros((9, 3))
+    scene.lights.environment[0], scene.lights.environment[1] = (
+        (sky + floor) / 2 / 0.282095,
+        (sky - floor) / 2 / 0.488603,
+    )
+    assert np.abs(renderer.render(scene).rgb.astype(int) - plain).max() <= 2, "the hemisphere as a panorama"
+    scene.lights.environment[0] = (3.0, 0.0, 0.0)
+    red = renderer.render(scene).rgb.astype(int)
+    shown = np.isfinite(renderer.render(scene).depth)
+    assert (red[shown][:, 0] - plain[shown][:, 0]).mean() > 10
 
 
 def test_hard_shadows_change_the_picture_and_not_the_labels() -> None:
@@ -307,6 +378,17 @@ def test_hard_shadows_change_the_picture_and_not_the_labels() -> None:
     assert np.abs(soft.rgb.astype(int) - hard.rgb).mean() > 0.3
     with pytest.raises(UserError, match="unknown shadow"):
         RaycastRenderer(shadow="foggy")
+
+
+def test_ambient_shadow_can_be_left_out() -> None:
+    from sim2pose.render_farm.renderers.raycast import RaycastRenderer
+
+    scene = nursery(0)
+    with_, without = RaycastRenderer().render(scene), RaycastRenderer(ambient_shadow=False).render(scene)
+    np.testing.assert_array_equal(with_.parts, without.parts)
+    brighter = (without.rgb.astype(int) - with_.rgb)[with_.parts > 0]
+    assert brighter.max() > 2
+    assert brighter.min() >= -1
 
 
 def test_antialiasing_touches_borders_alone() -> None:
@@ -359,9 +441,9 @@ def test_the_self_check_notices_half_a_pixel(monkeypatch: pytest.MonkeyPatch) ->
     open_renderer("raycast").close()
     for shift in ((0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5)):
 
-        def moved(scene: Scene, shift: tuple[float, float] = shift) -> Prepared:
+        def moved(scene: Scene, light: VertexLight, shift: tuple[float, float] = shift) -> Prepared:
             scene.camera.K = scene.camera.K + np.array([[0, 0, shift[0]], [0, 0, shift[1]], [0, 0, 0]])
-            return prepare(scene)
+            return prepare(scene, light)
 
         monkeypatch.setattr(raycast, "prepare", moved)
         with pytest.raises(UserError, match="missing or misplaced"):
@@ -369,6 +451,8 @@ def test_the_self_check_notices_half_a_pixel(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_names_and_devices_are_checked() -> None:
+    with pytest.raises(UserError, match="set renderer=raycast"):
+        make_renderer("opengl", shadow="hard")
     with pytest.raises(UserError, match="did you mean 'opengl'"):
         make_renderer("opengel")
     with pytest.raises(UserError, match="unknown device 'gpu'"):
@@ -378,7 +462,7 @@ def test_names_and_devices_are_checked() -> None:
 def test_auto_takes_what_works_and_says_why_not(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fails(device: str) -> Renderer:
+    def fails(device: str, options: Options) -> Renderer:
         raise UserError("no EGL context opens")
 
     monkeypatch.setitem(RENDERERS, "opengl", fails)
@@ -387,7 +471,9 @@ def test_auto_takes_what_works_and_says_why_not(
     assert chosen.name == "raycast"
     assert "using raycast" in caplog.text
     assert "no EGL context opens" in caplog.text
-    assert available_renderers() == {"opengl": "no EGL context opens", "raycast": None}
+    found = available_renderers()
+    assert found["opengl"] == "no EGL context opens"
+    assert found["raycast"] is None
     monkeypatch.setitem(RENDERERS, "raycast", fails)
     with pytest.raises(UserError, match="no renderer works here"):
         make_renderer("auto")

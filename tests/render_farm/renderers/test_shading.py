@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from sim2pose.config import UserError
 from sim2pose.render_farm.renderers.figure import Figure
-from sim2pose.render_farm.renderers.mesh import (
-    IdentityCache,
-    static_mesh,
-    surface_points,
-    texel_level,
-    vertex_normals,
-)
-from sim2pose.render_farm.renderers.shading import halved
-from sim2pose.render_farm.renderers.shadows import MARGIN, ground_map, light_basis, visibility
-from sim2pose.render_farm.scenes.scene import Ground, Lights, Surface, Topology
+from sim2pose.render_farm.renderers.look import SKY_STRENGTH, ambient_from_above, ambient_terms
+from sim2pose.render_farm.renderers.mesh import IdentityCache, static_mesh, texel_level, vertex_normals
+from sim2pose.render_farm.renderers.shading import halved, prepare
+from sim2pose.render_farm.renderers.shadows import MARGIN, GroundMap, light_basis
+from sim2pose.render_farm.renderers.vertices import VertexLight, host
+from sim2pose.render_farm.scenes.scene import Camera, Ground, Lights, Scene, Surface, Topology
 
 
 def grid(name: str, side: float, count: int, height: float = 0.0, part: int = 1) -> Surface:
@@ -77,12 +76,29 @@ def test_light_basis_is_orthonormal() -> None:
         np.testing.assert_allclose(basis[2] * np.linalg.norm(direction), direction, atol=1e-12)
 
 
+def lit_scene(surfaces: list[Surface], direction: tuple[float, float, float], ground: bool = True) -> Scene:
+    """Surfaces as occluders over a black ground, lit by a white lamp alone."""
+    camera = Camera(np.diag([50.0, 50.0, 1.0]), np.eye(3), np.array([0.0, -5.0, 0.0]), 16, 16)  # its eye is 5 m up
+    nothing = np.zeros(3)
+    plane = Ground(np.zeros((4, 4, 3), np.uint8)) if ground else None
+    lights = Lights(np.array(direction), np.ones(3), nothing, nothing)
+    return Scene(camera, [], np.zeros((16, 16, 3), np.uint8), lights, occluders=surfaces, ground=plane)
+
+
+def shade_of(surface: Surface, direction: tuple[float, float, float]) -> GroundMap:
+    shade = prepare(lit_scene([surface], direction), VertexLight()).ground
+    assert shade is not None
+    return shade
+
+
 @pytest.mark.parametrize("direction", [(0.0, 1.0, 0.0), (0.5, 1.0, -0.3)])
 def test_a_small_sheet_hides_what_lies_behind_it(direction: tuple[float, float, float]) -> None:
     floor, cover = grid("floor", 1.0, 80), grid("cover", 0.3, 40, height=0.3)
-    points = np.ascontiguousarray(np.concatenate([floor.vertices, cover.vertices]).T)
-    free = visibility(points, np.array(direction), 0.02, 0.03)
-    on_floor, on_cover = free[: len(floor.vertices)], free[len(floor.vertices) :]
+    lit = VertexLight().light(lit_scene([floor, cover], direction), [floor, cover])
+    light = host(lit.direct, lit.total)[:, 0]
+    cosine = direction[1] / np.linalg.norm(direction)
+    expected = (cosine + floor.wrap) / (1 + floor.wrap)
+    on_floor, on_cover = light[: len(floor.vertices)] / expected, light[len(floor.vertices) :] / expected
     assert (on_cover > 0.99).all()
     foot = floor.vertices[:, [0, 2]] + 0.3 * np.array(direction)[[0, 2]] / direction[1]  # where its ray meets the cover
     inner, outer = (np.abs(foot) < 0.12).all(1), (np.abs(foot) > 0.18).any(1)
@@ -90,16 +106,64 @@ def test_a_small_sheet_hides_what_lies_behind_it(direction: tuple[float, float, 
     assert on_floor[outer].min() > 0.95
 
 
+def test_what_lies_above_takes_light_of_the_sky() -> None:
+    floor, cover = grid("floor", 1.0, 80), grid("cover", 0.3, 40, height=0.3)
+    scene = lit_scene([floor, cover], (0.0, 1.0, 0.0))
+    scene.lights.sky = np.ones(3)
+    shares = []
+    for shadow in (True, False):
+        lit = VertexLight(ambient_shadow=shadow).light(scene, [floor, cover])
+        shares.append(host(lit.ambient, lit.total)[: len(floor.vertices), 0].copy())
+    beneath, aside = (
+        (np.abs(floor.vertices[:, [0, 2]]) < 0.12).all(1),
+        (np.abs(floor.vertices[:, [0, 2]]) > 0.18).any(1),
+    )
+    np.testing.assert_allclose(shares[0][beneath], 1 - SKY_STRENGTH, atol=0.05)
+    np.testing.assert_allclose(shares[0][aside], 1, atol=0.05)
+    np.testing.assert_allclose(shares[1], 1, atol=1e-5)
+
+
+def test_normals_and_light_at_the_vertices() -> None:
+    """Normals equal numpy's; a lamp alone gives wrapped cosines, the surroundings their polynomial."""
+    figure = Figure(12, 12)
+    topology = replace(figure.topology, name="figure-one-sided", two_sided=False)
+    surface = Surface(topology, figure(np.zeros(20), np.zeros((24, 3)), np.zeros(3))[0], figure.texture, wrap=0.0)
+    scene = lit_scene([surface], (1.0, 0.0, 0.0), ground=False)
+    rng = np.random.default_rng(0)
+    scene.lights.environment = rng.normal(0, 0.05, (9, 3)) + np.eye(9, 3)[[0] * 9] * 0.5
+    lit = VertexLight(soft_shadow=False, ambient_shadow=False).light(scene, [surface])
+    expected = vertex_normals(topology, surface.vertices)
+    n = host(lit.normals, lit.total)
+    np.testing.assert_allclose(n, expected, atol=2e-5)
+    np.testing.assert_allclose(host(lit.direct, lit.total)[:, 0], np.maximum(n[:, 0], 0), atol=1e-5)
+    x, y, z = n.T.astype(np.float64)
+    harmonics = [0.282095 + 0 * x, 0.488603 * y, 0.488603 * z, 0.488603 * x, 1.092548 * x * y, 1.092548 * y * z]
+    harmonics += [0.315392 * (3 * z * z - 1), 1.092548 * x * z, 0.546274 * (x * x - y * y)]
+    around = np.maximum(np.stack(harmonics, 1) @ scene.lights.environment, 0)
+    np.testing.assert_allclose(host(lit.ambient, lit.total), around, atol=1e-5)
+
+
+def test_an_environment_of_sky_and_floor_is_the_hemisphere() -> None:
+    sky, floor = np.array([0.5, 0.6, 0.7]), np.array([0.2, 0.1, 0.3])
+    hemisphere = Lights(sky=sky, floor=floor)
+    terms = np.zeros((9, 3))
+    terms[0], terms[1] = (sky + floor) / 2 / 0.282095, (sky - floor) / 2 / 0.488603
+    panorama = Lights(environment=terms)
+    np.testing.assert_allclose(ambient_terms(hemisphere), ambient_terms(panorama), atol=1e-6)
+    np.testing.assert_allclose(ambient_from_above(panorama), sky, atol=1e-6)
+    with pytest.raises(UserError, match=r"environment must be \(9, 3\)"):
+        ambient_terms(Lights(environment=np.zeros((3, 9))))
+
+
 def test_the_ground_is_dark_where_something_lies_and_free_at_the_border() -> None:
-    ground, lights = Ground(np.zeros((4, 4, 3), np.uint8)), Lights(direction=np.array([1.0, 1.0, 0.0]))
-    points = np.ascontiguousarray(grid("patch", 0.3, 40, height=0.005).vertices.T)
-    shade = ground_map(points, ground, lights)
+    light = (1.0, 1.0, 0.0)
+    shade = shade_of(grid("patch", 0.3, 40, height=0.005), light)
     np.testing.assert_allclose(shade.origin, [-0.15 - MARGIN - 0.005, -0.15 - MARGIN], atol=1e-6)
     count = shade.values.shape[0]
     assert shade.values[count // 2, count // 2].max() < 110
     assert (shade.values[[0, -1]] == 255).all()
     assert (shade.values[:, [0, -1]] == 255).all()
-    lifted = ground_map(points + np.float32([[0], [0.3], [0]]), ground, lights)  # contact is lost, the shadow moves
+    lifted = shade_of(grid("patch", 0.3, 40, height=0.305), light)  # contact is lost, the shadow moves
     place = (np.array([-0.3, 0.0]) - lifted.origin) / lifted.size * count
     column, row = place.astype(int)
     assert lifted.values[row, column, 1] < 60
@@ -107,17 +171,16 @@ def test_the_ground_is_dark_where_something_lies_and_free_at_the_border() -> Non
 
 
 def test_light_from_below_throws_no_shadow() -> None:
-    points = np.ascontiguousarray(grid("patch", 0.3, 40, height=0.1).vertices.T)
-    lights = Lights(direction=np.array([0.0, -1.0, 0.2]))
-    assert (ground_map(points, Ground(np.zeros((4, 4, 3), np.uint8)), lights).values[..., 1] == 255).all()
+    assert (shade_of(grid("patch", 0.3, 40, height=0.1), (0.0, -1.0, 0.2)).values[..., 1] == 255).all()
 
 
 def test_coarse_meshes_get_points_on_their_faces() -> None:
     coarse = grid("coarse", 1.0, 2)
-    points = surface_points(coarse)
+    lit = VertexLight().light(lit_scene([coarse], (0.0, 1.0, 0.0)), [coarse])
+    points = host(lit.points, lit.everything)
     assert len(points) > 1000
     np.testing.assert_array_equal(points[:4], coarse.vertices)
-    assert (np.abs(points[:, [0, 2]]) <= 0.5).all()
+    assert (np.abs(points[:, [0, 2]]) <= 0.5 + 1e-6).all()
     assert np.histogram2d(points[:, 0], points[:, 2], bins=10)[0].min() > 0
 
 

@@ -1,0 +1,134 @@
+"""Where a frame's time goes: stages of the pipeline timed by wrapping the functions that do them.
+
+A stage's time is its own: what a stage inside it takes is not counted twice. Nothing in the pipeline knows of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import wraps
+from importlib import import_module
+from typing import Any
+
+ROOT = "sim2pose.render_farm"
+# Stage: functions "module:name" or methods "module:Class.name". Those that are absent here are left out.
+STAGES: dict[str, tuple[str, ...]] = {
+    "sampling: looks": ("kinds.infant.sampler:InfantSampler._look",),
+    "sampling: poses": ("poses.posing:Poser.pose",),
+    "sampling: body forward": ("kinds.infant.sampler:InfantSampler._skin",),
+    "sampling: camera": ("kinds.infant.sampler:sample_camera",),
+    "sampling: background": ("scenes.backgrounds:Backgrounds.place",),
+    "sampling: occluders": ("kinds.infant.sampler:InfantSampler._occluders",),
+    "sampling: rest": ("kinds.infant.sampler:InfantSampler.scenes",),
+    "normals, vertex light": ("renderers.vertices:VertexLight.light",),
+    "shadow on the ground": ("renderers.shading:_ground_map",),
+    "checks, texture levels": ("renderers.opengl:prepare", "renderers.raycast:prepare", "renderers.pyrender:prepare"),
+    "gather vertices": ("renderers.opengl:OpenGLRenderer._fill",),
+    "upload textures": ("renderers.opengl:OpenGLRenderer._texture", "renderers.opengl:OpenGLRenderer._pyramid"),
+    "draw": ("renderers.opengl:OpenGLRenderer._draw", "renderers.pyrender:PyrenderRenderer._draw"),
+    "trees": ("renderers.raycast:RaycastRenderer._refit",),
+    "cast": ("renderers.raycast:RaycastRenderer._cast",),
+    "readback": ("renderers.opengl:OpenGLRenderer._read",),
+    "backdrop, soft edges": ("renderers.opengl:finish", "renderers.raycast:finish", "renderers.pyrender:finish"),
+    "rest of the renderer": (
+        "renderers.opengl:OpenGLRenderer.render",
+        "renderers.raycast:RaycastRenderer.render",
+        "renderers.pyrender:PyrenderRenderer.render",
+    ),
+    "labels": ("kinds.frames:SceneFrames._persons",),
+    "encode parts, depth, normals": ("labels:encode_parts", "labels:encode_depth", "labels:encode_normals"),
+    "lens": ("scenes.lens:apply_lens",),
+    "sensor": ("scenes.sensor:develop",),
+    "JPEG": ("scenes.sensor:apply_sensor",),
+    "frame record": ("kinds.frames:SceneFrames._frame",),
+    "Parquet": ("farm.job:publish_shard",),
+}
+
+
+@dataclass
+class StageTimes:
+    """Seconds of CPU time by stage; ``total`` is that of the whole work."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    total: float = 0.0
+
+    def table(self, frames: int) -> list[tuple[str, float, float]]:
+        """Rows of stage, milliseconds a frame and per cent, in the order of the pipeline; the rest last."""
+        rows = [(name, self.seconds[name]) for name in STAGES if name in self.seconds]
+        rows.append(("everything else", self.total - sum(value for _, value in rows)))
+        rows.append(("all", self.total))
+        return [(name, 1e3 * value / frames, 100 * value / self.total) for name, value in rows]
+
+
+def profile(work: Callable[[], Any]) -> StageTimes:
+    """Do ``work`` with the stages timed."""
+    times, running = StageTimes(), [0.0]
+    with _wrapped(times.seconds, running):
+        begin = time.process_time()
+        work()
+        times.total = time.process_time() - begin
+    return times
+
+
+@contextmanager
+def _wrapped(seconds: dict[str, float], running: list[float]) -> Iterator[None]:
+    changed: list[tuple[Any, str, Any]] = []
+    try:
+        for stage, places in STAGES.items():
+            for place in places:
+                changed += [(owner, name, original) for owner, name, original in _owners(place) if original is not None]
+                for owner, name, original in _owners(place):
+                    setattr(owner, name, _timed(original, stage, seconds, running))
+        yield
+    finally:
+        for owner, name, original in reversed(changed):
+            setattr(owner, name, original)
+
+
+def _owners(place: str) -> list[tuple[Any, str, Any]]:
+    """Where a function can be wrapped: its module or class, its name, and itself; nothing if it is not there."""
+    module_name, _, path = place.partition(":")
+    try:
+        owner: Any = import_module(f"{ROOT}.{module_name}")
+    except ImportError:
+        return []
+    *outer, name = path.split(".")
+    for part in outer:
+        owner = getattr(owner, part, None)
+    original = getattr(owner, name, None)
+    return [] if original is None else [(owner, name, original)]
+
+
+def _timed(
+    function: Callable[..., Any], stage: str, seconds: dict[str, float], running: list[float]
+) -> Callable[..., Any]:
+    """``function`` with its CPU time, less that of stages within it, added to ``seconds[stage]``.
+
+    ``running``: seconds spent in stages within each stage that is being timed, the innermost last.
+    """
+
+    @wraps(function)
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        running.append(0.0)
+        begin = time.process_time()
+        try:
+            result = function(*args, **kwargs)
+            if stage == "draw":
+                _wait(args[0])
+            return result
+        finally:
+            spent = time.process_time() - begin
+            seconds[stage] = seconds.get(stage, 0.0) + spent - running.pop()
+            running[-1] += spent
+
+    return timed
+
+
+def _wait(renderer: Any) -> None:
+    """Let a renderer that draws behind our back finish, so that drawing is not counted as reading."""
+    context: Any = getattr(renderer, "_context", None)
+    if context is not None:
+        context.finish()

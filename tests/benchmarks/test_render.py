@@ -1,0 +1,67 @@
+"""The bench of the renderers: stages add up, wrapping leaves no trace, every item of realism is a valid job."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from sim2pose.benchmarks import render, stages
+from sim2pose.config import UserError
+from sim2pose.render_farm.kinds.registry import load_render_config
+from sim2pose.render_farm.renderers import raycast
+
+
+def test_a_stage_does_not_count_the_stages_within_it() -> None:
+    seconds: dict[str, float] = {}
+    running = [0.0]
+
+    def burn() -> None:
+        end = time.process_time() + 0.03
+        while time.process_time() < end:
+            pass
+
+    inner = stages._timed(burn, "inner", seconds, running)
+
+    def both() -> None:
+        inner()
+        burn()
+
+    stages._timed(both, "outer", seconds, running)()
+    assert seconds["inner"] == pytest.approx(0.03, abs=0.02)
+    assert seconds["outer"] == pytest.approx(0.03, abs=0.02)
+    assert running[0] == pytest.approx(seconds["inner"] + seconds["outer"])
+
+
+def test_profiling_covers_the_pipeline_and_leaves_no_trace(tmp_path: Path) -> None:
+    before = raycast.prepare
+    job = load_render_config("infant", {"frames": 32, "width": 32, "height": 32, "renderer": "raycast", "depth": True})
+    times = stages.profile(render.Pipeline(job, tmp_path / "job"))
+    assert raycast.prepare is before
+    rows = {name: milliseconds for name, milliseconds, _ in times.table(32)}
+    for stage in ("sampling: body forward", "normals, vertex light", "cast", "labels", "JPEG", "Parquet"):
+        assert rows[stage] > 0, stage
+    assert rows["everything else"] <= 0.2 * rows["all"], "a stage is missing from the table"
+
+
+def test_stages_that_are_not_there_are_left_out_and_errors_pass_through() -> None:
+    assert stages._owners("kinds.nowhere:nothing") == []
+    assert stages._owners("labels:no_such_function") == []
+    with pytest.raises(UserError, match="broken"):
+        stages.profile(_broken)
+
+
+def _broken() -> None:
+    raise UserError("broken")
+
+
+@pytest.mark.parametrize("item", list(render.REALISM))
+def test_every_item_of_realism_is_a_job_that_differs(item: str) -> None:
+    off, on = (load_render_config("infant", dict(overrides)) for overrides in render.REALISM[item])
+    assert off != on
+
+
+def test_unknown_backends_are_named() -> None:
+    with pytest.raises(UserError, match="unknown backends \\['opengel'\\]"):
+        render.run(render.BenchConfig(backends=("opengel",)))
