@@ -11,6 +11,7 @@ import pytest
 from sim2pose.commands import split
 from sim2pose.config import load_config
 from sim2pose.render_farm.kinds.infant.config import InfantConfig
+from sim2pose.render_farm.kinds.registry import load_render_config
 from sim2pose.trainers.config import TrainConfig
 
 ROOT = Path(__file__).parents[2]
@@ -29,8 +30,8 @@ def test_there_is_something_to_check() -> None:
 
 @pytest.mark.parametrize("words", _commands("render"), ids=lambda w: " ".join(w[1:3]))
 def test_render_commands_resolve(words: list[str]) -> None:
-    (preset,), overrides = split(words, ("PRESET",))
-    load_config(InfantConfig, preset, overrides)
+    (preset,), overrides = split([word for word in words if not word.startswith("--")], ("PRESET",))
+    load_render_config(preset, overrides)
 
 
 @pytest.mark.parametrize("words", _commands("train"), ids=lambda w: w[0])
