@@ -47,11 +47,24 @@ class _Measures:
 def _fabric(rng: np.random.Generator, config: WardrobeConfig, patterned: bool = True) -> _Cloth:
     kind = choose(rng, config.patterns)
     colours = draw_palette(rng, config.lightness, config.chroma)
-    hue, chroma = np.degrees(np.arctan2(colours[0, 2], colours[0, 1])), np.hypot(colours[0, 1], colours[0, 2])
-    if 15 < hue < 95 and chroma > 5 and colours[0, 0] > 25:  # hues of skin would look like no clothes at all
-        colours[0, 1:] *= -1 if chroma > 14 else 0.15
+    colours = np.stack([unlike_skin(colour) for colour in colours])
     span = float(rng.uniform(0.07, 0.16)) * (2.2 if kind == "blocks" else 1.0)
     return _Cloth(kind if patterned else "plain", colours, span)
+
+
+def unlike_skin(colour: Singles) -> Singles:
+    """A cloth's Lab colour (3,), changed where it could be taken for skin of any tone under warm or cool light.
+
+    The Monk scale lies between hues of 40 and 85 degrees with a chroma up to 30; lamps and flush widen that. What lies
+    there gets another hue, or becomes grey if it is pale.
+    """
+    hue, chroma = np.degrees(np.arctan2(colour[2], colour[1])), np.hypot(colour[1], colour[2])
+    if not (8 < hue < 95 and 4 < chroma < (38 if colour[0] > 65 else 52)):  # deep reds and browns are tan at a glance
+        return colour
+    if chroma < 14:
+        return np.array([colour[0], *(0.15 * colour[1:])], np.float32)
+    other = np.radians(105 + (hue - 8) / 87 * 250)
+    return np.array([colour[0], chroma * np.cos(other), chroma * np.sin(other)], np.float32)
 
 
 def _measure(rng: np.random.Generator, config: WardrobeConfig, c: Cutter, drop: float) -> _Measures:
