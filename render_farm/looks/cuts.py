@@ -10,7 +10,7 @@ from ..poses.angles import choose
 from .bodymap import Points, Singles
 from .config import WardrobeConfig
 from .cutting import FAR, Cutter, Field, Piece, band_field, diaper_field, hat_field, sock_field
-from .patterns import draw_palette
+from .patterns import draw_palette, lab_to_rgb, rgb_to_lab
 
 _LIMBS = ("left_arm", "right_arm", "left_leg", "right_leg")
 FOOTED = ("sleepsuit", "sleep_sack")
@@ -58,6 +58,7 @@ def unlike_skin(colour: Singles) -> Singles:
     The Monk scale lies between hues of 40 and 85 degrees with a chroma up to 30; lamps and flush widen that. What lies
     there gets another hue, or becomes grey if it is pale.
     """
+    colour = rgb_to_lab(lab_to_rgb(colour))  # as far as pictures can show it: pale orange is peach
     hue, chroma = np.degrees(np.arctan2(colour[2], colour[1])), np.hypot(colour[1], colour[2])
     if not (8 < hue < 95 and 4 < chroma < (38 if colour[0] > 65 else 52)):  # deep reds and browns are tan at a glance
         return colour

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from ...config import Config
 from ..ranges import Range, Share, Weights, check_weights
 
-SURFACES = ("sheet", "quilt", "muslin", "towel", "carpet", "wood", "tiles", "playmat")
+SURFACES = ("sheet", "quilt", "muslin", "towel", "carpet", "wood", "tiles", "playmat", "tabletop")
 VIEWS = ("above", "oblique", "side")
 TOYS = (
     "ball", "block", "ring", "bear", "rabbit", "duck", "rattle", "teether", "cups", "bottle", "book", "cloth_book", "car",

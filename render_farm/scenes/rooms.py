@@ -64,7 +64,7 @@ def _floor(picture: Singles, rng: Rng, horizon: int) -> None:
     rows, columns = np.mgrid[horizon:size, 0:size].astype(np.float32)
     depth = 1 / np.maximum(rows - horizon + 6, 1)
     if boards:
-        across = (columns - size * rng.uniform(0.2, 0.8)) * depth * rng.uniform(2, 5)
+        across = (columns - size * rng.uniform(0.2, 0.8)) * depth * rng.uniform(4, 9)
         board = np.floor(across).astype(int)
         picture[horizon:, :, 0] += 3.0 * rng.standard_normal(64)[board % 64]
         picture[horizon:, :, 0] -= 6.0 * (np.abs(across - board) < 0.06)

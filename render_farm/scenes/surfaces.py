@@ -162,9 +162,26 @@ def _playmat(rng: np.random.Generator, config: BackgroundConfig, size: int) -> S
     return SurfaceLook("playmat", finish(picture, shade), rng.uniform(0.9, 1.5))
 
 
+def _tabletop(rng: np.random.Generator, config: BackgroundConfig, size: int) -> SurfaceLook:
+    """Laminate, stone or veneer: one sheet without joints."""
+    kind = rng.random()
+    if kind < 0.4:  # laminate
+        base = np.array([rng.uniform(15, 95), *rng.normal(0, 3, 2)], np.float32)
+        shade = 1 + 0.02 * noise(rng, size, size / 4) + 0.02 * noise(rng, size, 3)
+    elif kind < 0.65:  # stone: clouds and veins
+        base = np.array([rng.uniform(20, 90), *rng.normal(0, 4, 2)], np.float32)
+        veins = np.exp(-18 * np.abs(noise(rng, size, rng.uniform(2, 4)))) * np.sign(60 - base[0])
+        shade = 1 + 0.06 * noise(rng, size, 5) + 0.10 * noise(rng, size, size / 6) + 0.3 * veins
+    else:
+        base = np.array([rng.uniform(22, 80), rng.uniform(3, 14), rng.uniform(12, 32)], np.float32)
+        shade = 1 + 0.09 * noise(rng, size, size / 9, aspect=24.0) + 0.06 * noise(rng, size, 5, aspect=6.0)
+    picture = np.broadcast_to(base, (size, size, 3)).astype(np.float32)
+    return SurfaceLook("tabletop", finish(picture, shade.astype(np.float32)), rng.uniform(0.7, 1.4))
+
+
 BEDDING = ("sheet", "quilt", "muslin", "towel")
 """Kinds that lie on mattresses and in cots."""
 DRAW: dict[str, Callable[[np.random.Generator, BackgroundConfig, int], SurfaceLook]] = {
     "sheet": _sheet, "quilt": _quilt, "muslin": _muslin, "towel": _towel, "carpet": _carpet, "wood": _wood,
-    "tiles": _tiles, "playmat": _playmat,
+    "tiles": _tiles, "playmat": _playmat, "tabletop": _tabletop,
 }  # fmt: skip

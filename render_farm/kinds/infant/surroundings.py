@@ -113,7 +113,7 @@ class Surroundings:
                 texture = self.toys.texture((look + number) % config.pool)
                 surfaces.append(place_toy(rng, config, scene.bumps, joints, texture, first.lying))
         if rail:
-            surfaces += cot_rail(rng, scene.camera, joints[0], self.woods.texture(look))
+            surfaces += cot_rail(rng, scene.camera, joints[0], scene.ground, self.woods.texture(look))
         return surfaces
 
     def _furniture(self, rng: Rng, scene: Around) -> list[Surface]:
