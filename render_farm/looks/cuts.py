@@ -56,15 +56,16 @@ def unlike_skin(colour: Singles) -> Singles:
     """A cloth's Lab colour (3,), changed where it could be taken for skin of any tone under warm or cool light.
 
     The Monk scale lies between hues of 40 and 85 degrees with a chroma up to 30; lamps and flush widen that. What lies
-    there gets another hue, or becomes grey if it is pale.
+    there gets another hue; so do pale pinks, and greys turn a little blue, for warm lamps make skin of both.
     """
     colour = rgb_to_lab(lab_to_rgb(colour))  # as far as pictures can show it: pale orange is peach
     hue, chroma = np.degrees(np.arctan2(colour[2], colour[1])), np.hypot(colour[1], colour[2])
-    if not (8 < hue < 95 and 4 < chroma < (38 if colour[0] > 65 else 52)):  # deep reds and browns are tan at a glance
+    if chroma < 5:
+        return colour if not 30 < colour[0] < 88 else np.array([colour[0], -2, -8], np.float32)
+    most = 38 if colour[0] > 65 else 52  # deep reds and browns are tan at a glance
+    if not (8 < hue < 95 and chroma < most) and not (-60 < hue < 95 and chroma < 16):
         return colour
-    if chroma < 14:
-        return np.array([colour[0], *(0.15 * colour[1:])], np.float32)
-    other = np.radians(105 + (hue - 8) / 87 * 250)
+    other = np.radians(105 + (hue + 60) / 155 * 190)
     return np.array([colour[0], chroma * np.cos(other), chroma * np.sin(other)], np.float32)
 
 
@@ -118,6 +119,7 @@ def cut_pieces(rng: np.random.Generator, config: WardrobeConfig, cut: str, cutte
 
 def _garments(cut: str, c: Cutter, m: _Measures, top: _Cloth, bottom: _Cloth) -> list[Piece]:
     s, thick = c.scale, 0.0022 * c.scale
+    plain = top.kind in ("plain", "heather")  # what covers all of the body in one colour needs its edges to be seen
 
     def shirt(p: Points, hem: float = m.hem, sleeve: float = m.sleeve) -> Singles:
         return np.minimum(np.minimum(c.neckline(p, m.front, m.back, m.width), c.sleeves(p, sleeve)), c.above(p, hem))
@@ -165,8 +167,8 @@ def _garments(cut: str, c: Cutter, m: _Measures, top: _Cloth, bottom: _Cloth) ->
         return [Piece(bodysuit, top.kind, top.colours, top.span, thick, cuff=m.cuff, bridge=0.8)]
     if cut == "sleepsuit":
         return [
-            Piece(sleepsuit, top.kind, top.colours, top.span, 1.5 * thick, placket=m.placket,
-                  slack=gathered(0.8 * m.loose), cuff=m.cuff, bridge=1.0)
+            Piece(sleepsuit, top.kind, top.colours, top.span, 1.5 * thick, placket=m.placket or plain,
+                  slack=gathered(0.8 * m.loose), cuff=m.cuff or plain, bridge=1.0)
         ]  # fmt: skip
     if cut == "shirt_diaper":
         return [upper]

@@ -121,6 +121,7 @@ def _grow_hair(
     coloured = hair + np.array([1.0, 0.1, 0.2], np.float32) * (3.0 * grain)[:, None]
     lab += amount[:, None] * (coloured - lab)
     covered = np.clip(scalp(body.vertices, face, line, hanging) / (0.8 * face.unit), 0, 1)
+    covered[body.vertices.joint != 15] = 0  # the nape's stubble is flat
     return (covered * density * length).astype(np.float32)
 
 

@@ -23,6 +23,7 @@ from .surfaces import BEDDING, DRAW, SurfaceLook
 from .surroundings import Surroundings, place_panorama
 
 _SURFACE_STREAM, _ROOM_STREAM, _CLOTH_STREAM = 101, 102, 103
+_DOWN = -0.82  # of the optical axis along the vertical: photographs lie beneath people seen from above alone
 Floats = NDArray[np.floating]
 
 
@@ -126,7 +127,7 @@ class Backgrounds:
                 light = around.lights()
             if around is not None and not with_ground:
                 return Setting(around.ground() if matched else None, backdrop, light, around)
-            if around is None and not with_ground and view == "above":
+            if around is None and not with_ground and camera.R[2, 1] < _DOWN:
                 return Setting(self.pictures.floor(picture, float(free)), backdrop, light)
         look = self.surface(number)
         ground = self._bed(look, bounded, vertices, long, (lean, free, aligned), margin, shift)

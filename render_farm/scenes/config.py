@@ -180,7 +180,9 @@ class OccluderConfig(Config):
     toy_size: Range = Field((0.05, 0.14), description="diameter")
     on_body: Share = Field(0.35, description="share of toys that lie on the body rather than beside it")
     more_toys: Share = Field(0.25, description="share of frames with a toy that have a second one")
-    rail: Share = Field(0.03, description="share of frames seen through single bars of a cot, views oblique and side")
+    rail: Share = Field(
+        0.03, description="share of frames on bedding seen through the side of a cot, views oblique and side"
+    )
     support: Share = Field(0.6, description="share of standing infants who hold on to a low table")
     edge: Share = Field(0.7, description="share of bounded surfaces that show the edge of a mattress or mat")
     thickness: Range = Field((0.012, 0.14), description="of mattresses and mats")

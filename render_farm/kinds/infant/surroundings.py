@@ -96,7 +96,7 @@ class Surroundings:
         config, first, joints = self.config, scene.first, scene.joints
         legs_down = float(joints[[4, 5, 7, 8], 1].max()) < _LEGS_DOWN  # others have kicked it off
         blanket = rng.random() < config.blanket and first.lying and legs_down
-        toy, rail = rng.random() < config.toy, rng.random() < config.rail and scene.view != "above"
+        toy, rail = rng.random() < config.toy, rng.random() < config.rail and scene.view != "above" and scene.bedding
         low = float(joints[20:24, 1].min()) < 0.8 * float(joints[9, 1])  # hands below the chest: nothing hides behind
         stands = rng.random() < config.support and first.plan.table.flat_feet and low
         cloth, look = int(rng.integers(config.pool)), int(rng.integers(config.pool))
