@@ -65,7 +65,10 @@ def unlike_skin(colour: Singles) -> Singles:
     most = 38 if colour[0] > 65 else 52  # deep reds and browns are tan at a glance
     if not (8 < hue < 95 and chroma < most) and not (-60 < hue < 95 and chroma < 16):
         return colour
-    other = np.radians(105 + (hue + 60) / 155 * 190)
+    strong = chroma >= 16
+    part = (hue - 8) / 87 if strong else (hue + 60) / 155
+    to = (110, 160, 235, 290, 300, 350) if strong else (110, 165, 225, 260, 260, 295)  # greens, blues, and purples
+    other = np.radians(np.interp(part, (0, 0.3, 0.301, 0.6, 0.601, 1), to))
     return np.array([colour[0], chroma * np.cos(other), chroma * np.sin(other)], np.float32)
 
 

@@ -75,6 +75,9 @@ def paint_eyes(lab: Singles, face: Face, rng: np.random.Generator, closed: bool,
     gaze = rng.normal(0, 0.07, 2)
     balls = bool(np.any(face.eyeball))
     iris_size = 1.15 if face.unit <= _INFANT_UNIT else _GROWN_IRIS / (0.29 * face.unit)
+    # Eyeballs of radius 0.6 have few texels: edges as soft as those are wide, or irises would fall between them.
+    texels = np.count_nonzero(face.eyeball) / 2 if balls else 1e4
+    grain = float(np.clip(np.sqrt(4 * np.pi * 0.6**2 / texels), 0.02, 0.5))
     for number, eye in enumerate(face.eyes, start=1):
         dx, dy, dz = face.offset(eye)
         lash = np.exp(-(((dy - (0.30 if balls else 0.24) + 0.55 * dx**2 + 0.45 * closed) / 0.05) ** 2)) * (
@@ -91,10 +94,9 @@ def paint_eyes(lab: Singles, face: Face, rng: np.random.Generator, closed: bool,
         lab[opening] = (_SCLERA - 8 * dark, 1, 2)
         shade = 0.30 * np.exp(-((np.maximum(0.26 - dy, 0) / 0.16) ** 2)) + 0.25 * np.clip(np.abs(dx) / 0.45, 0, 1) ** 2
         lab[opening, 0] *= 1 - shade[opening]  # by the upper lid and in the corners
-        ring = opening & (radius < 0.29)
-        lab[ring] = iris
-        lab[ring & (radius > 0.24), 0] *= 0.6
-        lab[opening & (radius < 0.13)] = (5, 0, 0)
+        for size, colour in ((0.29, iris * (0.6, 1, 1)), (0.24, iris), (0.13, np.array([5.0, 0, 0]))):
+            inside = np.clip((size - radius) / grain + 0.5, 0, 1) * opening
+            lab += (inside[:, None] * (colour - lab)).astype(np.float32)
         glint = np.hypot(dx - gaze[0] + 0.08 * iris_size, dy - gaze[1] - 0.10 * iris_size)
         lab[opening & (glint < 0.05 * iris_size)] = (96, 0, 0)
 

@@ -74,7 +74,7 @@ def sample_camera(
         elevation = (elevation + np.radians(45)) / 2  # who sits or stands is seen at a slant, not as the top of a head
     azimuth = _azimuth(rng, view, head, config)
     distance, fill = rng.uniform(*config.distance), rng.uniform(*config.fill)
-    room = float(np.clip(2 * (1.15 - fill), 0.2, 1.5))  # who fills the picture is near its middle
+    room = 1 + config.roam * float(np.clip(1.3 - 2 * fill, -0.8, 0.5))  # who fills the picture is near its middle
     upright, lean = rng.random() < config.head_up, rng.standard_normal()
     any_roll, tilt = rng.uniform(-180, 180), rng.standard_normal()
     side, cut, shift = rng.integers(4), rng.uniform(*config.cut), config.shift * room * rng.standard_normal(2)

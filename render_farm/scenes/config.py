@@ -80,11 +80,9 @@ class CameraConfig(Config):
     head_up: Share = Field(0.65, description="share of pictures from above in which the head is near the upper border")
     head_up_spread: float = Field(28.0, ge=0.0, description="standard deviation about that, degrees")
     roll: float = Field(9.0, ge=0.0, description="standard deviation of the roll of pictures from the side, degrees")
-    shift: float = Field(
-        0.05,
-        ge=0.0,
-        le=0.5,
-        description="standard deviation of the body's offset at a fill of 0.65, in frame sides; larger bodies stray less",
+    shift: float = Field(0.05, ge=0.0, le=0.5, description="standard deviation of the body's offset, in frame sides")
+    roam: Share = Field(
+        0.0, description="how far that grows for small bodies and shrinks for large ones; 1: by half, to a fifth"
     )
     truncated: Share = Field(0.10, description="share of pictures in which the border cuts the body")
     cut: Range = Field((0.08, 0.28), description="share of the body's extent beyond the border then")

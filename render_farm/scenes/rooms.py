@@ -44,8 +44,8 @@ def _wall(picture: Singles, rng: Rng, horizon: int) -> None:
     if rng.random() < 0.2:
         pitch, share = size / rng.integers(8, 24), rng.uniform(0.3, 0.6)
         picture[:horizon, (np.arange(size) / pitch) % 1 < share] = _lighter(colour, rng.uniform(-12, 8))
-    slope = np.linspace(*rng.uniform(-12, 8, 2), size, dtype=np.float32)
-    picture[:horizon, :, 0] += slope
+    left, right = rng.uniform(-12, 8, 2)
+    picture[:horizon, :, 0] += np.linspace(left, right, size, dtype=np.float32)
     if rng.random() < 0.6:
         board = _lighter(colour, 20) if rng.random() < 0.7 else _material(rng)
         _box(picture, 0, horizon - size * rng.uniform(0.015, 0.035), size, horizon, board)
