@@ -63,11 +63,11 @@ def unlike_skin(colour: Singles) -> Singles:
     if chroma < 5:
         return colour if not 30 < colour[0] < 88 else np.array([colour[0], -2, -8], np.float32)
     most = 38 if colour[0] > 65 else 52  # deep reds and browns are tan at a glance
-    if not (8 < hue < 95 and chroma < most) and not (-60 < hue < 95 and chroma < 16):
+    if not (8 < hue < 108 and chroma < most) and not (-60 < hue < 108 and chroma < 16):
         return colour
     strong = chroma >= 16
-    part = (hue - 8) / 87 if strong else (hue + 60) / 155
-    to = (110, 160, 235, 290, 300, 350) if strong else (110, 165, 225, 260, 260, 295)  # greens, blues, and purples
+    part = (hue - 8) / 100 if strong else (hue + 60) / 168
+    to = (115, 160, 235, 290, 300, 350) if strong else (120, 165, 225, 260, 260, 295)  # greens, blues, and purples
     other = np.radians(np.interp(part, (0, 0.3, 0.301, 0.6, 0.601, 1), to))
     return np.array([colour[0], chroma * np.cos(other), chroma * np.sin(other)], np.float32)
 

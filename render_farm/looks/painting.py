@@ -31,7 +31,7 @@ def blend_tile(picture: Singles, weave: Singles, span: float) -> Singles:
     size = picture.shape[0]
     place = weave * np.float32(size / span) - np.float32(0.5)
     low = np.floor(place).astype(np.int64)
-    across, down = (place - low).T[..., None]
+    across, down = (place - low).astype(np.float32).T[..., None]
     x, y = low.T % size
     right, below = (x + 1) % size, (y + 1) % size
     upper = picture[y, x] * (1 - across) + picture[y, right] * across

@@ -8,7 +8,7 @@ import numpy as np
 from ..looks.patterns import Bytes, Singles, draw_colour, finish, noise
 
 Rng = np.random.Generator
-SIZE = 192
+SIZE = 160
 _DIM = 0.55  # factor on the lightness of what lies in furniture's own shade
 
 
@@ -215,4 +215,5 @@ def draw_room(rng: Rng, size: int = SIZE) -> Bytes:
     picture[..., 0] = np.clip(picture[..., 0], 1, 99)
     blur = np.exp(rng.uniform(np.log(0.9), np.log(4.0))) * size / SIZE
     soft = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur), np.float32)
-    return finish(soft, 1 + 0.14 * noise(rng, size, 1.6) + 0.02 * noise(rng, size, 40))
+    light = cv2.resize(1 + 0.14 * noise(rng, 24, 1.6), (size, size), interpolation=cv2.INTER_CUBIC)
+    return finish(soft, np.asarray(light, np.float32))
