@@ -83,7 +83,7 @@ def _carpet(rng: np.random.Generator, config: BackgroundConfig, size: int) -> Su
         if kind < 0.6:
             fleck = (noise(rng, size, size / 4) > rng.uniform(0.8, 1.6))[..., None]
             picture = np.where(fleck, 0.65 * colours[0] + 0.35 * colours[1], picture)
-    shade = 1 + 0.07 * noise(rng, size, 4) + rng.uniform(0.08, 0.2) * noise(rng, size, size / rng.uniform(4, 9))
+    shade = 1 + 0.04 * noise(rng, size, 4) + rng.uniform(0.06, 0.14) * noise(rng, size, size / rng.uniform(4, 9))
     return SurfaceLook("carpet", finish(picture.astype(np.float32), shade), rng.uniform(0.6, 1.4))
 
 
