@@ -69,6 +69,7 @@ def unlike_skin(colour: Singles) -> Singles:
     part = (hue - 8) / 100 if strong else (hue + 60) / 168
     to = (115, 160, 235, 290, 300, 350) if strong else (120, 165, 225, 260, 260, 295)  # greens, blues, and purples
     other = np.radians(np.interp(part, (0, 0.3, 0.301, 0.6, 0.601, 1), to))
+    chroma *= 0.7 if part < 0.3 else 1.0  # green cloth is mostly dull
     return np.array([colour[0], chroma * np.cos(other), chroma * np.sin(other)], np.float32)
 
 
