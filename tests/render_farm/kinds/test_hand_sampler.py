@@ -209,3 +209,12 @@ def test_wrong_configs_are_refused(tmp_path: Path) -> None:
         HandSampler(HandConfig(out=tmp_path).scene, {"left": infant, "right": infant}, 0)
     with pytest.raises(UserError, match="nose"):
         describe_inputs(HandConfig(out=tmp_path, joint_sets=("coco17",)))
+
+
+def test_cameras_look_down_on_desks() -> None:
+    desks = _sampler(
+        backgrounds={"places": {"desk": 1.0}}, camera={"views": {"allocentric": 1.0}, "elevation": [-15.0, 0.0]}
+    )
+    for scene in desks.scenes(0):
+        assert scene.ground is not None and scene.camera.position[1] > scene.persons[0].joints[:, 1].min()
+        assert np.degrees(np.arcsin(-scene.camera.R[2, 1])) == pytest.approx(14, abs=0.01)

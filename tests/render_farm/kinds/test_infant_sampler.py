@@ -157,3 +157,16 @@ def test_age_follows_the_posture() -> None:
 def test_presets_resolve_and_differ() -> None:
     plain, other = load_config(InfantConfig, "infant"), load_config(InfantConfig, "infant_standin")
     assert plain.domain != other.domain and plain.scene != other.scene and plain.seed != other.seed
+
+
+def test_cots_stand_round_bedding_and_mats_are_thin() -> None:
+    things = dict.fromkeys(("toy", "rail", "blanket", "nest", "clutter", "leads", "arms", "pacifier", "support"), 0.0)
+    for surface, cots in (("quilt", True), ("playmat", False), ("wood", False)):
+        sampler = _sampler(
+            occluders={**things, "cot": 1.0, "edge": 1.0, "thickness": [0.1, 0.12]},
+            backgrounds={"surfaces": {surface: 1.0}, "bounded": 1.0},
+        )
+        for scene in sampler.scenes(0)[:6]:
+            assert len(scene.occluders) == (2 if cots else 0 if surface == "wood" else 1)
+            if surface == "playmat":
+                assert np.ptp(scene.occluders[0].vertices[:, 1]) < 0.03
