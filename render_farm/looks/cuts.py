@@ -62,7 +62,7 @@ def unlike_skin(colour: Singles) -> Singles:
     hue, chroma = np.degrees(np.arctan2(colour[2], colour[1])), np.hypot(colour[1], colour[2])
     if chroma < 5:
         return colour if not 30 < colour[0] < 88 else np.array([colour[0], -2, -8], np.float32)
-    most = 38 if colour[0] > 65 else 52  # deep reds and browns are tan at a glance
+    most = 38 if colour[0] > 72 else 68  # deep reds, oranges and browns are tan at a glance
     if not (8 < hue < 108 and chroma < most) and not (-60 < hue < 108 and chroma < 16):
         return colour
     strong = chroma >= 16
