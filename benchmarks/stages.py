@@ -31,7 +31,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     ),
     "sampling: body forward": (
         "kinds.infant.people:People._made",
-        "kinds.person.sampler:PersonSampler._crowd",
+        "kinds.person.crowd:Crowds.draw",
         "kinds.hand.hands:HandModel.pose",
         "kinds.clip.figures:Figures.people",
     ),
