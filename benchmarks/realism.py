@@ -91,7 +91,7 @@ def draw_panorama(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     height, width = 512, 1024
     rows = np.linspace(1.2, 0.2, height, dtype=np.float32)[:, None, None]
-    picture = np.broadcast_to(rows, (height, width, 3)) * np.float32([1.0, 0.95, 0.9])
+    picture = np.broadcast_to(rows, (height, width, 3)) * np.array([1.0, 0.95, 0.9], np.float32)
     picture = picture + np.random.default_rng(0).random((height, width, 1), np.float32) * 0.2
     picture[100:130, 300:330] += 60
     cv2.imwrite(str(folder / "room.hdr"), np.ascontiguousarray(picture, np.float32))
