@@ -17,7 +17,7 @@ from ...preview.dressing import INFANT_HEIGHT, dress_plainly
 from ...renderers.mesh import vertex_normals
 from ...scenes.scene import PersonInScene, Surface, Topology
 from ...scenes.smooth import Floats
-from ..person.posing import Figure as Build
+from ..person.figure import Figure as Build
 from .config import ClipConfig
 from .motion import Motion
 
