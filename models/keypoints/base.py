@@ -7,6 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from ...config import UserError
+
 # ImageNet statistics of RGB in [0, 1], which every published pose network was trained with.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -32,6 +34,12 @@ class HeatmapNetwork(nn.Module):
         for name in self.frozen:
             self.get_submodule(name).eval()
         return self
+
+    def check_size(self, images: Tensor) -> None:
+        """Raises UserError unless both sides of ``(b, 3, H, W)`` images are multiples of ``stride``."""
+        height, width = images.shape[-2:]
+        if height % self.stride or width % self.stride:
+            raise UserError(f"input size {width}×{height} must be a multiple of {self.stride} in both directions")
 
 
 def normalise(images: Tensor) -> Tensor:

@@ -12,59 +12,13 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from ...config import UserError
 from .base import HeatmapNetwork
-
-BN_MOMENTUM = 0.1  # of the published code
-
-
-def _bn(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, momentum=BN_MOMENTUM)
-
-
-def _conv3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+from .blocks import BasicBlock, Bottleneck, batch_norm, conv3
 
 
 def _conv3_bn(inputs: int, outputs: int, stride: int = 1, relu: bool = True) -> nn.Sequential:
-    layers: list[nn.Module] = [_conv3(inputs, outputs, stride), _bn(outputs)]
+    layers: list[nn.Module] = [conv3(inputs, outputs, stride), batch_norm(outputs)]
     return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
-
-
-class BasicBlock(nn.Module):
-    """Two 3×3 convolutions and an identity shortcut; channels and size unchanged."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = _conv3(channels, channels), _bn(channels)
-        self.conv2, self.bn2 = _conv3(channels, channels), _bn(channels)
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(b, c, h, w) → (b, c, h, w)``."""
-        y = self.relu(self.bn1(self.conv1(x)))
-        return self.relu(self.bn2(self.conv2(y)).add_(x))
-
-
-class Bottleneck(nn.Module):
-    """1×1, 3×3, 1×1 convolutions with a shortcut; 4·planes output channels."""
-
-    def __init__(self, inputs: int, planes: int) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(inputs, planes, 1, bias=False), _bn(planes)
-        self.conv2, self.bn2 = _conv3(planes, planes), _bn(planes)
-        self.conv3, self.bn3 = nn.Conv2d(planes, 4 * planes, 1, bias=False), _bn(4 * planes)
-        self.relu = nn.ReLU(inplace=True)
-        self.downsample: nn.Module | None = None
-        if inputs != 4 * planes:
-            self.downsample = nn.Sequential(nn.Conv2d(inputs, 4 * planes, 1, bias=False), _bn(4 * planes))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(b, inputs, h, w) → (b, 4·planes, h, w)``."""
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        return self.relu(y.add_(x if self.downsample is None else self.downsample(x)))
 
 
 def _fuse_path(widths: Sequence[int], source: int, target: int) -> nn.Module | None:
@@ -74,7 +28,7 @@ def _fuse_path(widths: Sequence[int], source: int, target: int) -> nn.Module | N
     if source > target:  # lower resolution: 1×1 and nearest upsampling
         return nn.Sequential(
             nn.Conv2d(widths[source], widths[target], 1, bias=False),
-            _bn(widths[target]),
+            batch_norm(widths[target]),
             nn.Upsample(scale_factor=2 ** (source - target), mode="nearest"),
         )
     steps = target - source - 1  # higher resolution: strided 3×3, the last one changes width and has no ReLU
@@ -152,8 +106,8 @@ class HRNet(HeatmapNetwork):
         assert len(modules) == len(widths) - 1, (modules, widths)
         super().__init__(feature_channels=widths[0], stride=4 * 2 ** len(modules))
         self.stages = len(modules)
-        self.conv1, self.bn1 = _conv3(3, stem[0], 2), _bn(stem[0])
-        self.conv2, self.bn2 = _conv3(stem[0], stem[1], 2), _bn(stem[1])
+        self.conv1, self.bn1 = conv3(3, stem[0], 2), batch_norm(stem[0])
+        self.conv2, self.bn2 = conv3(stem[0], stem[1], 2), batch_norm(stem[1])
         self.relu = nn.ReLU(inplace=True)
         inputs = [stem[1], *(4 * p for p in planes)]
         self.layer1 = nn.Sequential(*(Bottleneck(i, p) for i, p in zip(inputs, planes, strict=False)))
@@ -182,9 +136,7 @@ class HRNet(HeatmapNetwork):
         Raises:
             UserError: if H or W is no multiple of ``stride``.
         """
-        height, width = images.shape[-2:]
-        if height % self.stride or width % self.stride:
-            raise UserError(f"input size {width}×{height} must be a multiple of {self.stride} in both directions")
+        self.check_size(images)
         x = self.relu(self.bn1(self.conv1(images)))
         xs = [self.layer1(self.relu(self.bn2(self.conv2(x))))]
         for s in range(1, self.stages + 1):

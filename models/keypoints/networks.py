@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 from ...config import UserError, nearest
 from .base import HeatmapNetwork
 from .hrnet import HRNet
+from .mobilenet import PoseMobileNet
+from .simple_baseline import SimpleBaseline
 
 
 def hrnet(joints: int, width: int = 32, **options: Any) -> HRNet:
@@ -32,11 +34,35 @@ def hrnet_nano(joints: int, **options: Any) -> HRNet:
     return HRNet(joints, **{**shape, **options})
 
 
+def resnet_50(joints: int, **options: Any) -> SimpleBaseline:
+    """SimpleBaseline ResNet-50: 34.0 M parameters, 20.0 GFLOPs at 384×288 (deconvolutions counted at their output)."""
+    return SimpleBaseline(joints, **{"blocks": (3, 4, 6, 3), **options})
+
+
+def resnet_101(joints: int, **options: Any) -> SimpleBaseline:
+    """SimpleBaseline ResNet-101: 53.0 M parameters, 12.4 GFLOPs at 256×192."""
+    return SimpleBaseline(joints, **{"blocks": (3, 4, 23, 3), **options})
+
+
+def resnet_152(joints: int, **options: Any) -> SimpleBaseline:
+    """SimpleBaseline ResNet-152: 68.6 M parameters, 15.7 GFLOPs at 256×192."""
+    return SimpleBaseline(joints, **{"blocks": (3, 8, 36, 3), **options})
+
+
+def mobilenet_v2(joints: int, **options: Any) -> PoseMobileNet:
+    """FiDIP's MobileNetV2: 3.91 · 2²⁰ parameters, 0.46 GFLOPs at 224×224."""
+    return PoseMobileNet(joints, **options)
+
+
 NETWORKS: dict[str, Callable[..., HeatmapNetwork]] = {
     "hrnet": hrnet,
     "hrnet_w32": hrnet_w32,
     "hrnet_w48": hrnet_w48,
     "hrnet_nano": hrnet_nano,
+    "resnet_50": resnet_50,
+    "resnet_101": resnet_101,
+    "resnet_152": resnet_152,
+    "mobilenet_v2": mobilenet_v2,
 }
 
 
@@ -53,7 +79,8 @@ def build_network(name: str, joints: int, **options: Any) -> HeatmapNetwork:
     """
     if name not in NETWORKS:
         raise UserError(f"unknown network '{name}': {nearest(name, NETWORKS)}")
-    known = {*inspect.signature(HRNet).parameters, *inspect.signature(NETWORKS[name]).parameters}
+    network: type[HeatmapNetwork] = get_type_hints(NETWORKS[name])["return"]
+    known = {*inspect.signature(network).parameters, *inspect.signature(NETWORKS[name]).parameters}
     known -= {"joints", "options"}
     for option in options:
         if option not in known:

@@ -2,31 +2,10 @@
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from sim2pose.config import UserError
 from sim2pose.models.keypoints.base import normalise
-from sim2pose.models.keypoints.networks import NETWORKS, build_network
-
-SIZES = {"hrnet_w32": (256, 192), "hrnet_w48": (384, 288), "hrnet_nano": (96, 96)}
-
-
-@pytest.mark.parametrize(("name", "parameters", "gflops"), [("hrnet_w32", 28.5, 7.1), ("hrnet_w48", 63.6, 32.9)])
-def test_published_parameters_and_flops(name, parameters, gflops):
-    with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        network = build_network(name, 17).eval()
-        network(torch.empty(1, 3, *SIZES[name]))
-    assert round(sum(p.numel() for p in network.parameters()) / 1e6, 1) == parameters
-    # The README of HRNet counts one multiply-add as one operation, and 1024³ of them as one GFLOP.
-    assert counter.get_total_flops() / 2 / 1024**3 == pytest.approx(gflops, rel=0.01)
-
-
-def test_exact_parameter_counts():
-    with torch.device("meta"):
-        counts = {name: sum(p.numel() for p in build_network(name, 17).parameters()) for name in NETWORKS}
-    assert counts["hrnet_w32"] == 28_536_113
-    assert counts["hrnet_w48"] == 63_595_745
-    assert counts["hrnet_nano"] < 1_000_000
+from sim2pose.models.keypoints.networks import build_network
 
 
 def test_names_of_published_files():
@@ -83,31 +62,11 @@ def test_output_of_an_independent_implementation():
     assert torch.equal(heatmaps, head)
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_every_network_trains_and_states_its_shapes(name):
-    torch.manual_seed(0)
-    network = build_network(name, 5).train()
-    feature, heatmaps = network(torch.randn(2, 3, 64, 96))
-    assert feature.shape == (2, network.feature_channels, 16, 24)
-    assert heatmaps.shape == (2, 5, 16, 24)
-    assert heatmaps.abs().max() < 0.5  # near zero before training
-    heatmaps.square().mean().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
-
-
 def test_size_that_does_not_divide_is_refused():
     network = build_network("hrnet_nano", 17)
     assert network.stride == 16
     with pytest.raises(UserError, match="100×96 must be a multiple of 16"):
         network(torch.zeros(1, 3, 96, 100))
-
-
-def test_unknown_names_are_refused():
-    with pytest.raises(UserError, match="did you mean 'hrnet_w48'"):
-        build_network("hrnet_w84", 17)
-    with pytest.raises(UserError, match="has no option 'block': did you mean 'blocks'"):
-        build_network("hrnet_nano", 17, block=2)
-    assert build_network("hrnet_nano", 17, widths=(8, 16, 32)).feature_channels == 8
 
 
 def test_normalise_keeps_layout_and_input():
