@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..looks.patterns import Bytes, draw_colour, draw_palette, finish, noise, tile
 from ..poses.angles import choose
+from .plants import VARIANTS, Crown, crown_of, foliage
 from .scene import OCCLUDER, Surface, Topology
 
 Floats = NDArray[np.floating]
@@ -58,7 +59,6 @@ def _round(rows: int, columns: int, profile: str) -> tuple[Floats, NDArray[np.in
 
 _SHAPES: dict[str, Callable[[], tuple[Floats, NDArray[np.int64], Floats]]] = {
     "box": _cube, "tube": lambda: _round(4, 15, "tube"), "ball": lambda: _round(9, 15, "ball"),
-    "leaf": lambda: _round(5, 8, "ball"),
 }  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def build(
     """A surface of blocks, turned by ``yaw`` (radians about +Y) and moved to ``at``.
 
     Args:
-        shape: of every block: "box", "tube" (upright), "ball", or "leaf" (a coarse ball).
+        shape: of every block: "box", "tube" (upright) or "ball".
     """
     points = _SHAPES[shape]()[0]
     every = np.concatenate([points * np.asarray(half) + np.asarray(centre) for centre, half in blocks])
@@ -158,15 +158,6 @@ def _shelves(rng: np.random.Generator) -> list[Block]:
     return [*boards, *books, *(((x * w, height / 2, 0), (0.014, height / 2, d)) for x in (-1, 1))]
 
 
-def foliage(rng: np.random.Generator, low: float, high: float, wide: float, count: int = 40) -> list[Block]:
-    """Clumps of leaves that fill an ellipsoid of half width ``wide`` between two heights."""
-    middle, half = (low + high) / 2, (high - low) / 2
-    inner = rng.normal(0, 1, (count, 3))
-    inner *= (rng.random(count) ** 0.45 / np.linalg.norm(inner, axis=1))[:, None]
-    size = 0.5 * min(wide, half) * rng.uniform(0.45, 1.0, (count, 3))
-    return [((x * wide, middle + y * half, z * wide), one) for (x, y, z), one in zip(inner, size, strict=True)]
-
-
 class Things:
     """The textures of one job's furniture, and things put together from them."""
 
@@ -189,7 +180,7 @@ class Things:
         wooden = kind in ("table", "chair", "shelves", "bench") and rng.random() < 0.6
         texture = self.texture(index, "wood" if wooden else "any")
         if kind in ("plant", "tree", "bush"):
-            return self.plant(rng, kind, index, yaw, place)
+            return self.plant(rng, crown_of(rng, kind), index, place, kind == "plant")
         if kind in ("pole", "lamp", "sign"):
             height, deep = rng.uniform(1.5, 4.0), 0.2 if kind == "lamp" else 0.01
             parts = [build([((0, height / 2, 0), (0.03, height / 2, 0.03))], texture, yaw, place, "tube", 0.1)]
@@ -202,16 +193,19 @@ class Things:
         return [build(_SOLID[kind](rng), texture, yaw, place, specular=0.2 if kind == "car" else 0.05)]
 
     def plant(
-        self, rng: np.random.Generator, kind: str, index: int, yaw: float, place: tuple[float, float, float]
+        self, rng: np.random.Generator, crown: Crown, index: int, at: tuple[float, float, float], pot: bool
     ) -> list[Surface]:
-        """A pot plant, a tree or a bush."""
-        low, high, wide = {"plant": (0.45, 1.2, 0.28), "tree": (1.8, 4.0, 1.1), "bush": (0.0, 0.9, 0.55)}[kind]
-        wide, high = wide * rng.uniform(0.7, 1.3), high * rng.uniform(0.8, 1.3)
-        parts = [build(foliage(rng, low, high, wide), self.texture(index, "leaf"), yaw, place, "leaf", 0.02)]
-        if kind != "bush":
-            half = 0.12 * wide if kind == "tree" else 0.15
-            stem: Block = ((0, low / 2 + 0.05, 0), (half, low / 2 + 0.05, half))
-            parts.append(build([stem], self.texture(index, "wood"), yaw, place, "tube"))
+        """Leaves, and the stem or trunk and the pot that carry them."""
+        yaw = float(rng.uniform(-np.pi, np.pi))
+        parts = [foliage(crown, int(rng.integers(VARIANTS)), self.texture(index, "leaf"), yaw, at)]
+        if crown.dome:
+            return parts
+        half = 0.012 + 0.06 * crown.low * crown.wide
+        middle = (crown.low + 0.35 * (crown.high - crown.low)) / 2
+        parts.append(build([((0, middle, 0), (half, middle, half))], self.texture(index, "wood"), 0.0, at, "tube"))
+        if pot:
+            side, high = 0.55 * crown.wide, min(0.4 * crown.low, 0.35)
+            parts.append(build([((0, high, 0), (side, high, side))], self.texture(index), 0.0, at, "tube"))
         return parts
 
 

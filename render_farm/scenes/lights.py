@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,11 @@ from .scene import Camera, Lights
 
 WHITE_KELVIN = 5000.0
 """Colour temperature that the camera takes for white."""
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+FRONT = np.radians(100)
+"""A lamp on the camera's side stands within this angle of it, about the vertical."""
+_BRIGHTER, _DARKER = 2.0, 0.6
+"""A meter for faces changes the exposure by no more than these factors."""
 _WAVELENGTHS = np.array([610e-9, 550e-9, 465e-9])  # where red, green and blue respond most (sRGB primaries' dominants)
 
 
@@ -32,7 +39,7 @@ def sample_lights(rng: np.random.Generator, config: LightsConfig) -> Lights:
     azimuth, elevation = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(*config.elevation))
     direction = np.array([np.cos(elevation) * np.cos(azimuth), np.sin(elevation), np.cos(elevation) * np.sin(azimuth)])
     colour = black_body_gains(np.exp(rng.uniform(*np.log(config.kelvin))))
-    colour = colour / (colour @ (0.2126, 0.7152, 0.0722))
+    colour = colour / (colour @ LUMINANCE)
     key, ambient = rng.uniform(*config.key), rng.uniform(*config.ambient)
     level = key * direction[1] + ambient  # on a level surface; a camera's meter keeps it within bounds
     metered = np.clip(level, *config.level) / level
@@ -46,6 +53,25 @@ def sample_lights(rng: np.random.Generator, config: LightsConfig) -> Lights:
         floor=sky * rng.uniform(0.25, 0.6),
         softness=float(rng.uniform(*config.softness)),
     )
+
+
+def for_camera(rng: np.random.Generator, lights: Lights, config: LightsConfig, camera: Camera) -> Lights:
+    """The light as photographers have it: mostly from their side, and exposed for who faces them."""
+    side, turn = rng.random() < config.front, rng.uniform(-FRONT, FRONT)
+    x, y, z = np.asarray(lights.direction, np.float64)
+    towards = -np.asarray(camera.R, np.float64)[2] * (1, 0, 1)
+    if np.linalg.norm(towards) < 0.2:  # from overhead everything faces the camera
+        return lights
+    towards /= np.linalg.norm(towards)
+    direction = np.array([x, y, z])
+    if side:
+        yaw = np.arctan2(towards[0], towards[2]) + turn
+        direction = np.array([np.hypot(x, z) * np.sin(yaw), y, np.hypot(x, z) * np.cos(yaw)])
+    lamp = max(float(towards @ direction) / float(np.linalg.norm(direction)), 0.0) * np.asarray(lights.colour)
+    level = max(float((lamp + (np.asarray(lights.sky) + np.asarray(lights.floor)) / 2) @ LUMINANCE), 1e-6)
+    gain = float(np.clip(np.clip(level, *config.facing) / level, _DARKER, _BRIGHTER))
+    colours = {name: gain * np.asarray(getattr(lights, name)) for name in ("colour", "sky", "floor")}
+    return replace(lights, direction=direction, **colours)
 
 
 def night_lights(rng: np.random.Generator, camera: Camera, centre: NDArray[np.floating]) -> Lights:

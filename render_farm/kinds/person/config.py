@@ -70,7 +70,7 @@ class PersonPoses(Config):
 class PersonCamera(Config):
     """Cameras of people's photographs: mostly held at eye height, often so near that the border cuts the body."""
 
-    framings: Weights = {"full": 0.30, "half": 0.20, "bust": 0.09, "legs": 0.03, "group": 0.20, "far": 0.18}
+    framings: Weights = {"full": 0.28, "half": 0.17, "bust": 0.07, "legs": 0.02, "group": 0.26, "far": 0.20}
     heights: Weights = {"eye": 0.62, "low": 0.2, "high": 0.14, "overhead": 0.04}
     eye: Range = Field((1.35, 1.75), description="height of a camera that somebody holds standing")
     low: Range = Field((0.35, 1.1), description="height of a camera held low, or by somebody who sits")
@@ -78,13 +78,13 @@ class PersonCamera(Config):
     overhead: Range = Field((50.0, 85.0), description="elevation above the horizon of a view from overhead, degrees")
     fov: Range = Field((16.0, 75.0), description="field of view of the picture's longer side, degrees")
     fill: Range = Field(
-        (0.55, 1.0), description="share of the picture that what is framed spans, in its longer direction"
+        (0.45, 0.98), description="share of the picture that what is framed spans, in its longer direction"
     )
-    far: Range = Field((0.16, 0.45), description="the same of people far away")
+    far: Range = Field((0.13, 0.42), description="the same of people far away")
     front: Share = Field(0.6, description="share of pictures taken from the front (within 75 degrees)")
     roll: float = Field(3.0, ge=0.0, description="standard deviation, degrees")
     shift: float = Field(0.07, ge=0.0, le=0.5, description="standard deviation of the offset, in frame sides")
-    truncated: Share = Field(0.28, description="share of pictures whose border cuts what is framed")
+    truncated: Share = Field(0.12, description="share of pictures whose border cuts what is framed")
     cut: Range = Field((0.05, 0.45), description="share of its extent beyond the border then")
 
     @model_validator(mode="after")
@@ -143,14 +143,15 @@ class PersonScene(Config):
     things: ThingsConfig = ThingsConfig()
     camera: PersonCamera = PersonCamera()
     indoor_lights: LightsConfig = LightsConfig(
-        elevation=(20.0, 80.0), kelvin=(2900.0, 6500.0), key=(0.4, 1.2), ambient=(0.25, 0.6), level=(0.58, 0.95)
-    )
+        elevation=(20.0, 80.0), kelvin=(2900.0, 6500.0), key=(0.4, 1.3), ambient=(0.2, 0.6), level=(0.58, 1.0),
+        front=0.6, facing=(0.42, 0.95),
+    )  # fmt: skip
     outdoor_lights: LightsConfig = LightsConfig(
-        elevation=(15.0, 75.0), kelvin=(4500.0, 7000.0), key=(0.5, 1.6), ambient=(0.22, 0.55), level=(0.6, 1.0),
-        softness=(0.01, 0.2),
+        elevation=(15.0, 75.0), kelvin=(4500.0, 7000.0), key=(0.5, 1.8), ambient=(0.18, 0.5), level=(0.6, 1.1),
+        softness=(0.01, 0.2), front=0.65, facing=(0.42, 1.0),
     )  # fmt: skip
     lens: LensConfig = LensConfig()
-    sensor: SensorConfig = SensorConfig(haze=(0.0, 0.03), saturation=(0.85, 1.25), contrast=(0.92, 1.2))
+    sensor: SensorConfig = SensorConfig(haze=(0.0, 0.03), saturation=(0.85, 1.25), contrast=(0.95, 1.4))
 
     @model_validator(mode="before")
     @classmethod

@@ -31,9 +31,9 @@ from ...scenes.backgrounds import Backgrounds, Setting
 from ...scenes.blur import sample_blur
 from ...scenes.furniture import Things
 from ...scenes.lens import sample_bend
-from ...scenes.lights import sample_lights
+from ...scenes.lights import for_camera, sample_lights
 from ...scenes.pictures import pictures_digest
-from ...scenes.scene import Camera, Lights, PersonInScene, Scene, Surface
+from ...scenes.scene import Camera, Ground, Lights, PersonInScene, Scene, Surface
 from ...scenes.sensor import sample_sensor
 from ...scenes.surroundings import place_panorama
 from ..registry import Inputs
@@ -199,7 +199,7 @@ class PersonSampler:
             persons=people,
             backdrop=setting.backdrop,
             lights=setting.lights,
-            occluders=self._things(index, camera, people, doing, indoor, taken),
+            occluders=self._things(index, camera, people, doing, indoor, taken, setting.ground),
             ground=setting.ground,
             source=f"seed={self.seed} frame={index} people={'+'.join(doing)} view={view}{origins}",
             sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor),
@@ -240,7 +240,8 @@ class PersonSampler:
         share = config.places.indoor * (0.35 if {"running", "jumping", "sport"} & set(doing) else 1.0)
         indoor = bool(draw < share)
         ranges = config.indoor_lights if indoor else config.outdoor_lights
-        lights = sample_lights(self.rng(index, Stream.LIGHTS), ranges)
+        lights_rng = self.rng(index, Stream.LIGHTS)
+        lights = for_camera(lights_rng, sample_lights(lights_rng, ranges), ranges, camera)
         inside = np.concatenate([camera.position[None], *(person.surface.vertices[::_THIN] for person in people)])
         place = self.places.place(rng, indoor, inside)
         pictures = self.backgrounds.pictures
@@ -256,7 +257,14 @@ class PersonSampler:
         return indoor, Setting(ground, around.backdrop(camera), around.lights() if fits else lights, around)
 
     def _things(
-        self, index: int, camera: Camera, people: list[PersonInScene], doing: list[str], indoor: bool, taken: Footprint
+        self,
+        index: int,
+        camera: Camera,
+        people: list[PersonInScene],
+        doing: list[str],
+        indoor: bool,
+        taken: Footprint,
+        ground: Ground | None,
     ) -> list[Surface]:
         rng, config = self.rng(index, Stream.THINGS), self.config.things
         surfaces: list[Surface] = []
@@ -273,7 +281,7 @@ class PersonSampler:
         if rng.random() < config.front:
             surfaces += props.in_front(rng, self.things, config.pool, camera, people)
         size = max(float(np.hypot(*np.asarray(person.joints)[:, [0, 2]].T).max()) for person in people)
-        return surfaces + props.about(rng, self.things, config, indoor, taken, camera, size)
+        return surfaces + props.about(rng, self.things, config, indoor, taken, camera, size, ground)
 
 
 def lit(backdrop: NDArray[np.uint8], lights: Lights) -> NDArray[np.uint8]:
