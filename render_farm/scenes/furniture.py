@@ -133,15 +133,6 @@ def table_blocks(rng: np.random.Generator, height: float, width: float, depth: f
     ]
 
 
-def _car(rng: np.random.Generator) -> list[Block]:
-    length, wide = rng.uniform(1.9, 2.3), rng.uniform(0.8, 0.92)
-    return [
-        ((0, 0.62, 0), (wide, 0.32, length)),
-        ((0, 1.15, -0.15 * length), (0.88 * wide, 0.25, 0.55 * length)),
-        *(((x * wide * 0.9, 0.3, z * 0.6 * length), (0.12, 0.30, 0.32)) for x in (-1, 1) for z in (-1, 1)),
-    ]
-
-
 def _fence(rng: np.random.Generator) -> list[Block]:
     height, count, pitch = rng.uniform(0.8, 1.3), int(rng.integers(8, 16)), rng.uniform(0.1, 0.18)
     rails: list[Block] = [((0, level * height, 0), (count * pitch / 2, 0.025, 0.015)) for level in (0.25, 0.85)]
@@ -166,7 +157,7 @@ class Things:
         self._textures: dict[tuple[str, int], Bytes] = {}
 
     def texture(self, index: int, kind: str = "any") -> Bytes:
-        """Entry ``index``: (64, 64, 3) uint8 sRGB; ``kind``: any, wood, leaf, cloth."""
+        """Entry ``index``: (64, 64, 3) uint8 sRGB; ``kind``: any, wood, leaf, cloth, paint, glass."""
         if (kind, index) not in self._textures:
             rng = np.random.default_rng([self.seed, _STREAM, index, len(kind)])
             self._textures[kind, index] = _texture(rng, kind)
@@ -181,6 +172,8 @@ class Things:
         texture = self.texture(index, "wood" if wooden else "any")
         if kind in ("plant", "tree", "bush"):
             return self.plant(rng, crown_of(rng, kind), index, place, kind == "plant")
+        if kind == "car":
+            return self.car(rng, index, yaw, place)
         if kind in ("pole", "lamp", "sign"):
             height, deep = rng.uniform(1.5, 4.0), 0.2 if kind == "lamp" else 0.01
             parts = [build([((0, height / 2, 0), (0.03, height / 2, 0.03))], texture, yaw, place, "tube", 0.1)]
@@ -190,7 +183,26 @@ class Things:
         if kind == "ball":
             radius = rng.uniform(0.06, 0.16)
             return [build([((0, radius, 0), (radius, radius, radius))], texture, yaw, place, "ball", 0.15)]
-        return [build(_SOLID[kind](rng), texture, yaw, place, specular=0.2 if kind == "car" else 0.05)]
+        return [build(_SOLID[kind](rng), texture, yaw, place)]
+
+    def car(self, rng: np.random.Generator, index: int, yaw: float, place: tuple[float, float, float]) -> list[Surface]:
+        """A parked car: painted body and roof, dark glass and wheels."""
+        length, wide, roof = rng.uniform(1.9, 2.3), rng.uniform(0.82, 0.92), rng.uniform(1.38, 1.6)
+        back = -rng.uniform(0.05, 0.3) * length
+        cabin = (0.84 * wide, (roof - 0.86) / 2, 0.52 * length)
+        body: list[Block] = [
+            ((0, 0.56, 0), (wide, 0.30, length)),
+            ((0, roof, back), (0.86 * wide, 0.03, 0.46 * length)),
+        ]
+        wheels: list[Block] = [
+            ((x * 0.9 * wide, 0.32, z * 0.62 * length), (0.14, 0.32, 0.32)) for x in (-1, 1) for z in (-1, 1)
+        ]
+        glass: list[Block] = [((0, 0.86 + cabin[1], back), cabin)]
+        return [
+            build(body, self.texture(index, "paint"), yaw, place, specular=0.25),
+            build(glass, self.texture(0, "glass"), yaw, place, specular=0.3),
+            build(wheels, self.texture(0, "glass"), yaw, place, "ball"),
+        ]
 
     def plant(
         self, rng: np.random.Generator, crown: Crown, index: int, at: tuple[float, float, float], pot: bool
@@ -225,13 +237,20 @@ def _any_table(rng: np.random.Generator) -> list[Block]:
 
 
 _SOLID: dict[str, Callable[[np.random.Generator], list[Block]]] = {
-    "box": _box, "car": _car, "fence": _fence, "shelves": _shelves, "table": _any_table, "chair": _seat("chair", 0.45),
+    "box": _box, "fence": _fence, "shelves": _shelves, "table": _any_table, "chair": _seat("chair", 0.45),
     "bench": _seat("bench", 1.5), "sofa": _seat("sofa", 1.6),
 }  # fmt: skip
 _INDOORS = {"table": 2.0, "chair": 2.0, "shelves": 2.0, "sofa": 1.0, "plant": 1.5, "box": 1.0, "lamp": 1.0, "ball": 0.4}
 _OUTDOORS = {
     "car": 1.2, "pole": 1.5, "bush": 2.0, "bench": 1.0, "fence": 1.0, "box": 1.0, "tree": 1.5, "ball": 0.5, "sign": 1.0,
 }  # fmt: skip
+
+
+# Lab of cars: white, silver, grey, black, blue, red, green, sand.
+_PAINTS = np.array(
+    [[92, 0, 1], [72, 0, -1], [42, 0, -2], [10, 0, 0], [28, 4, -28], [38, 48, 30], [30, -12, 4], [66, 3, 12]],
+    np.float32,
+)
 
 
 def _texture(rng: np.random.Generator, kind: str) -> Bytes:
@@ -244,9 +263,14 @@ def _texture(rng: np.random.Generator, kind: str) -> Bytes:
         base = np.array([rng.uniform(22, 50), rng.uniform(-24, -4), rng.uniform(10, 32)], np.float32)
         shade = 1 + 0.30 * noise(rng, size, 12) + 0.15 * noise(rng, size, 25)
         return finish(np.broadcast_to(base, (size, size, 3)).copy(), shade.astype(np.float32))
-    if rng.random() < 0.5:
-        picture = np.broadcast_to(draw_colour(rng, (10, 92), (0, 55)), (size, size, 3)).copy()
+    if kind in ("paint", "glass"):
+        colour = _PAINTS[rng.integers(len(_PAINTS))] if kind == "paint" else np.array([14, 0, -3], np.float32)
+        shade = np.linspace(1.15, 0.8, size, dtype=np.float32)[:, None] * np.ones((1, size), np.float32)
+        return finish(np.broadcast_to(colour, (size, size, 3)).copy(), shade)
+    if rng.random() < 0.7:
+        colour = draw_colour(rng, (8, 90), (0, 42 if rng.random() < 0.5 else 10))
+        picture = np.broadcast_to(colour, (size, size, 3)).copy()
     else:
-        name = choose(rng, {"stripes": 2, "checks": 1, "heather": 2, "blocks": 1})
-        picture = tile(rng, name, draw_palette(rng, (15, 90), (2, 50)), size)
+        name = choose(rng, {"stripes": 1, "checks": 1, "heather": 3})
+        picture = tile(rng, name, draw_palette(rng, (15, 85), (2, 26)), size)
     return finish(picture.astype(np.float32), (1 + 0.04 * noise(rng, size, 10)).astype(np.float32))

@@ -74,6 +74,12 @@ def for_camera(rng: np.random.Generator, lights: Lights, config: LightsConfig, c
     return replace(lights, direction=direction, **colours)
 
 
+def wall_light(lights: Lights) -> float:
+    """How bright walls and skies that are pictures show, as a share of their own, so that they suit what stands before them."""
+    wall = 0.5 * np.asarray(lights.sky) + 0.5 * np.asarray(lights.floor) + 0.35 * np.asarray(lights.colour)
+    return float(np.clip(wall @ LUMINANCE / 0.62, 0.4, 1.1))
+
+
 def night_lights(rng: np.random.Generator, camera: Camera, centre: NDArray[np.floating]) -> Lights:
     """The lamp of an infrared camera: beside its lens, grey, with little light from anywhere else.
 

@@ -48,7 +48,7 @@ def _topology() -> Topology:
 
 @cache
 def _leaves(variant: int, dome: bool) -> tuple[Floats, Floats, Floats, Floats]:
-    """Leaves of a crown of size 1: places (L, 3) with height 0..1, corners about them (L, 4, 3), normals (4 L, 3), shade (4 L,).
+    """Leaves of a crown of size 1: places (L, 3), y from 0 to 1; corners about them (L, 4, 3); normals (4 L, 3); shade (4 L,).
 
     They grow in clusters, most of them near the crown's outside, and hang a little.
     """
@@ -73,9 +73,7 @@ def _unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9))
 
 
-def foliage(
-    crown: Crown, variant: int, texture: Bytes, yaw: float, at: tuple[float, float, float]
-) -> Surface:
+def foliage(crown: Crown, variant: int, texture: Bytes, yaw: float, at: tuple[float, float, float]) -> Surface:
     """The leaves of a plant whose foot is at ``at``; ``variant``: one of :data:`VARIANTS` ways in which they grow."""
     places, corners, normals, shade = _leaves(variant % VARIANTS, crown.dome)
     points = places[:, None] * (crown.wide, crown.high - crown.low, crown.wide) + crown.leaf * corners

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -34,6 +34,11 @@ class Place:
     around: Surroundings
     indoors: bool
     real: bool
+
+    def lit(self, share: float) -> Place:
+        """The same under so much of its light."""
+        gains = tuple(share * gain for gain in self.around.gains)
+        return replace(self, around=replace(self.around, gains=gains))
 
 
 class Panoramas:

@@ -151,7 +151,9 @@ class PersonScene(Config):
         softness=(0.01, 0.2), front=0.65, facing=(0.42, 1.0),
     )  # fmt: skip
     lens: LensConfig = LensConfig()
-    sensor: SensorConfig = SensorConfig(haze=(0.0, 0.03), saturation=(0.85, 1.25), contrast=(0.95, 1.4))
+    sensor: SensorConfig = SensorConfig(
+        haze=(0.0, 0.03), saturation=(0.85, 1.25), contrast=(0.95, 1.4), defocus=(0.0, 0.5)
+    )
 
     @model_validator(mode="before")
     @classmethod
