@@ -6,10 +6,11 @@ pose correctives. Such blocks are posed one by one, with the few columns each ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..turns import Floats, chain, vectors_to_matrices
 from .skinning import SkinnedMesh
@@ -78,6 +79,20 @@ def blocked(mesh: SkinnedMesh, width: int = WIDTH) -> BlockedMesh:
             )
         )
     return BlockedMesh(mesh, tuple(blocks))
+
+
+def some_vertices(mesh: SkinnedMesh, rows: NDArray[np.integer]) -> SkinnedMesh:
+    """The vertices ``rows`` of a mesh, on the same joints."""
+    kept = torch.from_numpy(np.asarray(rows, np.int64))
+    count = mesh.template.shape[0] // 3
+    planes = torch.cat([kept, kept + count, kept + 2 * count])
+    return replace(
+        mesh,
+        template=mesh.template[planes],
+        shapedirs=mesh.shapedirs[:, planes].contiguous(),
+        posedirs=mesh.posedirs[:, planes].contiguous(),
+        weights=mesh.weights[:, kept].contiguous(),
+    )
 
 
 def pose_joints(mesh: SkinnedMesh, betas: torch.Tensor, pose: torch.Tensor | Floats) -> Skeleton:

@@ -69,7 +69,9 @@ def point_reader(body: Body, sets: Sequence[str]) -> PointReader:
     vertices = torch.cat([each.vertices for each in weights]).double()
     joints = torch.cat([each.joints for each in weights]).double()
     mesh, count = body.mesh, vertices.shape[1]
-    pairs: list[tuple[int, torch.Tensor, torch.Tensor, torch.Tensor]] = []  # a point: its joints, vertices, (j, v) weights
+    pairs: list[
+        tuple[int, torch.Tensor, torch.Tensor, torch.Tensor]
+    ] = []  # a point: its joints, vertices, (j, v) weights
     for point in torch.nonzero(vertices.any(1))[:, 0].tolist():
         used = torch.nonzero(vertices[point])[:, 0]
         blend = vertices[point, used] * mesh.weights[:, used].double()
