@@ -14,15 +14,55 @@ from importlib import import_module
 from typing import Any
 
 ROOT = "sim2pose.render_farm"
-# Stage: functions "module:name" or methods "module:Class.name". Those that are absent here are left out.
+# Stage: functions "module:name" or methods "module:Class.name" of all kinds of frames and all renderers. A function is
+# named where it is called: in the module that imported it.
 STAGES: dict[str, tuple[str, ...]] = {
-    "sampling: looks": ("kinds.infant.sampler:InfantSampler._look",),
-    "sampling: poses": ("poses.posing:Poser.pose",),
-    "sampling: body forward": ("kinds.infant.sampler:InfantSampler._skin",),
-    "sampling: camera": ("kinds.infant.sampler:sample_camera",),
-    "sampling: background": ("scenes.backgrounds:Backgrounds.place",),
-    "sampling: occluders": ("kinds.infant.sampler:InfantSampler._occluders",),
-    "sampling: rest": ("kinds.infant.sampler:InfantSampler.scenes",),
+    "sampling: looks": (
+        "kinds.infant.sampler:InfantSampler._look",
+        "looks.adults:AdultLooks.pick",
+        "looks.hands:HandSkins.skin",
+        "kinds.clip.figures:Figures._look",
+    ),
+    "sampling: poses": (
+        "poses.posing:Poser.pose",
+        "kinds.person.posing:Poser.pose",
+        "kinds.hand.sampler:pose_hands",
+        "kinds.clip.sampler:ClipSampler._person",
+    ),
+    "sampling: body forward": (
+        "kinds.infant.people:People._made",
+        "kinds.person.crowd:Crowds.draw",
+        "kinds.hand.hands:HandModel.pose",
+        "kinds.clip.figures:Figures.people",
+    ),
+    "sampling: camera": (
+        "kinds.infant.sampler:sample_camera",
+        "kinds.person.sampler:sample_view",
+        "kinds.hand.sampler:aim",
+        "kinds.hand.sampler:place_camera",
+        "kinds.clip.sampler:sample_trajectory",
+    ),
+    "sampling: background": (
+        "scenes.backgrounds:Backgrounds.surround",
+        "kinds.person.sampler:PersonSampler._setting",
+        "kinds.hand.sampler:draw_setting",
+        "kinds.clip.panorama:Panoramas.draw",
+        "kinds.clip.grounds:Grounds.look",
+        "scenes.surroundings:Surroundings.backdrop",
+    ),
+    "sampling: occluders": (
+        "kinds.infant.surroundings:Surroundings.around",
+        "kinds.person.sampler:PersonSampler._things",
+        "kinds.hand.sampler:HandSampler._surfaces",
+        "kinds.hand.sampler:covering_thing",
+        "kinds.clip.sampler:ClipSampler._props",
+    ),
+    "sampling: rest": (
+        "kinds.infant.sampler:InfantSampler.scenes",
+        "kinds.person.sampler:PersonSampler.scenes",
+        "kinds.hand.sampler:HandSampler.scenes",
+        "kinds.clip.sampler:ClipSampler.scenes",
+    ),
     "normals, vertex light": ("renderers.vertices:VertexLight.light",),
     "shadow on the ground": ("renderers.shading:_ground_map",),
     "checks, texture levels": ("renderers.opengl:prepare", "renderers.raycast:prepare", "renderers.pyrender:prepare"),
@@ -40,7 +80,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     ),
     "labels": ("kinds.frames:SceneFrames._persons",),
     "encode parts, depth, normals": ("labels:encode_parts", "labels:encode_depth", "labels:encode_normals"),
-    "lens": ("scenes.lens:apply_lens",),
+    "lens": ("kinds.frames:photograph",),
     "sensor": ("scenes.sensor:develop",),
     "JPEG": ("scenes.sensor:apply_sensor",),
     "frame record": ("kinds.frames:SceneFrames._frame",),
@@ -75,31 +115,33 @@ def profile(work: Callable[[], Any]) -> StageTimes:
 
 @contextmanager
 def _wrapped(seconds: dict[str, float], running: list[float]) -> Iterator[None]:
-    changed: list[tuple[Any, str, Any]] = []
+    places = [(stage, *find(place)) for stage, places in STAGES.items() for place in places]
     try:
-        for stage, places in STAGES.items():
-            for place in places:
-                changed += [(owner, name, original) for owner, name, original in _owners(place) if original is not None]
-                for owner, name, original in _owners(place):
-                    setattr(owner, name, _timed(original, stage, seconds, running))
+        for stage, owner, name, original in places:
+            setattr(owner, name, _timed(original, stage, seconds, running))
         yield
     finally:
-        for owner, name, original in reversed(changed):
+        for _, owner, name, original in reversed(places):
             setattr(owner, name, original)
 
 
-def _owners(place: str) -> list[tuple[Any, str, Any]]:
-    """Where a function can be wrapped: its module or class, its name, and itself; nothing if it is not there."""
+def find(place: str) -> tuple[Any, str, Callable[..., Any]]:
+    """Where the function ``place`` can be wrapped: its module or class, its name there, and itself.
+
+    Raises:
+        LookupError: if it is not there, so that a stage whose function has moved is not left out of the table.
+    """
     module_name, _, path = place.partition(":")
     try:
         owner: Any = import_module(f"{ROOT}.{module_name}")
-    except ImportError:
-        return []
-    *outer, name = path.split(".")
-    for part in outer:
-        owner = getattr(owner, part, None)
-    original = getattr(owner, name, None)
-    return [] if original is None else [(owner, name, original)]
+        *outer, name = path.split(".")
+        for part in outer:
+            owner = getattr(owner, part)
+        return owner, name, vars(owner)[name]
+    except (ModuleNotFoundError, AttributeError, KeyError) as error:
+        raise LookupError(
+            f"no '{place}' in {ROOT}: STAGES in benchmarks/stages.py must name where it is now"
+        ) from error
 
 
 def _timed(

@@ -9,7 +9,7 @@ import pytest
 
 from sim2pose.benchmarks import render, stages
 from sim2pose.config import UserError
-from sim2pose.render_farm.kinds.registry import load_render_config
+from sim2pose.render_farm.kinds.registry import KINDS, load_render_config
 from sim2pose.render_farm.renderers import raycast
 
 
@@ -45,9 +45,38 @@ def test_profiling_covers_the_pipeline_and_leaves_no_trace(tmp_path: Path) -> No
     assert rows["everything else"] <= 0.2 * rows["all"], "a stage is missing from the table"
 
 
-def test_stages_that_are_not_there_are_left_out_and_errors_pass_through() -> None:
-    assert stages._owners("kinds.nowhere:nothing") == []
-    assert stages._owners("labels:no_such_function") == []
+@pytest.mark.parametrize("place", [place for places in stages.STAGES.values() for place in places])
+def test_every_stage_names_functions_that_are_there(place: str) -> None:
+    owner, name, original = stages.find(place)
+    assert callable(original)
+    assert getattr(owner, name) is original
+
+
+SMALL = {
+    "person": {"scene": {"looks": {"outfits": 10, "heads": 10}, "places": {"pool": 4}}},
+    "hand": {"scene": {"skin": {"pool": 4, "texture": 256}}},
+}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_every_kind_passes_through_all_stages_of_sampling(kind: str) -> None:
+    sampler = KINDS[kind].sampler(load_render_config(kind, SMALL.get(kind, {})))
+    times = stages.profile(lambda: sampler.scenes(0))
+    missing = {stage for stage in stages.STAGES if stage.startswith("sampling")} - set(times.seconds)
+    assert not missing
+    assert sum(times.seconds.values()) >= 0.99 * times.total
+
+
+@pytest.mark.parametrize("place", ["kinds.nowhere:nothing", "labels:nothing", "kinds.frames:SceneFrames.nothing"])
+def test_a_stage_that_has_moved_is_named(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(stages.STAGES, "moved", (place,))
+    original = raycast.prepare
+    with pytest.raises(LookupError, match=place):
+        stages.profile(lambda: None)
+    assert raycast.prepare is original
+
+
+def test_errors_of_the_work_pass_through() -> None:
     with pytest.raises(UserError, match="broken"):
         stages.profile(_broken)
 

@@ -7,7 +7,7 @@ person stands, sits or lies about the origin facing +Z; :mod:`.placing` puts peo
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,29 +15,23 @@ from numpy.typing import NDArray
 
 from ....models.bodies.body import Body
 from ....models.bodies.gestures import ANGLES, GESTURES, LIMITS, hand_pose
-from ....models.bodies.skinning import SkinnedMesh, joint_transforms, skin
-from ....models.geometry import axis_angle_to_matrix, matrix_to_axis_angle
-from ....models.joints import SMPL24_PARENTS, joint_set
+from ....models.bodies.skinning import skin
+from ....models.geometry import matrix_to_axis_angle
+from ....models.joints import joint_set
 from ....models.joints.hands import HAND15
-from ...looks.regions import REGIONS, smpl24_regions
-from ...poses.angles import COLUMN, angles_to_pose, choose
+from ...looks.regions import REGIONS
+from ...poses.angles import angles_to_pose, choose
 from ...poses.config import PoseConfig
 from ...poses.mix import PoseMix, load_pose_mix
 from ...poses.plausibility import Plausibility
-from ...poses.resting import Proxy, build_proxy, pick_candidates, settle, stand, turn_about
-from .activities import ACTIVITIES, HIGH, LOW, Activity, draw_activity, draw_angles
+from ...poses.resting import Proxy, build_proxy, pick_candidates, settle, stand
+from .activities import ACTIVITIES, draw_activity, draw_angles
+from .balance import MASS, balanced, lie
 from .config import AGES, PeopleConfig, PersonPoses
+from .figure import Figure, body24
 
 Floats = NDArray[np.float64]
 CANDIDATES = 4
-_ANKLES = (7, 8)
-# Mass of the segment that starts at each SMPL joint, share of an adult (Winter 2009, Biomechanics, table 4.1; the trunk's
-# 0.497 shared among its joints).
-_MASS = np.array(
-    [0.142, 0.100, 0.100, 0.139, 0.0465, 0.0465, 0.108, 0.0145, 0.0145, 0.108, 0.0, 0.0, 0.02, 0.0, 0.0, 0.061, 0.028,
-     0.028, 0.016, 0.016, 0.006, 0.006, 0.0, 0.0]
-)  # fmt: skip
-_X, _Y, _Z = np.eye(3)
 
 
 @dataclass(frozen=True)
@@ -76,70 +70,6 @@ class People:
             getattr(self, name)[row] = getattr(other, name)[of]
 
 
-def body24(body: Body) -> Body:
-    """A body with SMPL's 24 joints, fingers and face rigid, for the farm's tools that know these alone."""
-    if body.joint_set == "smpl24":
-        return body
-    names = joint_set(body.joint_set).joints
-    kept = [names.index(name if name in names else name.replace("_hand", "_middle1")) for name in REGIONS]
-    weights, _ = smpl24_regions(body)
-    mesh, count = body.mesh, len(body.template)
-    places = (torch.tensor(kept)[:, None] * 3 + torch.arange(3)).reshape(-1)
-    thin = SkinnedMesh(
-        template=mesh.template,
-        shapedirs=mesh.shapedirs,
-        posedirs=torch.zeros(0, 3 * count),
-        pose_features=torch.zeros(0, dtype=torch.int64),
-        joints=mesh.joints[kept].contiguous(),
-        joint_shapedirs=mesh.joint_shapedirs[:, places].contiguous(),
-        parents=SMPL24_PARENTS,
-        weights=torch.from_numpy(weights.T.copy()),
-    )
-    return replace(body, weights=weights, mesh=thin, joint_count=24, joint_set="smpl24")
-
-
-class Figure:
-    """Reads sex and stature off a shape, by distances of vertices, which are linear in the betas."""
-
-    def __init__(self, body: Body) -> None:
-        self.body, template = body, body.template
-        owner = smpl24_regions(body)[0].argmax(1)
-        joints = body.mesh.joints.numpy()
-        metre = float(np.ptp(template[:, 1])) / 1.53
-        height = 0.5 * (joints[3, 1] + joints[6, 1]) + 0.02 * metre
-        waist = np.isin(owner, (3, 6)) & (np.abs(template[:, 1] - height) < 0.02 * metre)
-        hips = np.isin(owner, (0, 1, 2)) & (np.abs(template[:, 1] - joints[1, 1] + 0.02 * metre) < 0.03 * metre)
-        self._ends = [int(template[:, 1].argmax()), int(template[:, 1].argmin())]
-        for part in (waist, hips):
-            rows = np.flatnonzero(part)
-            self._ends += [int(rows[template[rows, 0].argmax()]), int(rows[template[rows, 0].argmin()])]
-        self._height = float(np.ptp(template[:, 1]))
-        self._middle = 0.8
-        if body.population is not None and body.population_ages is not None:
-            grown = body.population[body.population_ages > np.quantile(body.population_ages, 0.4)]
-            low, high = np.quantile(self._waist_by_hips(torch.from_numpy(grown)), (0.15, 0.85))
-            self._middle = float(low + high) / 2  # the ratio of adults has two well separated modes
-
-    def size(self, betas: torch.Tensor) -> NDArray[np.float32]:
-        """Stature (B,) as a share of the template's."""
-        return (self._spans(betas)[:, 0, 1] / self._height).astype(np.float32)
-
-    def woman(self, betas: torch.Tensor) -> NDArray[np.bool_]:
-        """(B,) whether the waist is narrow for the hips, as most women's is."""
-        return np.asarray(self._waist_by_hips(betas) < self._middle)
-
-    def _waist_by_hips(self, betas: torch.Tensor) -> Floats:
-        spans = self._spans(betas)
-        return np.asarray(spans[:, 1, 0] / spans[:, 2, 0])
-
-    def _spans(self, betas: torch.Tensor) -> Floats:
-        """(B, 3, 3): from sole to crown, across the waist, across the hips, metres."""
-        mesh, count = self.body.mesh, len(self.body.template)
-        planes = torch.tensor([row + axis * count for row in self._ends for axis in range(3)])
-        ends = (mesh.template[planes] + betas @ mesh.shapedirs[: betas.shape[1], planes]).view(len(betas), 3, 2, 3)
-        return np.asarray((ends[:, :, 0] - ends[:, :, 1]).double().numpy())
-
-
 class Poser:
     """Poses people of one body (55 joints of SMPL-X, or 24 of SMPL without hands and face).
 
@@ -153,7 +83,7 @@ class Poser:
     def __init__(self, body: Body, poses: PersonPoses, people: PeopleConfig) -> None:
         self.body, self.poses, self.people = body, poses, people
         self.proxy: Proxy = build_proxy(body24(body))
-        mass = _MASS[self.proxy.owner] / np.bincount(self.proxy.owner, minlength=24)[self.proxy.owner]
+        mass = MASS[self.proxy.owner] / np.bincount(self.proxy.owner, minlength=24)[self.proxy.owner]
         self.mass = mass / mass.sum()
         self.mix: PoseMix = load_pose_mix(PoseConfig(sources=poses.sources), body.joint_set)
         self.judge = Plausibility(body, poses.plausibility)
@@ -247,44 +177,12 @@ class Poser:
         columns = self._columns(betas)
         angles = pick_candidates(self.proxy, columns, np.stack(candidates))
         tables = [ACTIVITIES[name] for name in names]
-        angles, pitch = self._balanced(tables, angles, np.array(pitches), columns)
-        orient = [_lie(table, p, *tilt) for table, p, tilt in zip(tables, pitch, tilts, strict=True)]
+        angles, pitch = balanced(self.proxy.mesh, tables, angles, np.array(pitches), columns)
+        orient = [lie(table, p, *tilt) for table, p, tilt in zip(tables, pitch, tilts, strict=True)]
         return names, angles_to_pose(angles), np.stack(orient), [""] * len(names)
 
     def _columns(self, betas: torch.Tensor) -> torch.Tensor:
         return self.body.shape_columns(betas) if self.body.num_expressions else betas
-
-    def _balanced(
-        self, tables: list[Activity], angles: Floats, pitch: Floats, columns: torch.Tensor
-    ) -> tuple[Floats, Floats]:
-        """Angles and pitch with soles turned flat, and with the centre of mass over the feet of who stands on them.
-
-        The lean is the angle at the feet by which the centre of mass is ahead of them; three rounds, since soles follow.
-        """
-        soles = np.array([table.soles for table in tables])
-        stands = np.array([table.support == "feet" for table in tables])
-        rest = self.proxy.mesh.joints + (columns @ self.proxy.mesh.joint_shapedirs).view(len(columns), -1, 3)
-        for _ in range(3):
-            for side in ("l_", "r_"):
-                hip, knee, ankle = (COLUMN[side + name] for name in ("hip_flex", "knee", "ankle"))
-                wanted = np.clip(pitch - angles[:, hip] + angles[:, knee], LOW[ankle], HIGH[ankle])
-                angles[soles, ankle] = wanted[soles]
-            turns = axis_angle_to_matrix(angles_to_pose(angles))
-            turns[:, 0] = torch.from_numpy(np.stack([turn_about(_X, np.radians(p)) for p in pitch])).float()
-            joints = joint_transforms(turns, rest, self.proxy.mesh.parents)[1].double().numpy()
-            centre = np.einsum("j,bjk->bk", _MASS, _segments(joints)) / _MASS.sum()
-            feet = 0.5 * (joints[:, [7, 8]] + joints[:, [10, 11]])
-            low = np.minimum(feet[:, 0, 1], feet[:, 1, 1])
-            carries = np.exp(-np.abs(feet[..., 1] - low[:, None]) / 0.05)  # the lower foot carries more
-            base = (carries[..., None] * feet).sum(1) / carries.sum(1)[:, None]
-            lean = np.degrees(np.arctan2(centre[:, 2] - base[:, 2], centre[:, 1] - low))
-            pitch = pitch - np.where(stands, np.clip(lean, -25, 25), 0.0)
-            _shorten(angles, stands & soles, joints)
-        for side in ("l_", "r_"):
-            hip, knee, abduction = (COLUMN[side + name] for name in ("hip_flex", "knee", "hip_abd"))
-            flat = np.array([table.heels for table in tables]) & (angles[:, abduction] < 30)
-            angles[flat, hip] = np.clip(93 + angles[flat, knee] / 2 + pitch[flat], LOW[hip], HIGH[hip])
-        return angles, pitch
 
     def _whole(self, rngs: list[np.random.Generator], pose: torch.Tensor) -> torch.Tensor:
         """Poses (B, J, 3) of the body from those of 24 joints, with fingers, jaw and eyes where it has them."""
@@ -320,57 +218,6 @@ class Poser:
                 last = stand(points, self.proxy.owner)
             turns.append(last @ orient[k])
         return matrix_to_axis_angle(torch.from_numpy(np.stack(turns)).float())
-
-
-def _segments(joints: Floats) -> Floats:
-    """Centres (B, 24, 3) of the segments that start at each joint: half way to the next joint outwards."""
-    ends = {
-        1: 4,
-        2: 5,
-        4: 7,
-        5: 8,
-        7: 10,
-        8: 11,
-        16: 18,
-        17: 19,
-        18: 20,
-        19: 21,
-        20: 22,
-        21: 23,
-        0: 3,
-        3: 6,
-        6: 9,
-        9: 12,
-    }
-    centres = joints.copy()
-    for start, end in ends.items():
-        centres[:, start] = 0.5 * (joints[:, start] + joints[:, end])
-    centres[:, 15] = joints[:, 15] + 0.6 * (joints[:, 15] - joints[:, 12])
-    return centres
-
-
-def _shorten(angles: Floats, stands: NDArray[np.bool_], joints: Floats) -> None:
-    """Bend the leg that reaches lower, in place, so that both feet bear: a leg of length L bent by a, 2a at the knee, is
-    L (1 - cos a) shorter. Legs that are lifted by more than a sixth of their length stay so."""
-    gap = joints[:, 7, 1] - joints[:, 8, 1]  # above 0: the right foot is lower
-    length = np.linalg.norm(joints[:, [4, 5]] - joints[:, [1, 2]], axis=2) + np.linalg.norm(
-        joints[:, [7, 8]] - joints[:, [4, 5]], axis=2
-    )
-    for side, low in (("l_", gap < 0), ("r_", gap > 0)):
-        row = stands & low & (np.abs(gap) < length.mean(1) / 6)
-        bend = np.degrees(np.arccos(1 - np.abs(gap) / length.mean(1)))[row]
-        hip, knee = COLUMN[side + "hip_flex"], COLUMN[side + "knee"]
-        angles[row, hip] = np.minimum(angles[row, hip] + 0.6 * bend, HIGH[hip])
-        angles[row, knee] = np.minimum(angles[row, knee] + 1.2 * bend, HIGH[knee])
-
-
-def _lie(activity: Activity, pitch: float, tilt: float, left: bool) -> Floats:
-    """Rotation (3, 3) body to world before the body settles, facing +Z or lying along it."""
-    lean = turn_about(_Z, np.radians(tilt))
-    if activity.rolled:
-        side = turn_about(_Y, np.radians(90.0 if left else -90.0))
-        return np.asarray(lean @ turn_about(_X, np.radians(-90.0)) @ side)
-    return np.asarray(lean @ turn_about(_X, np.radians(pitch)))
 
 
 def draw_gesture(rng: np.random.Generator) -> Floats:

@@ -7,7 +7,6 @@ Blocks of 32 frames share one forward pass of all their people. What frame i sho
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from enum import IntEnum
 
 import cv2
@@ -18,15 +17,12 @@ from numpy.typing import NDArray
 from ....models.bodies import load_body
 from ....models.bodies.body import Body
 from ....models.bodies.digest import body_digest
-from ....models.bodies.skinning import skin
-from ....models.geometry import axis_angle_to_matrix, matrix_to_axis_angle
 from ...config import BLOCK
-from ...looks.adults import AdultLook, AdultLooks, dressed_mesh
+from ...looks.adults import AdultLooks
 from ...poses.angles import choose
 from ...poses.config import PoseConfig
 from ...poses.mix import load_pose_mix
-from ...poses.points import PointReader, point_reader
-from ...poses.resting import turn_about
+from ...poses.points import point_reader
 from ...scenes.backgrounds import Backgrounds, Setting
 from ...scenes.blur import sample_blur
 from ...scenes.furniture import Things
@@ -41,11 +37,11 @@ from . import props
 from .activities import ACTIVITIES
 from .camera import in_the_way, sample_view
 from .config import PersonConfig, PersonScene
+from .crowd import Crowd, Crowds
 from .places import Places
-from .placing import Footprint, Spot, place_people
-from .posing import People, Poser, Request
+from .placing import Footprint, place_people
+from .posing import Poser, Request
 
-Floats = NDArray[np.float32]
 _THIN = 23
 """Every so many vertices stand for a body where people are placed and framed."""
 
@@ -62,26 +58,6 @@ class Stream(IntEnum):
     THINGS = 16
     SENSOR = 17
     LENS = 18
-
-
-@dataclass(frozen=True)
-class Crowd:
-    """The people of a block, dressed, about the origin and facing +Z.
-
-    Attributes:
-        people: their parameters. looks: what each looks like. frame: (B,) frame index of each.
-        vertices: (B, V, 3), skirts: (B, S, 3), joints: (B, J, 3), keypoints: (B, K, 3) metres.
-        transl: (B, 3) of each.
-    """
-
-    people: People
-    looks: list[AdultLook]
-    frame: NDArray[np.int64]
-    vertices: Floats
-    skirts: Floats
-    joints: Floats
-    keypoints: Floats
-    transl: Floats
 
 
 class PersonSampler:
@@ -113,7 +89,7 @@ class PersonSampler:
         self.places = Places(config.places, seed, 512 if fine else 256)
         self.backgrounds = Backgrounds(config.backgrounds, seed)
         self.things = Things(seed)
-        self._points: PointReader = point_reader(body, joint_sets)
+        self.crowds = Crowds(body, self.poser, self.looks, Stream.LOOK, joint_sets)
 
     def rng(self, index: int, stream: Stream, *more: int) -> np.random.Generator:
         """The generator of one subsystem of one frame (and one of its people)."""
@@ -125,7 +101,7 @@ class PersonSampler:
         indices = range(start, start + BLOCK)
         requests = [request for index in indices for request in self._requests(index)]
         with torch.no_grad():
-            crowd = self._crowd(requests)
+            crowd = self.crowds.draw(requests)
         return [self._scene(index, np.flatnonzero(crowd.frame == index), crowd) for index in indices]
 
     def _requests(self, index: int) -> list[Request]:
@@ -139,43 +115,12 @@ class PersonSampler:
             activities.append(first if same else other)
         return [Request((self.seed, index, k), activities[k]) for k in range(count)]
 
-    def _crowd(self, requests: list[Request]) -> Crowd:
-        """Pose, dress and skin all people of a block in one pass."""
-        people = self.poser.pose(requests)
-        looks = []
-        for k, request in enumerate(requests):
-            rng = self.rng(request.key[1], Stream.LOOK, request.key[2])
-            grey = people.ages[k] == "old" and rng.random() < 0.85
-            looks.append(self.looks.pick(rng, bool(people.woman[k]), grey))
-        mesh = dressed_mesh(self.body.mesh, np.stack([look.offset for look in looks]))
-        columns = self.body.shape_columns(people.betas, people.expression if self.body.num_expressions else None)
-        scaled = torch.diag(torch.from_numpy(people.size))
-        planes, joints = skin(mesh, torch.cat([columns, scaled], 1), people.pose)
-        transl = torch.zeros(len(requests), 3)
-        transl[:, 1] = -planes[:, 1].amin(1) + torch.from_numpy(people.lift)
-        transl[:, 0], transl[:, 2] = -joints[:, 0, 0], -joints[:, 0, 2]
-        worn = [k for k, look in enumerate(looks) if look.skirt is not None]
-        skirts = torch.zeros(len(requests), len(self.looks.skirt_mesh.template) // 3, 3)
-        if worn:
-            hung = skin(self.looks.skirt_mesh, columns[worn], people.pose[worn])[0] + transl[worn, :, None]
-            skirts[worn] = hung.transpose(1, 2)
-        return Crowd(
-            people=people,
-            looks=looks,
-            frame=np.array([request.key[1] for request in requests]),
-            vertices=(planes + transl[..., None]).transpose(1, 2).contiguous().numpy(),
-            skirts=skirts.contiguous().numpy(),
-            joints=(joints + transl[:, None]).numpy(),
-            keypoints=(self._points(columns, people.pose) + transl[:, None]).numpy(),
-            transl=transl.numpy(),
-        )
-
     def _scene(self, index: int, rows: NDArray[np.intp], crowd: Crowd) -> Scene:
         spots, taken = place_people(
             self.rng(index, Stream.PLACING), self.config.people, [crowd.vertices[row, ::_THIN] for row in rows]
         )
         placed = [(int(row), spot) for row, spot in zip(rows, spots, strict=True) if spot is not None]
-        people = [self._person(row, spot, crowd) for row, spot in placed]
+        people = [self.crowds.person(row, spot, crowd) for row, spot in placed]
         camera, view = sample_view(
             self.rng(index, Stream.CAMERA),
             self.config.camera,
@@ -205,31 +150,6 @@ class PersonSampler:
             sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor),
             lens=sample_blur(lens_rng, self.config.lens, camera, people),
         )
-
-    def _person(self, row: int, spot: Spot, crowd: Crowd) -> PersonInScene:
-        """Somebody at a spot: everything turned about +Y and moved, labels included."""
-        look, people = crowd.looks[row], crowd.people
-        surface = Surface(self.looks.topology, spot.place(crowd.vertices[row]), look.texture, look.specular, look.wrap)
-        joints = spot.place(crowd.joints[row])
-        pose = people.pose[row].numpy().copy()
-        turn = torch.from_numpy(turn_about(np.array([0.0, 1.0, 0.0]), spot.yaw)).float()
-        pose[0] = matrix_to_axis_angle(turn @ axis_angle_to_matrix(people.pose[row, 0])).numpy()
-        person = PersonInScene(
-            surface=surface,
-            keypoints_3d=spot.place(crowd.keypoints[row]),
-            joints=joints,
-            betas=people.betas[row].numpy(),
-            pose=pose,
-            transl=crowd.transl[row] + joints[0] - crowd.joints[row, 0],
-            body=self.body.name,
-            skeleton=self.body.joint_set,
-            expression=people.expression[row].numpy() if self.body.num_expressions else None,
-        )
-        if look.skirt is not None:
-            person.layers.append(
-                Surface(self.looks.skirt_topology, spot.place(crowd.skirts[row]), look.skirt, specular=0.0)
-            )
-        return person
 
     def _setting(
         self, index: int, camera: Camera, people: list[PersonInScene], doing: list[str]
