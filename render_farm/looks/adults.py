@@ -27,8 +27,9 @@ from .adults_outfits import adult_cutter, draw_clothes
 from .adults_shoes import make_shoes
 from .bodymap import BodyMap, build_body_map
 from .config import SkinConfig
+from .faces import Face, find_face
 from .patterns import Bytes, Singles
-from .skin import Face, Skin, draw_skin, find_face, scalp
+from .skin import Skin, draw_skin, scalp
 from .skirts import paint_skirt, skirt_mesh, skirt_topology
 from .wardrobe import Outfit, as_textures, dress
 

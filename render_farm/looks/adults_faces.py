@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bodymap import BodyMap
+from .faces import Face
 from .patterns import lab_to_rgb, noise, rgb_to_lab
-from .skin import Face, scalp
+from .skin import scalp
 
 Singles = NDArray[np.float32]
 _LOOKS = 36  # directions from which the inside of the mouth is sought

@@ -10,7 +10,7 @@ from ..poses.angles import choose
 from .bodymap import Points, Singles
 from .config import WardrobeConfig
 from .cutting import FAR, Cutter, Field, Piece, band_field, diaper_field, hat_field, sock_field
-from .patterns import draw_palette
+from .patterns import draw_palette, lab_to_rgb, rgb_to_lab
 
 _LIMBS = ("left_arm", "right_arm", "left_leg", "right_leg")
 FOOTED = ("sleepsuit", "sleep_sack")
@@ -47,11 +47,29 @@ class _Measures:
 def _fabric(rng: np.random.Generator, config: WardrobeConfig, patterned: bool = True) -> _Cloth:
     kind = choose(rng, config.patterns)
     colours = draw_palette(rng, config.lightness, config.chroma)
-    hue, chroma = np.degrees(np.arctan2(colours[0, 2], colours[0, 1])), np.hypot(colours[0, 1], colours[0, 2])
-    if 15 < hue < 95 and chroma > 5 and colours[0, 0] > 25:  # hues of skin would look like no clothes at all
-        colours[0, 1:] *= -1 if chroma > 14 else 0.15
+    colours = np.stack([unlike_skin(colour) for colour in colours])
     span = float(rng.uniform(0.07, 0.16)) * (2.2 if kind == "blocks" else 1.0)
     return _Cloth(kind if patterned else "plain", colours, span)
+
+
+def unlike_skin(colour: Singles) -> Singles:
+    """A cloth's Lab colour (3,), changed where it could be taken for skin of any tone under warm or cool light.
+
+    The Monk scale lies between hues of 40 and 85 degrees with a chroma up to 30; lamps and flush widen that. What lies
+    there gets another hue; so do pale pinks, and greys turn a little blue, for warm lamps make skin of both.
+    """
+    colour = rgb_to_lab(lab_to_rgb(colour))  # as far as pictures can show it: pale orange is peach
+    hue, chroma = np.degrees(np.arctan2(colour[2], colour[1])), np.hypot(colour[1], colour[2])
+    if chroma < 5:
+        return colour if not 30 < colour[0] < 88 else np.array([colour[0], -2, -8], np.float32)
+    most = 38 if colour[0] > 65 else 52  # deep reds and browns are tan at a glance
+    if not (8 < hue < 95 and chroma < most) and not (-60 < hue < 95 and chroma < 16):
+        return colour
+    strong = chroma >= 16
+    part = (hue - 8) / 87 if strong else (hue + 60) / 155
+    to = (110, 160, 235, 290, 300, 350) if strong else (110, 165, 225, 260, 260, 295)  # greens, blues, and purples
+    other = np.radians(np.interp(part, (0, 0.3, 0.301, 0.6, 0.601, 1), to))
+    return np.array([colour[0], chroma * np.cos(other), chroma * np.sin(other)], np.float32)
 
 
 def _measure(rng: np.random.Generator, config: WardrobeConfig, c: Cutter, drop: float) -> _Measures:
@@ -104,6 +122,7 @@ def cut_pieces(rng: np.random.Generator, config: WardrobeConfig, cut: str, cutte
 
 def _garments(cut: str, c: Cutter, m: _Measures, top: _Cloth, bottom: _Cloth) -> list[Piece]:
     s, thick = c.scale, 0.0022 * c.scale
+    plain = top.kind in ("plain", "heather")  # what covers all of the body in one colour needs its edges to be seen
 
     def shirt(p: Points, hem: float = m.hem, sleeve: float = m.sleeve) -> Singles:
         return np.minimum(np.minimum(c.neckline(p, m.front, m.back, m.width), c.sleeves(p, sleeve)), c.above(p, hem))
@@ -151,8 +170,8 @@ def _garments(cut: str, c: Cutter, m: _Measures, top: _Cloth, bottom: _Cloth) ->
         return [Piece(bodysuit, top.kind, top.colours, top.span, thick, cuff=m.cuff, bridge=0.8)]
     if cut == "sleepsuit":
         return [
-            Piece(sleepsuit, top.kind, top.colours, top.span, 1.5 * thick, placket=m.placket,
-                  slack=gathered(0.8 * m.loose), cuff=m.cuff, bridge=1.0)
+            Piece(sleepsuit, top.kind, top.colours, top.span, 1.5 * thick, placket=m.placket or plain,
+                  slack=gathered(0.8 * m.loose), cuff=m.cuff or plain, bridge=1.0)
         ]  # fmt: skip
     if cut == "shirt_diaper":
         return [upper]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from .bodymap import BodyMap, Points, Singles
@@ -13,10 +14,28 @@ from .patterns import Bytes, creases, lab_to_rgb, tile
 _TILE = 256
 
 
-def _print(piece: Piece, rng: np.random.Generator, weave: Singles) -> Singles:
-    """Lab colour (N, 3) of a piece's cloth at weave coordinates (N, 2), metres."""
+def _print(piece: Piece, rng: np.random.Generator, weave: Singles, texel: float) -> Singles:
+    """Lab colour (N, 3) of a piece's cloth at weave coordinates (N, 2), metres; ``texel`` metres wide, so edges are soft."""
     picture = tile(rng, piece.kind, piece.colours, _TILE)
-    return sample_tile(picture, weave, piece.span)
+    side = int(np.clip(1.2 * piece.span / texel, 12, _TILE))
+    return blend_tile(np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)), weave, piece.span)
+
+
+def texel_size(body: BodyMap) -> float:
+    """Metres that a texel of a body's map spans on average: the skin of slender people is 0.6 height^2."""
+    return float(np.sqrt(0.6 * body.height**2 / max(len(body.inside), 1)))
+
+
+def blend_tile(picture: Singles, weave: Singles, span: float) -> Singles:
+    """As :func:`sample_tile`, but blended between the four nearest values (bilinear)."""
+    size = picture.shape[0]
+    place = weave * np.float32(size / span) - np.float32(0.5)
+    low = np.floor(place).astype(np.int64)
+    across, down = (place - low).T[..., None]
+    x, y = low.T % size
+    right, below = (x + 1) % size, (y + 1) % size
+    upper = picture[y, x] * (1 - across) + picture[y, right] * across
+    return upper * (1 - down) + (picture[below, x] * (1 - across) + picture[below, right] * across) * down
 
 
 def sample_tile(picture: Singles, weave: Singles, span: float) -> Singles:
@@ -106,7 +125,7 @@ def _paint(
     piece: Piece, rng: np.random.Generator, p: Points, inside: Singles, folds: Singles, cutter: Cutter
 ) -> Singles:
     """Lab colour (N, 3) of a piece where it covers: print, creases, hems with their stitching, snaps."""
-    lab = _print(piece, rng, p.weave).astype(np.float32)
+    lab = _print(piece, rng, p.weave, texel_size(cutter.body)).astype(np.float32)
     hem = inside < piece.hem
     if piece.cuff:
         lab[hem] = piece.colours[2]

@@ -63,7 +63,10 @@ def creases(rng: np.random.Generator, size: int, cycles: float, aspect: float = 
     """Seamless height field of folded cloth (size, size), about -1..1: rounded ridges along wandering lines."""
     first, second = noise(rng, size, cycles, aspect), noise(rng, size, 2.1 * cycles, aspect)
     ridge = np.exp(-np.abs(first) * 3.0) + 0.45 * np.exp(-np.abs(second) * 3.0)
-    soft = cv2.GaussianBlur(np.tile(ridge, (1, 1)), (0, 0), size / cycles / 40 + 0.6, borderType=cv2.BORDER_REFLECT_101)
+    sigma = size / cycles / 40 + 0.6
+    rim = int(4 * sigma) + 1  # blurred round the border, or the seam would show as a line
+    soft = cv2.GaussianBlur(cv2.copyMakeBorder(ridge, rim, rim, rim, rim, cv2.BORDER_WRAP), (0, 0), sigma)
+    soft = np.asarray(soft[rim:-rim, rim:-rim], np.float32)
     return (soft - soft.mean()) / 0.6
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .bodymap import BodyMap, Points, Singles
 from .config import SkinConfig
+from .faces import Face, bump, find_face, paint_brows, paint_eyes, paint_mouth
 from .patterns import Bytes, lab_to_rgb, noise, rgb_to_lab
 
 SKIN_STREAM = 301
@@ -22,10 +22,6 @@ MONK = (
 """The published sRGB colours of tones 1 to 10."""
 # Hair: Lab of black, dark brown, brown, light brown, blond, red.
 _HAIR = np.array([[10, 1, 2], [18, 4, 6], [28, 7, 12], [42, 8, 20], [66, 5, 28], [40, 20, 30]], np.float32)
-# Iris: Lab of dark brown, brown, hazel, green, blue, slate (the newborn's).
-_IRIS = np.array([[14, 6, 8], [24, 10, 16], [36, 4, 22], [44, -8, 14], [48, -4, -18], [38, -1, -10]], np.float32)
-_INFANT_UNIT = 0.0245  # half eye distance, metres, up to which a face is an infant's
-_GROWN_IRIS = 0.0072  # radius of other irises, metres: true ones have 0.006, which vanish in coarse texels
 
 
 @dataclass(frozen=True)
@@ -53,46 +49,6 @@ def tone(step: float) -> Singles:
     return np.array([np.interp(step, np.arange(1, 11), table[:, k]) for k in range(3)], np.float32)
 
 
-@dataclass(frozen=True)
-class Face:
-    """A face to paint: its places and measures.
-
-    Attributes:
-        rows: (H,) rows of the head's texels among the body's. p: their measures.
-        eyeball: (H,) 1 left, 2 right eyeball, 0 elsewhere.
-        eyes: (2, 3) left and right eye: centre of the eyeball, or the landmark on the skin where there is none.
-        nose, mouth: (3,).
-        unit: half the distance of the eyes, which scales all that is painted.
-    """
-
-    rows: NDArray[np.int64]
-    p: Points
-    eyeball: NDArray[np.uint8]
-    eyes: Singles
-    nose: Singles
-    mouth: Singles
-    unit: float
-
-    def offset(self, centre: Singles) -> tuple[Singles, Singles, Singles]:
-        """Distances from a point along x, y and z in units of the face."""
-        return tuple((self.p.position - centre).T / np.float32(self.unit))  # type: ignore[return-value]
-
-
-def find_face(body: BodyMap) -> Face:
-    """Read the face off the landmarks; the mouth lies 1.18 units beneath the nose's landmark (measured on the open body)."""
-    nose, left, right = (body.landmarks[k] for k in (0, 1, 2))
-    unit = float(np.linalg.norm(left - right)) / 2
-    rows = np.flatnonzero(np.isin(body.texels.joint, (12, 15)))
-    p, eyeball = body.texels.at(rows), body.eyeball[rows]
-    eyes = [p.position[eyeball == k].mean(0) if np.any(eyeball == k) else mark for k, mark in ((1, left), (2, right))]
-    mouth = nose + np.array([0, -1.18 * unit, -0.05 * unit], np.float32)
-    return Face(rows, p, eyeball, np.stack(eyes), nose, mouth, unit)
-
-
-def _bump(offset: tuple[Singles, Singles, Singles], radii: tuple[float, float, float]) -> Singles:
-    return np.exp(-0.5 * sum((d / r) ** 2 for d, r in zip(offset, radii, strict=True)))
-
-
 def _redden(lab: Singles, red: Singles, amount: float) -> None:
     light = lab[:, 0].copy()
     lab[:, 0] -= 3.0 * amount * red * light / 70
@@ -105,64 +61,14 @@ def _flush(lab: Singles, body: BodyMap, face: Face, amount: float) -> None:
     p = body.texels
     red = np.float32(0.55) * (p.arm > 1.02) + np.float32(0.5) * ((p.leg > 1.02) & np.isin(p.joint, (7, 8, 10, 11)))
     red += 0.4 * np.exp(-(((p.arm - 0.5) / 0.13) ** 2)) + 0.4 * np.exp(-(((p.leg - 0.52) / 0.09) ** 2))
-    head = 0.8 * _bump(face.offset(face.nose), (0.5, 0.4, 0.8))
+    head = 0.8 * bump(face.offset(face.nose), (0.5, 0.4, 0.8))
     for eye in face.eyes:
         cheek = eye + np.array([0.3 * np.sign(eye[0]), -1.15, 0.3], np.float32) * face.unit
-        head += 1.1 * _bump(face.offset(cheek), (0.6, 0.5, 0.9))
+        head += 1.1 * bump(face.offset(cheek), (0.6, 0.5, 0.9))
     for ear in (3, 4):
-        head += 0.7 * _bump(face.offset(body.landmarks[ear]), (0.5, 0.8, 0.8))
+        head += 0.7 * bump(face.offset(body.landmarks[ear]), (0.5, 0.8, 0.8))
     red[face.rows] += head
     _redden(lab, red.astype(np.float32), amount)
-
-
-def _paint_mouth(lab: Singles, face: Face, rng: np.random.Generator) -> None:
-    dx, dy, dz = face.offset(face.mouth)
-    front = (dz > -0.8) & (np.abs(dx) < 1) & (np.abs(dy) < 1)
-    curve = dy + 0.10 * dx**2
-    lips = np.clip((1 - (dx / 0.66) ** 2 - (curve / 0.33) ** 2) * 2.0, 0, 1) * front
-    line = np.exp(-((curve / 0.055) ** 2)) * (np.abs(dx) < 0.62) * front
-    lab[:, 1] += lips * rng.uniform(7, 14) * np.clip(lab[:, 0] / 60, 0.35, 1)
-    lab[:, 0] -= lips * 0.08 * lab[:, 0] + line * 0.38 * lab[:, 0]
-
-
-def _paint_eyes(lab: Singles, face: Face, rng: np.random.Generator, closed: bool, dark: float) -> None:
-    """Sclera, iris, pupil, glint and lashes, or closed lids; ``dark``: 0 pale, 1 dark skin."""
-    weights = np.array([dark * 3 + 0.6, dark + 0.8, 0.5, 0.3, 0.9, 1.0]) * np.where(np.arange(6) > 1, 1.05 - dark, 1)
-    iris = _IRIS[min(5, int(np.searchsorted(np.cumsum(weights) / weights.sum(), rng.random())))]
-    gaze = rng.normal(0, 0.07, 2)
-    balls = bool(np.any(face.eyeball))
-    iris_size = 1.0 if face.unit <= _INFANT_UNIT else _GROWN_IRIS / (0.29 * face.unit)
-    for number, eye in enumerate(face.eyes, start=1):
-        dx, dy, dz = face.offset(eye)
-        lash = np.exp(-(((dy - (0.30 if balls else 0.24) + 0.55 * dx**2 + 0.45 * closed) / 0.05) ** 2)) * (
-            np.abs(dx) < 0.5
-        )
-        lash = lash * (dz > 0.1 * balls) * (face.eyeball == 0) * (np.abs(dz) < 1.2)
-        lab[:, 0] -= (0.35 if balls else 0.5) * lash * lab[:, 0]
-        opening = face.eyeball == number if balls else (dx / 0.44) ** 2 + (dy / 0.235) ** 2 < 1
-        opening = opening & (dz > -0.9)
-        if closed:
-            lab[opening, 0] *= 0.93
-            continue
-        radius = np.hypot(dx - gaze[0], dy - gaze[1]) / iris_size
-        lab[opening] = (84, 1, 3)
-        lab[opening & (radius * iris_size > 0.42), 0] *= 0.88
-        ring = opening & (radius < 0.29)
-        lab[ring] = iris
-        lab[ring & (radius > 0.24), 0] *= 0.6
-        lab[opening & (radius < 0.13)] = (5, 0, 0)
-        glint = np.hypot(dx - gaze[0] + 0.08 * iris_size, dy - gaze[1] - 0.10 * iris_size)
-        lab[opening & (glint < 0.05 * iris_size)] = (96, 0, 0)
-
-
-def _paint_brows(lab: Singles, face: Face, hair: Singles, strength: float) -> None:
-    for eye in face.eyes:
-        dx, dy, dz = face.offset(eye)
-        dx = dx * np.sign(eye[0])  # outwards
-        arch = 0.66 - 0.12 * (dx - 0.1) ** 2 / 0.36
-        ends = np.clip((0.72 - np.abs(dx)) / 0.2, 0, 1)
-        brow = np.exp(-(((dy - arch) / 0.075) ** 2)) * ends * (dz > 0) * strength
-        lab += brow[:, None] * (hair - lab)
 
 
 def scalp(p: Points, face: Face, line: float, length: float = 0.0) -> Singles:
@@ -173,10 +79,11 @@ def scalp(p: Points, face: Face, line: float, length: float = 0.0) -> Singles:
     """
     u, eyes = face.unit, face.eyes.mean(0)
     depth = (eyes[2] - p.position[:, 2]) / u  # 0 at the eyes, about 4 at the back of the head
-    heights = np.array([1.75, 1.30, 0.75, -0.7, -1.3]) - length * np.array([0, 0.25, 1, 1, 1])
+    heights = np.array([1.75, 1.30, 0.75, -1.15, -2.3]) - length * np.array([0, 0.25, 1, 1, 1])
     lower = np.interp(depth, [-0.5, 0.9, 2.0, 3.0, 4.2], heights).astype(np.float32) + line
     field = (p.position[:, 1] - eyes[1]) / u - lower
-    return np.where(p.joint == 15, field * u, -1.0).astype(np.float32)
+    on = (p.joint == 15) | ((p.joint == 12) & (depth > 2.8))  # the skull, and the nape beneath it
+    return np.where(on, field * u, -1.0).astype(np.float32)
 
 
 def _at(picture: Singles, p: Points, span: float) -> Singles:
@@ -214,6 +121,7 @@ def _grow_hair(
     coloured = hair + np.array([1.0, 0.1, 0.2], np.float32) * (3.0 * grain)[:, None]
     lab += amount[:, None] * (coloured - lab)
     covered = np.clip(scalp(body.vertices, face, line, hanging) / (0.8 * face.unit), 0, 1)
+    covered[body.vertices.joint != 15] = 0  # the nape's stubble is flat
     return (covered * density * length).astype(np.float32)
 
 
@@ -244,13 +152,13 @@ def draw_skin(
     lab[:, 1] += np.float32(1.3 * np.clip(base[0] / 60, 0.3, 1)) * mottle
     _flush(lab, body, face, blotches)
     head = lab[face.rows]
-    _paint_mouth(head, face, rng)
+    paint_mouth(head, face, rng)
     dark = float(np.clip((step - 3) / 5, 0, 1))
     density, hair = rng.uniform(*config.hair), _pick_hair(rng, dark)
     hair = hair if colour is None else colour
     asleep = bool(rng.random() < config.eyes_closed)
-    _paint_eyes(head, face, rng, asleep, dark)
-    _paint_brows(head, face, hair, float(rng.uniform(0.08, 0.42)))
+    paint_eyes(head, face, rng, asleep, dark)
+    paint_brows(head, face, hair, float(rng.uniform(0.08, 0.42)))
     bulge = _grow_hair(head, body, face, hair, density, rng, hanging)
     lab[face.rows] = head
     texture = body.spread(np.round(lab_to_rgb(lab)).astype(np.uint8))

@@ -20,8 +20,9 @@ from ..looks.adults_outfits import draw_clothes
 from ..looks.adults_shoes import Shoe, make_shoes, put_on
 from ..looks.bodymap import BodyMap, build_body_map
 from ..looks.config import SkinConfig, WardrobeConfig
+from ..looks.faces import find_face
 from ..looks.patterns import lab_to_rgb, noise
-from ..looks.skin import Skin, draw_skin, find_face, scalp, tone
+from ..looks.skin import Skin, draw_skin, scalp, tone
 from ..looks.wardrobe import Outfit, Wardrobe, as_textures, dress
 from ..renderers.mesh import vertex_normals
 from ..scenes.scene import Surface, Topology

@@ -17,11 +17,13 @@ from ..poses.angles import choose
 from .config import BackgroundConfig, LightsConfig
 from .lights import sample_lights
 from .pictures import Pictures
+from .rooms import draw_room
 from .scene import Camera, Ground, Lights
-from .surfaces import DRAW, SurfaceLook, draw_room
+from .surfaces import BEDDING, DRAW, SurfaceLook
 from .surroundings import Surroundings, place_panorama
 
 _SURFACE_STREAM, _ROOM_STREAM, _CLOTH_STREAM = 101, 102, 103
+_DOWN = -0.82  # of the optical axis along the vertical: photographs lie beneath people seen from above alone
 Floats = NDArray[np.floating]
 
 
@@ -29,13 +31,15 @@ Floats = NDArray[np.floating]
 class Setting:
     """What surrounds people in one frame: the ground or None, the backdrop (h, w, 3) uint8 sRGB, and the light.
 
-    ``around`` is the panorama it comes from, if it does: the same place for the other frames of a clip.
+    ``around`` is the panorama it comes from, if it does: the same place for the other frames of a clip. ``bedding``
+    says that the ground is cloth, as on mattresses and in cots.
     """
 
     ground: Ground | None
     backdrop: Bytes
     lights: Lights
     around: Surroundings | None = None
+    bedding: bool = False
 
 
 class Backgrounds:
@@ -121,10 +125,13 @@ class Backgrounds:
             matched = rng.random() < config.matched
             if around is not None and matched:
                 light = around.lights()
-            if not with_ground:
-                return Setting(around.ground() if around is not None and matched else None, backdrop, light, around)
-        ground = self._bed(number, bounded, vertices, long, (lean, free, aligned), margin, shift)
-        return Setting(ground, backdrop, light, around)
+            if around is not None and not with_ground:
+                return Setting(around.ground() if matched else None, backdrop, light, around)
+            if around is None and not with_ground and camera.R[2, 1] < _DOWN:
+                return Setting(self.pictures.floor(picture, float(free)), backdrop, light)
+        look = self.surface(number)
+        ground = self._bed(look, bounded, vertices, long, (lean, free, aligned), margin, shift)
+        return Setting(ground, backdrop, light, around, look.kind in BEDDING)
 
     def distant(
         self, rng: np.random.Generator, light_rng: np.random.Generator, lights: LightsConfig, camera: Camera
@@ -144,7 +151,7 @@ class Backgrounds:
 
     def _bed(
         self,
-        number: int,
+        look: SurfaceLook,
         bounded: bool,
         vertices: Floats,
         long: Floats,
@@ -152,10 +159,10 @@ class Backgrounds:
         margin: Floats,
         shift: Floats,
     ) -> Ground:
-        """Bedding or a mat beneath the bodies, endless or reaching a margin beyond them."""
+        """Bedding or a mat beneath the bodies, endless (as wooden floors are) or reaching a margin beyond them."""
         lean, free, aligned = turn
-        look, yaw = self.surface(number), float(np.arctan2(long[0], long[2]) + lean if aligned else free)
-        if not bounded:
+        yaw = float(np.arctan2(long[0], long[2]) + lean if aligned else free)
+        if not bounded or look.kind == "wood":
             return Ground(look.texture, look.tile, None, 0.0, (float(shift[0]), float(shift[1])), yaw)
         c, s = np.cos(yaw), np.sin(yaw)
         across, along = vertices[:, 0] * c - vertices[:, 2] * s, vertices[:, 0] * s + vertices[:, 2] * c

@@ -74,10 +74,14 @@ def sample_camera(
         elevation = (elevation + np.radians(45)) / 2  # who sits or stands is seen at a slant, not as the top of a head
     azimuth = _azimuth(rng, view, head, config)
     distance, fill = rng.uniform(*config.distance), rng.uniform(*config.fill)
+    room = 1 + config.roam * float(np.clip(1.3 - 2 * fill, -0.8, 0.5))  # who fills the picture is near its middle
     upright, lean = rng.random() < config.head_up, rng.standard_normal()
     any_roll, tilt = rng.uniform(-180, 180), rng.standard_normal()
-    side, cut, shift = rng.integers(4), rng.uniform(0.08, 0.28), config.shift * rng.standard_normal(2)
-    truncated = rng.random() < config.truncated
+    side, cut, shift = rng.integers(4), rng.uniform(*config.cut), config.shift * room * rng.standard_normal(2)
+    truncated, close, from_here = rng.random() < config.truncated, rng.random() < config.close, rng.uniform(0.2, 0.5)
+    if close:  # head and trunk alone
+        along = points @ head
+        points = points[along > np.quantile(along, from_here)]
 
     roll = config.roll * tilt
     if view == "above":

@@ -18,7 +18,7 @@ GRID = 48
 _CELL = 0.012
 """Side of a cell of the height map over the body, metres."""
 _ROUNDS = 36  # of relaxation; a blanket's shape changes little after that
-_WEIGHT = 0.0011  # metres that cloth sags in one round: heavier cloth falls more steeply off what carries it
+_WEIGHT = 0.0018  # metres that cloth sags in one round: heavier cloth falls more steeply off what carries it
 _THICK = 0.006
 Floats = NDArray[np.floating]
 

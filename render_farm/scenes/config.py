@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from ...config import Config
 from ..ranges import Range, Share, Weights, check_weights
 
-SURFACES = ("sheet", "quilt", "muslin", "towel", "carpet", "wood", "tiles", "playmat")
+SURFACES = ("sheet", "quilt", "muslin", "towel", "carpet", "wood", "tiles", "playmat", "tabletop")
 VIEWS = ("above", "oblique", "side")
 TOYS = (
     "ball", "block", "ring", "bear", "rabbit", "duck", "rattle", "teether", "cups", "bottle", "book", "cloth_book", "car",
@@ -23,7 +23,11 @@ class BackgroundConfig(Config):
 
     folder: Path | None = Field(None, description="photographs (jpg, png) or panoramas (.hdr) to use as backdrops")
     folder_share: Share = Field(1.0, description="share of frames that use the folder, where one is given")
-    folder_ground: Share = Field(0.6, description="share of those frames that still lie on bedding or a mat")
+    folder_ground: Share = Field(
+        0.6,
+        description="share of those frames that still lie on bedding or a mat; the others lie on a panorama's floor, or on "
+        "a photograph seen from above as if it were one",
+    )
     matched: Share = Field(
         1.0, description="share of panorama frames that are lit by the panorama and stand on its floor"
     )
@@ -44,9 +48,12 @@ class BackgroundConfig(Config):
     }
     lightness: Range = Field((40.0, 97.0), description="CIE L* of bedding")
     chroma: Range = Field((0.0, 26.0), description="CIE chroma of bedding")
+    white: Share = Field(0.3, description="share of white grounds among sheets, quilts and muslins, whatever the above")
     print_share: Share = Field(0.5, description="share of printed (patterned) among sheets, quilts and muslins")
     folds: Range = Field((0.15, 1.0), description="strength of folds in bedding")
-    bounded: Share = Field(0.45, description="share of surfaces that end (a cot, a mat), with the room behind")
+    bounded: Share = Field(
+        0.45, description="share of surfaces that end (a cot, a mat), with the room behind; wooden floors never do"
+    )
     pool: int = Field(64, ge=1, le=1024, description="surfaces, and rooms, a job draws")
     texture: Literal[256, 512, 1024] = Field(256, description="side of the surface's texture in texels")
 
@@ -74,13 +81,20 @@ class CameraConfig(Config):
     head_up_spread: float = Field(28.0, ge=0.0, description="standard deviation about that, degrees")
     roll: float = Field(9.0, ge=0.0, description="standard deviation of the roll of pictures from the side, degrees")
     shift: float = Field(0.05, ge=0.0, le=0.5, description="standard deviation of the body's offset, in frame sides")
+    roam: Share = Field(
+        0.0, description="how far that grows for small bodies and shrinks for large ones; 1: by half, to a fifth"
+    )
     truncated: Share = Field(0.10, description="share of pictures in which the border cuts the body")
+    cut: Range = Field((0.08, 0.28), description="share of the body's extent beyond the border then")
+    close: Share = Field(0.0, description="share of pictures of the upper body alone")
 
     @model_validator(mode="after")
     def _known(self) -> CameraConfig:
         check_weights("camera.views", self.views, VIEWS)
         if self.distance[0] <= 0 or self.fov[0] <= 0 or self.fov[1] >= 170 or self.fill[0] <= 0:
             raise ValueError("camera.distance, camera.fov (below 170) and camera.fill must be positive")
+        if self.cut[0] < 0 or self.cut[1] > 0.9:
+            raise ValueError(f"camera.cut must lie within 0..0.9, found {list(self.cut)}")
         return self
 
 
@@ -170,7 +184,9 @@ class OccluderConfig(Config):
     toy_size: Range = Field((0.05, 0.14), description="diameter")
     on_body: Share = Field(0.35, description="share of toys that lie on the body rather than beside it")
     more_toys: Share = Field(0.25, description="share of frames with a toy that have a second one")
-    rail: Share = Field(0.03, description="share of frames seen through single bars of a cot, views oblique and side")
+    rail: Share = Field(
+        0.03, description="share of frames on bedding seen through the side of a cot, views oblique and side"
+    )
     support: Share = Field(0.6, description="share of standing infants who hold on to a low table")
     edge: Share = Field(0.7, description="share of bounded surfaces that show the edge of a mattress or mat")
     thickness: Range = Field((0.012, 0.14), description="of mattresses and mats")

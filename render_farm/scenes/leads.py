@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..looks.bodymap import BodyMap
+from ..looks.faces import find_face
 from ..looks.patterns import Bytes, Singles, lab_to_rgb
-from ..looks.skin import find_face
 from .cloths import HeightMap
 from .meshes import Part, grid_faces, join, occluder_topology, ring, sphere
 from .scene import Surface, Topology
@@ -81,7 +81,7 @@ class Mouths:
     """Where the mouth of a body is, whatever its pose.
 
     Raises:
-        UserError: for a body whose face cannot be found (see :func:`..looks.skin.find_face`).
+        UserError: for a body whose face cannot be found (see :func:`..looks.faces.find_face`).
     """
 
     def __init__(self, body: BodyMap) -> None:

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from ...config import UserError
 from .panorama import Panorama
-from .scene import Camera
+from .scene import Camera, Ground
 
 PHOTO_SIDE, PANORAMA_SIDE = 512, 2048
 """Pictures of a folder are kept at these widths at most."""
+FLOOR_SIDE, FLOOR_METRES = 512, 2.2
+"""Texels and metres of a photograph that lies beneath somebody."""
 POOL = 256
 """Of larger folders a job uses this many pictures, chosen by its seed."""
 _STREAM = 102
@@ -44,6 +46,7 @@ class Pictures:
             files = [files[i] for i in np.sort(kept)]
         self.files = files
         self._photos: dict[int, NDArray[np.uint8]] = {}
+        self._floors: dict[int, NDArray[np.uint8]] = {}
         self._panoramas: dict[int, Panorama] = {}
 
     def choose(self, rng: np.random.Generator) -> int:
@@ -63,9 +66,7 @@ class Pictures:
     def photo(self, rng: np.random.Generator, index: int, camera: Camera) -> NDArray[np.uint8]:
         """A random crop of a photograph, or its mirror image, in the camera's size: (h, w, 3) uint8 sRGB."""
         turn, x, y, zoom = rng.random(4)
-        if index not in self._photos:
-            self._photos[index] = np.asarray(_load(self.files[index], PHOTO_SIDE), np.uint8)
-        picture = self._photos[index]
+        picture = self._photo(index)
         aspect = camera.width / camera.height
         rows, columns = picture.shape[:2]
         height = min(rows, columns / aspect) * (0.55 + 0.45 * zoom)
@@ -75,6 +76,20 @@ class Pictures:
         if turn < 0.5:
             crop = crop[:, ::-1]
         return np.asarray(cv2.resize(crop, (camera.width, camera.height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+    def floor(self, index: int, yaw: float) -> Ground:
+        """A photograph laid flat, its middle at the origin: what is seen of it from above takes shade as any floor does."""
+        if index not in self._floors:
+            picture, side = self._photo(index), min(self._photo(index).shape[:2])
+            top, left = ((length - side) // 2 for length in picture.shape[:2])
+            square = cv2.resize(picture[top : top + side, left : left + side], (FLOOR_SIDE, FLOOR_SIDE))
+            self._floors[index] = np.roll(np.asarray(square, np.uint8), FLOOR_SIDE // 2, (0, 1))
+        return Ground(self._floors[index], FLOOR_METRES, yaw=yaw)
+
+    def _photo(self, index: int) -> NDArray[np.uint8]:
+        if index not in self._photos:
+            self._photos[index] = np.asarray(_load(self.files[index], PHOTO_SIDE), np.uint8)
+        return self._photos[index]
 
 
 def pictures_digest(folder: Path) -> str:

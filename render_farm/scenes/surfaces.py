@@ -25,6 +25,8 @@ class SurfaceLook:
 def _cloth_print(rng: np.random.Generator, config: BackgroundConfig, size: int, repeats: int) -> Singles:
     """Lab picture (size, size, 3): a plain or printed cloth, the print repeated over the texture."""
     colours = draw_palette(rng, config.lightness, config.chroma)
+    if rng.random() < config.white:
+        colours[0] = rng.uniform(88, 98), *rng.normal(0, 1.5, 2)
     kinds = ("stripes", "dots", "checks", "stars", "hearts", "heather")
     kind = kinds[int(rng.integers(len(kinds)))] if rng.random() < config.print_share else "plain"
     colours[1:] = colours[0] + rng.uniform(0.45, 1.0) * (colours[1:] - colours[0])
@@ -71,13 +73,18 @@ def _towel(rng: np.random.Generator, config: BackgroundConfig, size: int) -> Sur
 
 
 def _carpet(rng: np.random.Generator, config: BackgroundConfig, size: int) -> SurfaceLook:
-    colours = draw_palette(rng, config.lightness, config.chroma)
-    if rng.random() < 0.3:
-        picture = tile(rng, "blocks" if rng.random() < 0.5 else "checks", colours, size)
+    """Pile that lies this way and that: plain, flecked, or woven in bands and squares."""
+    colours, kind = draw_palette(rng, config.lightness, config.chroma), rng.random()
+    if kind < 0.35:
+        picture = tile(rng, ("blocks", "checks", "stripes", "dots")[int(rng.integers(4))], colours, size)
     else:
-        picture = np.broadcast_to(colours[0], (size, size, 3)) + 2.5 * noise(rng, size, 6)[..., None]
-    shade = 1 + rng.uniform(0.08, 0.2) * noise(rng, size, size / rng.uniform(4, 9)) + 0.05 * noise(rng, size, 5)
-    return SurfaceLook("carpet", finish(picture.astype(np.float32), shade), rng.uniform(0.5, 1.2))
+        picture = np.empty((size, size, 3), np.float32)
+        picture[:] = colours[0]
+        if kind < 0.6:
+            fleck = (noise(rng, size, size / 4) > rng.uniform(0.8, 1.6))[..., None]
+            picture = np.where(fleck, 0.65 * colours[0] + 0.35 * colours[1], picture)
+    shade = 1 + 0.07 * noise(rng, size, 4) + rng.uniform(0.08, 0.2) * noise(rng, size, size / rng.uniform(4, 9))
+    return SurfaceLook("carpet", finish(picture.astype(np.float32), shade), rng.uniform(0.6, 1.4))
 
 
 def _wood(rng: np.random.Generator, config: BackgroundConfig, size: int) -> SurfaceLook:
@@ -148,31 +155,33 @@ def _playmat(rng: np.random.Generator, config: BackgroundConfig, size: int) -> S
             cv2.ellipse(
                 picture, middle, (radius, int(0.6 * radius)), float(np.degrees(hue)), 0, 360, colour, -1, cv2.LINE_AA
             )
-    edge = draw_colour(rng, (40, 80), (20, 50))
-    cv2.rectangle(picture, (0, 0), (size - 1, size - 1), edge.tolist(), max(2, size // 40))
+    edge, framed = draw_colour(rng, (40, 80), (20, 50)), rng.random() < 0.35
+    if framed:
+        cv2.rectangle(picture, (0, 0), (size - 1, size - 1), edge.tolist(), max(2, size // 40))
     shade = 1 + 0.02 * noise(rng, size, size / 8) + 0.03 * creases(rng, size, 2)
     return SurfaceLook("playmat", finish(picture, shade), rng.uniform(0.9, 1.5))
 
 
+def _tabletop(rng: np.random.Generator, config: BackgroundConfig, size: int) -> SurfaceLook:
+    """Laminate, stone or veneer: one sheet without joints."""
+    kind = rng.random()
+    if kind < 0.4:  # laminate
+        base = np.array([rng.uniform(15, 95), *rng.normal(0, 3, 2)], np.float32)
+        shade = 1 + 0.02 * noise(rng, size, size / 4) + 0.02 * noise(rng, size, 3)
+    elif kind < 0.65:  # stone: clouds and veins
+        base = np.array([rng.uniform(20, 90), *rng.normal(0, 4, 2)], np.float32)
+        veins = np.exp(-18 * np.abs(noise(rng, size, rng.uniform(2, 4)))) * np.sign(60 - base[0])
+        shade = 1 + 0.06 * noise(rng, size, 5) + 0.10 * noise(rng, size, size / 6) + 0.3 * veins
+    else:
+        base = np.array([rng.uniform(22, 80), rng.uniform(3, 14), rng.uniform(12, 32)], np.float32)
+        shade = 1 + 0.09 * noise(rng, size, size / 9, aspect=24.0) + 0.06 * noise(rng, size, 5, aspect=6.0)
+    picture = np.broadcast_to(base, (size, size, 3)).astype(np.float32)
+    return SurfaceLook("tabletop", finish(picture, shade.astype(np.float32)), rng.uniform(0.7, 1.4))
+
+
+BEDDING = ("sheet", "quilt", "muslin", "towel")
+"""Kinds that lie on mattresses and in cots."""
 DRAW: dict[str, Callable[[np.random.Generator, BackgroundConfig, int], SurfaceLook]] = {
     "sheet": _sheet, "quilt": _quilt, "muslin": _muslin, "towel": _towel, "carpet": _carpet, "wood": _wood,
-    "tiles": _tiles, "playmat": _playmat,
+    "tiles": _tiles, "playmat": _playmat, "tabletop": _tabletop,
 }  # fmt: skip
-
-
-def draw_room(rng: np.random.Generator, size: int = 96) -> Bytes:
-    """A blurred room (size, size, 3) uint8 sRGB: wall above, floor below, furniture, perhaps a window."""
-    wall, floor = draw_colour(rng, (45, 92), (0, 22)), draw_colour(rng, (25, 75), (0, 26))
-    picture = np.empty((size, size, 3), np.float32)
-    horizon = int(size * rng.uniform(0.25, 0.7))
-    picture[:horizon], picture[horizon:] = wall, floor
-    for _ in range(int(rng.integers(2, 7))):
-        width, height = (rng.uniform(0.08, 0.45, 2) * size).astype(int)
-        x, bottom = int(rng.uniform(-0.1, 0.95) * size), horizon + int(rng.uniform(-0.05, 0.25) * size)
-        colour = draw_colour(rng, (12, 88), (0, 40))
-        cv2.rectangle(picture, (x, bottom - height), (x + width, bottom), colour.tolist(), -1)
-    if rng.random() < 0.35:
-        x, y = int(rng.uniform(0, 0.8) * size), int(rng.uniform(0, 0.25) * size)
-        cv2.rectangle(picture, (x, y), (x + size // 4, y + size // 4), (98.0, 0.0, -2.0), -1)
-    soft = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.8, 3.0)), np.float32)
-    return finish(soft, 1 + 0.12 * noise(rng, size, 2) + 0.02 * noise(rng, size, 30))

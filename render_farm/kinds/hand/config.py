@@ -103,7 +103,7 @@ class HandBackgroundConfig(BackgroundConfig):
     green screen of FreiHAND's recordings."""
 
     places: Weights = {"pictures": 0.45, "room": 0.2, "desk": 0.2, "plain": 0.08, "green": 0.07}
-    surfaces: Weights = {"sheet": 0.1, "towel": 0.06, "wood": 0.74, "carpet": 0.1}
+    surfaces: Weights = {"tabletop": 0.5, "wood": 0.3, "sheet": 0.08, "carpet": 0.07, "towel": 0.05}
 
     @model_validator(mode="after")
     def _known_places(self) -> HandBackgroundConfig:

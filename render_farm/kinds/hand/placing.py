@@ -21,6 +21,8 @@ TRIES = 24
 TOWARDS, AWAY = -0.72, 0.55
 """Cosines between forearm and viewing direction: nearer to the camera's axis, an arm would hide its hand or not leave the
 picture."""
+DESK = 14.0
+"""Least elevation in degrees of cameras over a desk: nearer to its edge, the desk would hide the hand."""
 CLEAR = 0.09
 """Distance in metres from the camera that arms keep until they have left the picture."""
 
@@ -63,13 +65,14 @@ def aim(
     arm: Floats,
     up: Floats | None,
     resting: bool,
+    desk: bool = False,
 ) -> Aim:
     """Turn camera and hand; the first of :data:`TRIES` whose forearm leaves the picture is taken, else the best.
 
     Args:
         arm: (3,) direction of the forearm in the hand's own frame (mirrored for a left hand).
         up: (3,) direction in that frame that should point up in the world (a mug's axis), or None. resting: the hand lies
-            on a table.
+            on a table. desk: there is one beneath it, which the camera looks down on.
     """
     roll = config.roll * rng.standard_normal()
     best, least = None, np.inf
@@ -81,7 +84,8 @@ def aim(
             if up is not None:
                 hand = _upright(rng, hand, up, 14.0)
         else:
-            camera = world_to_camera(rng.uniform(*config.elevation), roll)
+            down = rng.uniform(*config.elevation)
+            camera = world_to_camera(max(down, DESK) if desk else down, roll)
             hand = _resting(rng, left) if resting else random_rotation(rng)
             if up is not None:
                 hand = _upright(rng, hand, up, 12.0)

@@ -207,7 +207,9 @@ class HandSampler:
         if hand.thing is not None and hand.turn is not None and hand.thing.upright and rng.random() < 0.75:
             up = hand.turn[:, 1] * (1 if hand.thing.grip == "pinch" or hand.turn[2, 1] > 0 else -1)
         direction = arm.direction() * tailor.model.mirror
-        found: Aim = aim(rng, self.config.camera, plan.view, plan.side == "left", direction, up, plan.resting)
+        found: Aim = aim(
+            rng, self.config.camera, plan.view, plan.side == "left", direction, up, plan.resting, plan.place == "desk"
+        )
         return Placed(hand, wear, arm, found.hand, -found.hand @ hand.joints[4], skin), found.camera
 
     def _surfaces(

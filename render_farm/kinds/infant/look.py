@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from ...looks.bodymap import BodyMap
 from ...looks.config import SkinConfig, WardrobeConfig
-from ...looks.patterns import Bytes
+from ...looks.patterns import Bytes, rgb_to_lab
 from ...looks.sacks import paint_sack
 from ...looks.skin import Skins
 from ...looks.skirts import paint_skirt
 from ...looks.wardrobe import OUTFIT_STREAM, Outfit, Wardrobe, dress
 
-DISTINCT, OUTFIT_TRIES = 20.0, 4
-"""An outfit whose mean colour is nearer (in Lab) to the skin's than this gives way to the next of the pool."""
+DISTINCT, ALIKE, OUTFIT_TRIES = 20.0, 0.2, 6
+"""An outfit gives way to the next of the pool if more than ALIKE of it is nearer (in Lab) to the skin than DISTINCT."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Looks:
         self.wardrobe, self.skins = Wardrobe(wardrobe, body, seed), Skins(skin, body, seed)
         self._normals = np.ascontiguousarray(body.vertices.normal.T).reshape(-1)
         self._cloths: dict[int, Bytes] = {}
+        self._swatches: dict[int, NDArray[np.float32]] = {}
 
     def look(self, rng: np.random.Generator) -> Look:
         """Draw one infant's look."""
@@ -53,7 +54,7 @@ class Looks:
         skin = self.skins.skin(int(rng.integers(self.skins.config.pool)))
         for _ in range(OUTFIT_TRIES):  # clothes should be seen to be clothes
             outfit = self.wardrobe.outfit(number)
-            if np.linalg.norm(outfit.colour - skin.colour) > DISTINCT:
+            if np.mean(np.linalg.norm(self._swatch(number, outfit) - skin.colour, axis=1) < DISTINCT) < ALIKE:
                 break
             number = (number + 1) % pool
         raised = np.tile(outfit.bulge + skin.bulge, 3) * self._normals
@@ -67,6 +68,13 @@ class Looks:
             sack=self._cloth(number, outfit) if outfit.sack is not None else None,
             asleep=skin.asleep,
         )
+
+    def _swatch(self, number: int, outfit: Outfit) -> NDArray[np.float32]:
+        """Lab colours (N, 3) all over entry ``number`` of the wardrobe."""
+        if number not in self._swatches:
+            cloth, keep = (picture.reshape(-1, 3)[self.map.inside[::131]] for picture in (outfit.cloth, outfit.keep))
+            self._swatches[number] = rgb_to_lab(cloth[keep[:, 0] == 0].astype(np.float32))
+        return self._swatches[number]
 
     def _cloth(self, number: int, outfit: Outfit) -> Bytes:
         """Texture of the skirt or bag of entry ``number`` of the wardrobe, painted at first use."""

@@ -155,7 +155,7 @@ class InfantSampler:
             persons=persons,
             backdrop=setting.backdrop,
             lights=night_lights(light_rng, camera, joints[0]) if night else setting.lights,
-            occluders=self.surroundings.around(streams, camera, view, infants, setting.ground),
+            occluders=self.surroundings.around(streams, camera, view, infants, setting),
             ground=setting.ground,
             source=f"seed={self.seed} frame={index} posture={first.plan.posture} view={view}{origin}",
             sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor, night),

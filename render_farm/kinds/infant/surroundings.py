@@ -10,27 +10,29 @@ from numpy.typing import NDArray
 
 from ...looks.bodymap import BodyMap
 from ...scenes.arms import Arms
-from ...scenes.backgrounds import Backgrounds
+from ...scenes.backgrounds import Backgrounds, Setting
 from ...scenes.cloths import HeightMap, drape_blanket, height_map
 from ...scenes.clutter import Heaps
 from ...scenes.config import OccluderConfig
 from ...scenes.cots import Woods, cot, mattress_edge, nest
 from ...scenes.leads import Mouths, lead
 from ...scenes.occluders import cot_rail, table
-from ...scenes.scene import Camera, Ground, Surface
+from ...scenes.scene import Camera, Surface
 from ...scenes.toys import Toys, place_toy
 from .people import Infant
 
 Rng = np.random.Generator
 _FEET = (7, 8)
+_THIN = 0.018  # metres, of mats and rugs
 _LEGS_DOWN = 0.15  # metres: knees and ankles above that carry no blanket
 
 
 class Around:
     """One scene, as far as it is known before anything is laid round the infants."""
 
-    def __init__(self, camera: Camera, view: str, infants: list[Infant], ground: Ground | None) -> None:
-        self.camera, self.view, self.infants, self.ground = camera, view, infants, ground
+    def __init__(self, camera: Camera, view: str, infants: list[Infant], setting: Setting) -> None:
+        self.camera, self.view, self.infants = camera, view, infants
+        self.ground, self.bedding = setting.ground, setting.bedding
         self.first = infants[0]
         self.joints: NDArray[np.floating] = np.asarray(self.first.person.joints)
         self.covered = False  # by a blanket
@@ -65,14 +67,15 @@ class Surroundings:
         camera: Camera,
         view: str,
         infants: list[Infant],
-        ground: Ground | None,
+        setting: Setting,
     ) -> list[Surface]:
         """The occluders of one scene.
 
         Args:
             streams: a generator for each kind of things, so that a change to one moves no other.
+            setting: what they lie on and before.
         """
-        scene = Around(camera, view, infants, ground)
+        scene = Around(camera, view, infants, setting)
         return [
             *self._things(streams["occluders"], scene),
             *self._furniture(streams["furniture"], scene),
@@ -93,7 +96,7 @@ class Surroundings:
         config, first, joints = self.config, scene.first, scene.joints
         legs_down = float(joints[[4, 5, 7, 8], 1].max()) < _LEGS_DOWN  # others have kicked it off
         blanket = rng.random() < config.blanket and first.lying and legs_down
-        toy, rail = rng.random() < config.toy, rng.random() < config.rail and scene.view != "above"
+        toy, rail = rng.random() < config.toy, rng.random() < config.rail and scene.view != "above" and scene.bedding
         low = float(joints[20:24, 1].min()) < 0.8 * float(joints[9, 1])  # hands below the chest: nothing hides behind
         stands = rng.random() < config.support and first.plan.table.flat_feet and low
         cloth, look = int(rng.integers(config.pool)), int(rng.integers(config.pool))
@@ -110,7 +113,7 @@ class Surroundings:
                 texture = self.toys.texture((look + number) % config.pool)
                 surfaces.append(place_toy(rng, config, scene.bumps, joints, texture, first.lying))
         if rail:
-            surfaces += cot_rail(rng, scene.camera, joints[0], self.woods.texture(look))
+            surfaces += cot_rail(rng, scene.camera, joints[0], scene.ground, self.woods.texture(look))
         return surfaces
 
     def _furniture(self, rng: Rng, scene: Around) -> list[Surface]:
@@ -120,7 +123,9 @@ class Surroundings:
         caged, nested, basket = rng.random() < config.cot, rng.random() < config.nest, rng.random() < 0.4
         wood, cloth = (int(rng.integers(config.pool)) for _ in range(2))
         surfaces: list[Surface] = []
-        bounded = ground is not None and ground.half_size is not None
+        bounded, caged = ground is not None and ground.half_size is not None, caged and scene.bedding
+        if not scene.bedding:  # mats and rugs are thin
+            thickness = min(thickness, _THIN)
         if ground is not None and bounded and (edge or caged):
             surfaces.append(mattress_edge(ground, max(thickness, 0.06) if caged else thickness))
         if ground is not None and bounded and caged:

@@ -8,6 +8,10 @@ import pytest
 from sim2pose.models.bodies import load_body
 from sim2pose.render_farm.looks.bodymap import BodyMap, build_body_map
 from sim2pose.render_farm.looks.config import CUTS, SkinConfig, WardrobeConfig
+from sim2pose.render_farm.looks.cuts import unlike_skin
+from sim2pose.render_farm.looks.faces import find_face
+from sim2pose.render_farm.looks.painting import blend_tile
+from sim2pose.render_farm.looks.patterns import draw_palette, lab_to_rgb, rgb_to_lab
 from sim2pose.render_farm.looks.skin import MONK, Skins, tone
 from sim2pose.render_farm.looks.wardrobe import Wardrobe, diaper_field, dress
 
@@ -64,6 +68,39 @@ def test_garments_cover_what_their_names_say(body_map: BodyMap) -> None:
     assert covered("sleepsuit", shins) == 1 and covered("sleepsuit", forearms) > 0.95
     for cut in CUTS:
         assert covered(cut, face) == 0
+
+
+def test_no_cloth_has_a_colour_of_skin() -> None:
+    rng = np.random.default_rng(4)
+    skins = np.array([tone(step) + np.array([0, red, 0]) for step in np.arange(3, 7.5, 0.5) for red in (0.0, 5.0)])
+    drawn = np.concatenate([draw_palette(rng, (25, 96), (3, 48)) for _ in range(400)] + [[[91, 31.8, 26.1]]])  # peach
+    worn = np.array([rgb_to_lab(lab_to_rgb(unlike_skin(colour))) for colour in drawn.astype(np.float32)])
+    nearest = np.linalg.norm(worn[:, None] - skins, axis=2).min(1)
+    assert nearest.min() > 5 > 3 > np.linalg.norm(drawn[:, None] - skins, axis=2).min()
+    np.testing.assert_array_equal(unlike_skin(np.array([40, -5, -30], np.float32)).round(), [40, -5, -30])
+
+
+def test_prints_have_no_jagged_edges() -> None:
+    stripes = np.repeat(np.array([[0.0], [100.0]], np.float32), 8, 0)[:, None].repeat(16, 1)
+    across = np.stack([np.full(400, 0.03), np.linspace(0, 0.1, 400)], 1).astype(np.float32)
+    found = blend_tile(stripes, across, 0.1)[:, 0]
+    assert found.min() == 0 and found.max() == 100 and np.abs(np.diff(found)).max() < 6, "steps are ramps"
+    np.testing.assert_allclose(found[0], found[-1], atol=4)
+
+
+def test_eyes_are_dark_round_the_iris_and_the_nape_has_hair(body_map: BodyMap) -> None:
+    face, p = find_face(body_map), body_map.texels
+    skin = Skins(SkinConfig(tone=(2, 2), hair=(1, 1), eyes_closed=0.0), body_map, 3).skin(1)
+    lab = rgb_to_lab(_show(body_map, skin.texture).astype(np.float32))
+    ball = body_map.eyeball == 1
+    dx, dy, _ = (p.position[ball] - face.eyes[0]).T / face.unit
+    radius = np.hypot(dx, dy)
+    assert lab[ball][radius < 0.34, 0].min() < 45 < lab[ball, 0].max() < 97, "even where a texel is as large as an iris"
+    assert np.median(lab[ball][(radius > 0.42) & (dy < 0.3), 0]) < 78, "in the shade of the lids"
+    depth, height = ((face.eyes.mean(0) - p.position) / face.unit).T[[2, 1]]
+    nape = (p.joint == 12) & (depth > 3.4) & (height < 1.6)
+    throat = (p.joint == 12) & (depth < 1.5)
+    assert nape.any() and lab[nape, 0].mean() < lab[throat, 0].mean() - 10
 
 
 def test_pools_are_functions_of_seed_and_entry(body_map: BodyMap) -> None:

@@ -12,9 +12,11 @@ from sim2pose.config import UserError, load_config, validate
 from sim2pose.models.geometry import camera_matrix, look_at
 from sim2pose.render_farm.kinds.infant.config import InfantConfig
 from sim2pose.render_farm.looks.config import PATTERNS
-from sim2pose.render_farm.looks.patterns import draw_palette, finish, noise, tile
+from sim2pose.render_farm.looks.patterns import creases, draw_palette, finish, noise, tile
 from sim2pose.render_farm.scenes.backgrounds import Backgrounds, Setting
 from sim2pose.render_farm.scenes.config import SURFACES, BackgroundConfig, LightsConfig
+from sim2pose.render_farm.scenes.pictures import Pictures
+from sim2pose.render_farm.scenes.rooms import draw_room
 from sim2pose.render_farm.scenes.scene import Camera
 
 BODY = np.array([[-0.2, 0.0, -0.3], [0.2, 0.2, 0.3]])
@@ -68,9 +70,11 @@ def test_folder_shorthand_in_the_config(tmp_path: Path) -> None:
     assert config.scene.backgrounds.folder == tmp_path
 
 
-def _surround(config: BackgroundConfig, seed: int = 0, night: bool = False) -> Setting:
+def _surround(
+    config: BackgroundConfig, seed: int = 0, night: bool = False, towards: tuple[float, float, float] = (0.3, -0.4, -1)
+) -> Setting:
     rngs = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
-    camera, long = _camera((0.3, -0.4, -1)), np.array([0.0, 0, 1])
+    camera, long = _camera(towards), np.array([0.0, 0, 1])
     return Backgrounds(config, 3).surround(*rngs, LightsConfig(), camera, "oblique", BODY, long, night)
 
 
@@ -111,11 +115,57 @@ def test_distant_pictures_have_light_but_no_floor(tmp_path: Path) -> None:
     assert setting.lights.environment is not None and setting.backdrop.shape == (24, 32, 3)
 
 
-def test_photographs_lie_behind(tmp_path: Path) -> None:
+def test_photographs_lie_behind_bedding_or_flat_beneath(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.full((60, 90, 3), (10, 20, 200), np.uint8))
-    setting = _surround(BackgroundConfig(folder=tmp_path, folder_ground=0.0))
-    assert setting.ground is None and setting.around is None
+    config = BackgroundConfig(folder=tmp_path, folder_ground=0.0)
+    setting = _surround(config)
+    assert setting.ground is not None and setting.around is None, "nobody floats before a photograph"
     np.testing.assert_array_equal(setting.backdrop[10, 10], (200, 20, 10))
+    assert np.ptp(setting.ground.texture, axis=(0, 1)).max() > 0, "a bed's"
+    flat = _surround(config, towards=(0.1, -1.0, -0.1)).ground
+    assert flat is not None and flat.half_size is None and np.all(flat.texture == (200, 20, 10))
+
+
+def test_a_flat_photograph_has_its_middle_at_the_origin(tmp_path: Path) -> None:
+    photo = np.zeros((64, 96, 3), np.uint8)
+    photo[28:36, 44:52] = 255
+    cv2.imwrite(str(tmp_path / "a.png"), photo)
+    pictures = Pictures(tmp_path, 1)
+    ground = pictures.floor(0, 0.3)
+    assert ground.texture is pictures.floor(0, 0.9).texture, "kept, for graphics cards keep it, too"
+    assert ground.yaw == 0.3 and ground.texture[:8, :8].min() > 200 and ground.texture[256].max() == 0
+
+
+def test_wood_never_ends_and_only_cloth_is_bedding() -> None:
+    for kind in SURFACES:
+        setting = _surround(BackgroundConfig(surfaces={kind: 1.0}, bounded=1.0))
+        assert setting.ground is not None and setting.bedding == (kind in ("sheet", "quilt", "muslin", "towel"))
+        assert (setting.ground.half_size is None) == (kind == "wood")
+
+
+def test_white_bedding_is_white_in_its_share() -> None:
+    def means(white: float) -> np.ndarray:
+        config = BackgroundConfig(surfaces={"sheet": 1.0}, lightness=(20, 40), white=white, print_share=0.0)
+        pool = Backgrounds(config, 5)
+        return np.array([pool.surface(k).texture.mean() for k in range(6)])
+
+    assert means(0.0).max() < 120 < 190 < means(1.0).min()
+
+
+def test_rooms_have_contrast_and_differ() -> None:
+    rooms = [draw_room(np.random.default_rng([3, k])) for k in range(12)]
+    np.testing.assert_array_equal(rooms[4], draw_room(np.random.default_rng([3, 4])))
+    light = [cv2.cvtColor(room.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)[..., 0] for room in rooms]
+    assert 14 < np.mean([plane.std() for plane in light]) < 32, "as photographs of rooms have"
+    assert np.std([plane.mean() for plane in light]) > 4 and len({room.tobytes() for room in rooms}) == 12
+
+
+def test_creases_run_on_over_the_border() -> None:
+    for seed in range(6):
+        slope = np.abs(np.diff(np.pad(creases(np.random.default_rng(seed), 64, 3.0), 3, mode="wrap"), 2, axis=0)).mean(
+            1
+        )
+        assert slope[[1, 2, 3]].max() < 1.6 * slope.max(initial=0, where=np.arange(len(slope)) > 6)
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,31 @@ def test_sampled_cameras_keep_the_ranges() -> None:
         assert 0.40 < max(extent) < 1.02
 
 
+def test_close_pictures_show_the_upper_body_alone() -> None:
+    points, head = (
+        np.random.default_rng(0).uniform((-0.1, 0.0, -0.4), (0.1, 0.1, 0.4), (4000, 3)),
+        np.array([0, 0, 0.3]),
+    )
+    config = CameraConfig(views={"above": 1.0}, truncated=0.0, shift=0.0, close=1.0)
+    for seed in range(10):
+        camera, _ = sample_camera(np.random.default_rng(seed), config, points, head, 128, 128)
+        uv = project(world_to_camera(points, camera.R, camera.t), camera.K)
+        shown = np.all((uv > -0.5) & (uv < 127.5), axis=1)
+        assert shown[points[:, 2] > 0.05].mean() > 0.97 and shown.mean() < 0.95
+
+
+def test_small_bodies_roam_and_large_ones_do_not() -> None:
+    def spread(fill: float, roam: float) -> float:
+        config = CameraConfig(fill=(fill, fill), truncated=0.0, shift=0.1, roam=roam)
+        cameras = [
+            sample_camera(np.random.default_rng(k), config, CORNERS, np.array([0, 1.0, 0]), 128, 128)[0]
+            for k in range(30)
+        ]
+        return float(np.std([(_seen(camera).min(0) + _seen(camera).max(0)) / 2 for camera in cameras], axis=0).mean())
+
+    assert spread(0.4, 1.0) > 1.35 * spread(0.4, 0.0) and spread(0.95, 1.0) < 0.5 * spread(0.95, 0.0)
+
+
 def test_infants_cameras_are_those_of_always() -> None:
     """Golden numbers from before the general camera: frames of earlier jobs come back."""
     head = np.array([0.1, 0.5, 0.2])

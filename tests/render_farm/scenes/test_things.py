@@ -16,6 +16,7 @@ from sim2pose.render_farm.scenes.config import TOYS, OccluderConfig
 from sim2pose.render_farm.scenes.cots import Woods, cot, mattress_edge, nest
 from sim2pose.render_farm.scenes.leads import Mouths, lead
 from sim2pose.render_farm.scenes.meshes import ENOUGH, box, refined, sphere
+from sim2pose.render_farm.scenes.occluders import cot_rail
 from sim2pose.render_farm.scenes.scene import OCCLUDER, Camera, Ground
 from sim2pose.render_farm.scenes.toys import SHAPES, Toys, toy_shape
 
@@ -165,3 +166,19 @@ def test_arms_need_fingers_and_toys_a_known_name() -> None:
     with pytest.raises(ValueError, match="boll"):
         OccluderConfig(toys={"boll": 1.0})
     assert Toys(1).texture(3).shape == Toys(1).texture(3).shape == (128, 128, 3)
+
+
+def test_a_cots_side_stands_between_the_camera_and_the_body() -> None:
+    eye, target = np.array([0.0, 0.5, 1.2]), np.array([0.05, 0.1, 0.0])
+    camera = Camera(camera_matrix(300.0, 256, 256), np.eye(3), -eye, 256, 256)
+    small = Ground(GREY, half_size=(0.2, 0.2))
+    for ground, foot in ((None, 0.0), (Ground(GREY, half_size=(0.8, 0.8)), 0.0), (small, -0.15)):
+        *bars, below, above = cot_rail(np.random.default_rng(2), camera, target, ground, GREY)
+        points = np.concatenate([bar.vertices for bar in bars])
+        assert len(bars) > 8 and points[:, 2].min() > 0.2 and points[:, 2].max() < 0.6, "clear of both"
+        assert points[:, 1].min() == pytest.approx(foot, abs=1e-6) or points[:, 1].min() < foot < 0
+        for rail, height in ((below, points[:, 1].min()), (above, points[:, 1].max())):
+            assert (
+                np.abs(rail.vertices[:, 1] - height).min() < 0.02
+                and np.ptp(rail.vertices[:, 0]) > np.ptp(points[:, 0]) - 0.1
+            )
