@@ -35,7 +35,7 @@ from .wardrobe import Outfit, as_textures, dress
 
 OUTFIT_STREAM, HEAD_STREAM = 221, 321
 DISTINCT, TRIES = 26.0, 8
-"""An outfit whose colour on the chest or the legs is nearer (in Lab) to the skin's than this gives way to the next of the pool."""
+"""An outfit whose colour on chest or legs is nearer (in Lab) to the skin's than this gives way to the next of the pool."""
 LONG = 2.3
 """Half eye distances by which long hair hangs lower than short hair."""
 _CLOTH_SMOOTH = 0.35

@@ -58,20 +58,26 @@ def sample_lights(rng: np.random.Generator, config: LightsConfig) -> Lights:
 def for_camera(rng: np.random.Generator, lights: Lights, config: LightsConfig, camera: Camera) -> Lights:
     """The light as photographers have it: mostly from their side, and exposed for who faces them."""
     side, turn = rng.random() < config.front, rng.uniform(-FRONT, FRONT)
-    x, y, z = np.asarray(lights.direction, np.float64)
-    towards = -np.asarray(camera.R, np.float64)[2] * (1, 0, 1)
-    if np.linalg.norm(towards) < 0.2:  # from overhead everything faces the camera
+    towards = -np.asarray(camera.R, np.float64)[2]
+    if np.hypot(towards[0], towards[2]) < 0.2:  # from overhead everything faces the camera
         return lights
-    towards /= np.linalg.norm(towards)
-    direction = np.array([x, y, z])
     if side:
-        yaw = np.arctan2(towards[0], towards[2]) + turn
-        direction = np.array([np.hypot(x, z) * np.sin(yaw), y, np.hypot(x, z) * np.cos(yaw)])
-    lamp = max(float(towards @ direction) / float(np.linalg.norm(direction)), 0.0) * np.asarray(lights.colour)
-    level = max(float((lamp + (np.asarray(lights.sky) + np.asarray(lights.floor)) / 2) @ LUMINANCE), 1e-6)
+        yaw, flat = np.arctan2(towards[0], towards[2]) + turn, np.hypot(lights.direction[0], lights.direction[2])
+        direction = np.array([flat * np.sin(yaw), lights.direction[1], flat * np.cos(yaw)])
+        lights = replace(lights, direction=direction)
+    level = max(facing_level(lights, camera), 1e-6)
     gain = float(np.clip(np.clip(level, *config.facing) / level, _DARKER, _BRIGHTER))
-    colours = {name: gain * np.asarray(getattr(lights, name)) for name in ("colour", "sky", "floor")}
-    return replace(lights, direction=direction, **colours)
+    return replace(lights, **{name: gain * np.asarray(getattr(lights, name)) for name in ("colour", "sky", "floor")})
+
+
+def facing_level(lights: Lights, camera: Camera) -> float:
+    """Luminance of the light on an upright surface that faces the camera; 1 shows a white one as white."""
+    towards = -np.asarray(camera.R, np.float64)[2] * (1, 0, 1)
+    towards /= max(float(np.linalg.norm(towards)), 1e-6)
+    direction = np.asarray(lights.direction, np.float64)
+    lamp = max(float(towards @ direction) / float(np.linalg.norm(direction)), 0.0)
+    light = lamp * np.asarray(lights.colour) + (np.asarray(lights.sky) + np.asarray(lights.floor)) / 2
+    return float(light @ LUMINANCE)
 
 
 def wall_light(lights: Lights) -> float:

@@ -28,6 +28,7 @@ from ...scenes.blur import sample_blur
 from ...scenes.furniture import Things
 from ...scenes.lens import sample_bend
 from ...scenes.lights import for_camera, sample_lights
+from ...scenes.photographs import shaded, suit_photograph
 from ...scenes.pictures import pictures_digest
 from ...scenes.scene import Camera, Ground, Lights, PersonInScene, Scene, Surface
 from ...scenes.sensor import sample_sensor
@@ -42,6 +43,8 @@ from .places import Places
 from .placing import Footprint, place_people
 from .posing import Poser, Request
 
+_STEEP = -0.6
+"""Vertical part of the view from which on a photograph lies beneath people, not behind them."""
 _THIN = 23
 """Every so many vertices stand for a body where people are placed and framed."""
 
@@ -139,12 +142,17 @@ class PersonSampler:
         camera = sample_bend(lens_rng, self.config.lens, camera)
         indoor, setting = self._setting(index, camera, people, doing)
         origins = "".join(f" pose={crowd.people.origins[row]}" for row, _ in placed if crowd.people.origins[row])
+        things = self._things(index, camera, people, doing, indoor, taken, setting.ground)
+        backdrop = setting.backdrop
+        if setting.ground is None:  # a photograph
+            points = [each.surface.vertices[::5] for each in people] + [thing.vertices for thing in things]
+            backdrop = shaded(backdrop, camera, setting.lights, np.concatenate(points))
         return Scene(
             camera=camera,
             persons=people,
-            backdrop=setting.backdrop,
+            backdrop=backdrop,
             lights=setting.lights,
-            occluders=self._things(index, camera, people, doing, indoor, taken, setting.ground),
+            occluders=things,
             ground=setting.ground,
             source=f"seed={self.seed} frame={index} people={'+'.join(doing)} view={view}{origins}",
             sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor),
@@ -170,7 +178,10 @@ class PersonSampler:
         number, own = pictures.choose(rng), with_ground < config.backgrounds.folder_ground
         panorama = pictures.panorama(number)
         if panorama is None:
-            return indoor, Setting(place.ground if own else None, pictures.photo(rng, number, camera), lights)
+            photo, ground = pictures.photo(rng, number, camera), place.ground if own else None
+            if ground is None and camera.R[2, 1] < _STEEP:
+                ground = pictures.floor(number, float(rng.uniform(-np.pi, np.pi)))
+            return indoor, Setting(ground, photo, suit_photograph(lights, photo, camera))
         around = place_panorama(rng, panorama, config.backgrounds, ranges, camera)
         fits = matched < config.backgrounds.matched
         ground = around.ground() if fits else place.ground if own else None
