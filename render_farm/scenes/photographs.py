@@ -7,6 +7,7 @@ is the renderers' own (see :mod:`..renderers.shadows`), laid over the picture in
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ from .scene import Camera, Ground, Lights
 Bytes = NDArray[np.uint8]
 GREY = 0.2
 """Mean reflectance of what photographs show: a picture of that mean linear luminance is lit by a light of 1."""
-_LEVELS, _TINT = (0.3, 1.15), 0.35
+_LEVELS, _TINT = (0.3, 0.95), 0.35
 """Least and most light on what faces the camera; how much of the photograph's mean colour goes into the light."""
 _LINEAR = ((np.arange(256) / 255) ** 2.2).astype(np.float32)
 
@@ -83,6 +84,6 @@ def _scatter(points: NDArray[np.float32], frame: GroundFrame) -> NDArray[np.floa
     for layer, fall in enumerate(frame.falls):
         put(layer, height < 5 * fall, 0.0, np.exp(-height / np.float32(fall)))
     edges = (0.0, *frame.layers, np.inf)
-    for layer, (low, high) in enumerate(zip(edges, edges[1:], strict=False), start=2):
+    for layer, (low, high) in enumerate(pairwise(edges), start=2):
         put(layer, (height >= low) & (height < high), 1.0, np.ones_like(height))
     return grids

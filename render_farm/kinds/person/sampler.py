@@ -44,7 +44,7 @@ from .placing import Footprint, place_people
 from .posing import Poser, Request
 
 _STEEP = -0.6
-"""Vertical part of the view from which on a photograph lies beneath people, not behind them."""
+"""Vertical part of a view from which on photographs, which are seldom taken so, do without their own ground."""
 _THIN = 23
 """Every so many vertices stand for a body where people are placed and framed."""
 
@@ -178,10 +178,8 @@ class PersonSampler:
         number, own = pictures.choose(rng), with_ground < config.backgrounds.folder_ground
         panorama = pictures.panorama(number)
         if panorama is None:
-            photo, ground = pictures.photo(rng, number, camera), place.ground if own else None
-            if ground is None and camera.R[2, 1] < _STEEP:
-                ground = pictures.floor(number, float(rng.uniform(-np.pi, np.pi)))
-            return indoor, Setting(ground, photo, suit_photograph(lights, photo, camera))
+            photo, own = pictures.photo(rng, number, camera), own or camera.R[2, 1] < _STEEP
+            return indoor, Setting(place.ground if own else None, photo, suit_photograph(lights, photo, camera))
         around = place_panorama(rng, panorama, config.backgrounds, ranges, camera)
         fits = matched < config.backgrounds.matched
         ground = around.ground() if fits else place.ground if own else None
