@@ -15,7 +15,7 @@ WHITE_KELVIN = 5000.0
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 FRONT = np.radians(100)
 """A lamp on the camera's side stands within this angle of it, about the vertical."""
-_BRIGHTER, _DARKER = 2.0, 0.6
+_BRIGHTER, _DARKER = 2.3, 0.6
 """A meter for faces changes the exposure by no more than these factors."""
 _WAVELENGTHS = np.array([610e-9, 550e-9, 465e-9])  # where red, green and blue respond most (sRGB primaries' dominants)
 

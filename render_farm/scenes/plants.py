@@ -57,14 +57,16 @@ def _leaves(variant: int, dome: bool) -> tuple[Floats, Floats, Floats, Floats]:
     clusters *= 0.8 * (rng.random((24, 1)) ** 0.4) / np.linalg.norm(clusters, axis=1, keepdims=True)
     places = clusters[rng.integers(24, size=LEAVES)] + rng.normal(0, 0.17, (LEAVES, 3))
     places *= np.minimum(1, 1.05 / np.maximum(np.linalg.norm(places, axis=1, keepdims=True), 1e-9))
+    if dome:
+        places[:, 1] = np.abs(places[:, 1])
     along = _unit(rng.normal(0, 1, (LEAVES, 3)) + 0.8 * places - np.array([0, 0.5, 0]))
     across = _unit(np.cross(places + rng.normal(0, 0.7, (LEAVES, 3)) + np.array([0, 0.5, 0]), along))
     axes = np.stack([across, np.cross(along, across), along], 1)
     corners = rng.uniform(0.6, 1.2, (LEAVES, 1, 1)) * np.einsum("vk,nkd->nvd", _LEAF, axes)
     outward = _unit(places + np.array([0, 0.15, 0]))
     normals = _unit(0.75 * outward + 0.5 * axes[:, 1] * np.sign((axes[:, 1] * outward).sum(1, keepdims=True)))
-    height = np.abs(places[:, 1]) if dome else 0.5 + 0.5 * places[:, 1]
-    shade = np.clip(np.linalg.norm(places, axis=1), 0.35, 1.0) * (0.75 + 0.25 * height)
+    height = np.minimum(places[:, 1], 1) if dome else 0.5 + 0.5 * places[:, 1]
+    shade = np.clip(np.linalg.norm(places, axis=1), 0.35, 1.0) * np.minimum(0.75 + 0.25 * height, 1)
     places = np.stack([places[:, 0], height, places[:, 2]], 1)
     return places, corners, np.repeat(normals, 4, 0), np.repeat(shade, 4).astype(np.float32)
 

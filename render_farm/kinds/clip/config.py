@@ -81,7 +81,7 @@ class ClipScene(Config):
         ambient=(0.18, 0.5),
         level=(0.58, 1.05),
         front=0.65,
-        facing=(0.48, 0.95),
+        facing=(0.62, 1.0),
     )
     props: PropsConfig = PropsConfig()
     sensor: SensorConfig = SensorConfig(

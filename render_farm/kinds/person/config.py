@@ -144,11 +144,11 @@ class PersonScene(Config):
     camera: PersonCamera = PersonCamera()
     indoor_lights: LightsConfig = LightsConfig(
         elevation=(20.0, 80.0), kelvin=(2900.0, 6500.0), key=(0.4, 1.3), ambient=(0.2, 0.6), level=(0.58, 1.0),
-        front=0.6, facing=(0.48, 0.95),
+        front=0.6, facing=(0.62, 1.0),
     )  # fmt: skip
     outdoor_lights: LightsConfig = LightsConfig(
         elevation=(15.0, 75.0), kelvin=(4500.0, 7000.0), key=(0.5, 1.8), ambient=(0.18, 0.5), level=(0.6, 1.1),
-        softness=(0.01, 0.2), front=0.65, facing=(0.48, 1.0),
+        softness=(0.01, 0.2), front=0.65, facing=(0.62, 1.0),
     )  # fmt: skip
     lens: LensConfig = LensConfig()
     sensor: SensorConfig = SensorConfig(
