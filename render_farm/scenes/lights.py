@@ -67,7 +67,13 @@ def for_camera(rng: np.random.Generator, lights: Lights, config: LightsConfig, c
         lights = replace(lights, direction=direction)
     level = max(facing_level(lights, camera), 1e-6)
     gain = float(np.clip(np.clip(level, *config.facing) / level, _DARKER, _BRIGHTER))
-    return replace(lights, **{name: gain * np.asarray(getattr(lights, name)) for name in ("colour", "sky", "floor")})
+    return scaled(lights, np.full(3, gain))
+
+
+def scaled(lights: Lights, gains: NDArray[np.floating]) -> Lights:
+    """The same lights times gains (3,) of red, green and blue; a panorama's light stays."""
+    colour, sky, floor = (gains * np.asarray(each) for each in (lights.colour, lights.sky, lights.floor))
+    return replace(lights, colour=colour, sky=sky, floor=floor)
 
 
 def facing_level(lights: Lights, camera: Camera) -> float:

@@ -6,7 +6,6 @@ is the renderers' own (see :mod:`..renderers.shadows`), laid over the picture in
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from ..renderers.look import ambient_from_above, lamp_from_above
 from ..renderers.shadows import ABOVE, MAP_SIZE, GroundFrame, ground_map
 from .lens import drawn_camera
-from .lights import LUMINANCE, facing_level
+from .lights import LUMINANCE, facing_level, scaled
 from .scene import Camera, Ground, Lights
 
 Bytes = NDArray[np.uint8]
@@ -33,8 +32,7 @@ def suit_photograph(lights: Lights, photo: Bytes, camera: Camera) -> Lights:
     bright = float(mean @ LUMINANCE)
     gain = float(np.clip(bright / GREY, *_LEVELS)) / max(facing_level(lights, camera), 1e-3)
     tint = np.clip((mean / bright) ** _TINT, 0.8, 1.25)
-    colours = {name: gain * tint * np.asarray(getattr(lights, name)) for name in ("colour", "sky", "floor")}
-    return replace(lights, **colours)
+    return scaled(lights, gain * tint)
 
 
 def shaded(photo: Bytes, camera: Camera, lights: Lights, points: NDArray[np.floating]) -> Bytes:

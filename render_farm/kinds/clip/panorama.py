@@ -37,8 +37,8 @@ class Place:
 
     def lit(self, share: float) -> Place:
         """The same under so much of its light."""
-        gains = tuple(share * gain for gain in self.around.gains)
-        return replace(self, around=replace(self.around, gains=gains))
+        red, green, blue = self.around.gains
+        return replace(self, around=replace(self.around, gains=(share * red, share * green, share * blue)))
 
 
 class Panoramas:

@@ -144,15 +144,15 @@ class PersonScene(Config):
     camera: PersonCamera = PersonCamera()
     indoor_lights: LightsConfig = LightsConfig(
         elevation=(20.0, 80.0), kelvin=(2900.0, 6500.0), key=(0.4, 1.3), ambient=(0.2, 0.6), level=(0.58, 1.0),
-        front=0.6, facing=(0.62, 1.0),
+        front=0.6, facing=(0.54, 0.95),
     )  # fmt: skip
     outdoor_lights: LightsConfig = LightsConfig(
         elevation=(15.0, 75.0), kelvin=(4500.0, 7000.0), key=(0.5, 1.8), ambient=(0.18, 0.5), level=(0.6, 1.1),
-        softness=(0.01, 0.2), front=0.65, facing=(0.62, 1.0),
+        softness=(0.01, 0.2), front=0.65, facing=(0.54, 0.95),
     )  # fmt: skip
     lens: LensConfig = LensConfig()
     sensor: SensorConfig = SensorConfig(
-        haze=(0.0, 0.03), saturation=(0.85, 1.25), contrast=(1.0, 1.6), gamma=(0.95, 1.4), exposure=(-0.3, 0.6),
+        haze=(0.0, 0.03), saturation=(0.72, 1.1), contrast=(1.0, 1.5), gamma=(0.95, 1.4), exposure=(-0.35, 0.45),
         defocus=(0.0, 0.5),
     )  # fmt: skip
 

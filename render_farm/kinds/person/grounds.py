@@ -97,7 +97,7 @@ def _tiles(rng: np.random.Generator, size: int) -> SurfaceLook:
 
 
 GROUNDS: dict[str, Callable[[np.random.Generator, int], SurfaceLook]] = {
-    "grass": _grass, "asphalt": _asphalt, "paving": _paving, "sand": _plain("sand", (74, 4, 18), 0.07),
+    "grass": _grass, "asphalt": _asphalt, "paving": _paving, "sand": _plain("sand", (66, 4, 17), 0.07),
     "dirt": _plain("dirt", (44, 7, 16), 0.14), "snow": _plain("snow", (93, 0, -2), 0.03), "court": _court, "lino": _lino,
     "tiles": _tiles,
 }  # fmt: skip

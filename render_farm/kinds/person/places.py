@@ -123,14 +123,15 @@ class Places:
         result = seen * sides[number][..., None]
         open_ = np.where(up > place.height, 1.0, 1.0 - covered / 255.0)[..., None]
         if place.indoor:
-            above = np.repeat(255 * lamp * np.linspace(1.0, dim, width)[::side, None], 3, 1)
+            above: Floats = np.repeat(255 * lamp * np.linspace(1.0, dim, width)[::side, None], 3, 1)
         else:
             rise = np.arctan2(rays[1], np.hypot(rays[0], rays[2]))
             turned = (np.arctan2(rays[0], rays[2]) / (2 * np.pi) + 0.5) * 256
-            above = cv2.remap(
-                self.sky(sky), turned.astype(np.float32), np.clip((1 - rise / (np.pi / 2)) * 63, 0, 63).astype(np.float32),
-                cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP,
-            )  # fmt: skip
+            down = np.clip((1 - rise / (np.pi / 2)) * 63, 0, 63).astype(np.float32)
+            sky_seen = cv2.remap(
+                self.sky(sky), turned.astype(np.float32), down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+            )
+            above = np.asarray(sky_seen, np.float64)
         picture = np.clip(result * (1 - open_) + above * open_, 0, 255).astype(np.uint8)
         sigma = blur * max(width, height) / 256
         return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma) if sigma > 0.3 else picture, np.uint8)

@@ -13,6 +13,8 @@ from .config import ThingsConfig
 from .placing import Footprint
 
 Floats = NDArray[np.float64]
+_FAR = 9.0
+"""Who is further from the camera than this, metres, would vanish behind what stands between."""
 _SPOTS = 4
 """Places tried for a thing."""
 _HANDS = ((20, 18), (21, 19))
@@ -116,7 +118,7 @@ def in_front(
     target = np.asarray(people[0].joints, np.float64)[[0, 9]].mean(0)
     flat = (target - eye) * (1, 0, 1)
     distance = float(np.linalg.norm(flat))
-    if distance < 0.8:
+    if not 0.8 < distance < _FAR:
         return []
     forward = flat / distance
     side = np.array([forward[2], 0, -forward[0]])

@@ -27,7 +27,7 @@ from ...scenes.backgrounds import Backgrounds, Setting
 from ...scenes.blur import sample_blur
 from ...scenes.furniture import Things
 from ...scenes.lens import sample_bend
-from ...scenes.lights import for_camera, sample_lights
+from ...scenes.lights import LUMINANCE, for_camera, sample_lights, wall_light
 from ...scenes.photographs import shaded, suit_photograph
 from ...scenes.pictures import pictures_digest
 from ...scenes.scene import Camera, Ground, Lights, PersonInScene, Scene, Surface
@@ -214,9 +214,9 @@ class PersonSampler:
 
 
 def lit(backdrop: NDArray[np.uint8], lights: Lights) -> NDArray[np.uint8]:
-    """A backdrop in the light of the scene: as bright, and of the colour, that an upright wall has in it."""
-    wall = 0.5 * np.asarray(lights.sky) + 0.5 * np.asarray(lights.floor) + 0.35 * np.asarray(lights.colour)
-    gain = np.clip(wall / 0.62, 0.45, 1.15) ** (1 / 2.2)
+    """A backdrop in the light of the scene: as bright as an upright wall is in it, and somewhat of its colour."""
+    colour = np.asarray(lights.sky) + np.asarray(lights.colour)
+    gain = (wall_light(lights) * (colour / (colour @ LUMINANCE)) ** 0.7) ** (1 / 2.2)
     table = np.clip(np.arange(256)[:, None] * gain, 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(backdrop, table[None]), np.uint8)
 
