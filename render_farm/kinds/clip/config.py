@@ -86,7 +86,7 @@ class ClipScene(Config):
     props: PropsConfig = PropsConfig()
     sensor: SensorConfig = SensorConfig(
         motion_share=0.0, haze=(0.0, 0.02), defocus=(0.0, 0.5), saturation=(0.75, 1.1), contrast=(1.0, 1.5),
-        gamma=(0.95, 1.35), exposure=(-0.35, 0.45),
+        gamma=(0.9, 1.2), exposure=(-0.35, 0.45),
     )  # fmt: skip
 
     @model_validator(mode="before")

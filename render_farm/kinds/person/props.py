@@ -15,6 +15,8 @@ from .placing import Footprint
 Floats = NDArray[np.float64]
 _FAR = 9.0
 """Who is further from the camera than this, metres, would vanish behind what stands between."""
+_CLEAR = 1.1
+"""Nearer to the camera, metres, things would fill its view."""
 _SPOTS = 4
 """Places tried for a thing."""
 _HANDS = ((20, 18), (21, 19))
@@ -126,7 +128,7 @@ def in_front(
     spot = eye + flat * share + side * offset
     nearest = min(float(np.hypot(*(p.surface.vertices[:, [0, 2]] - spot[[0, 2]]).T).min()) for p in people)
     room = min(nearest, distance * share) - 0.08
-    if room < 0.06:
+    if room < 0.06 or distance * share < _CLEAR:
         return []
     yaw = float(np.arctan2(forward[0], forward[2]) + rng.normal(0, 0.3))
     at, texture = (float(spot[0]), 0.0, float(spot[2])), things.texture(int(rng.integers(pool)))

@@ -93,7 +93,7 @@ def draw_outside(rng: np.random.Generator) -> Painted:
     cover = np.zeros((ROWS, COLUMNS), np.uint8)
     kind = str(rng.choice(["houses", "houses", "trees", "trees", "hills", "hedge", "mixed"]))
     across = np.arange(COLUMNS)
-    green = np.array([rng.uniform(16, 46), rng.uniform(-20, 0), rng.uniform(8, 30)], np.float32)
+    green = np.array([rng.uniform(26, 52), rng.uniform(-20, 0), rng.uniform(8, 30)], np.float32)
     if kind in ("hills", "hedge"):
         wave = noise(rng, COLUMNS, {"hills": 3.0}.get(kind, 60.0))[:2].mean(0)
         outline = np.clip({"hills": 0.75 - 0.06 * wave, "hedge": 0.7 - 0.02 * wave}[kind], 0.03, 0.96)
