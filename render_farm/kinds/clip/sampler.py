@@ -24,10 +24,10 @@ from ...scenes.furniture import Things
 from ...scenes.lights import for_camera, sample_lights, wall_light
 from ...scenes.scene import Ground, Lights, Scene, Surface
 from ...scenes.sensor import SensorParams, sample_sensor
-from ...scenes.smooth import Floats
 from ...scenes.trajectories import Subject, Trajectory, sample_trajectory
 from ..registry import Inputs
 from .actions import perform
+from .beside import APART, beside
 from .config import ClipConfig
 from .figures import Figure, Figures, centre_of
 from .grounds import POOL, Grounds
@@ -35,15 +35,8 @@ from .kicking import kick
 from .motion import Motion, placed
 from .panorama import Panoramas, Place
 from .props import POOL as THINGS
-from .props import furnish, sight, stool
+from .props import furnish, stool
 from .source import MotionSource, load_motion_source
-
-APART = 0.55
-"""Two people never come nearer than this, in heights, pelvis to pelvis on the ground."""
-OFF_CAMERA = 2.4
-"""Nor nearer than this times that distance to the camera, whose view they would fill."""
-PLACES = 24
-"""Places tried for a second person before the clip does without."""
 
 
 class Stream(IntEnum):
@@ -155,11 +148,11 @@ class ClipSampler:
         if wants_second:
             other, moves = self._person(number, 1, rejected)
             apart = APART * max(figure.height, other.height)
-            beside = _beside(place, moves, motions[0], apart, trajectory.positions)
-            if beside is None:
+            placed_by = beside(place, moves, motions[0], apart, trajectory.positions)
+            if placed_by is None:
                 rejected["second_without_place"] += 1
             else:
-                figures, motions = [figure, other], [motions[0], beside]
+                figures, motions = [figure, other], [motions[0], placed_by]
         background = self.rng(number, Stream.BACKGROUND)
         camera = trajectory.camera(0, config.width, config.height)
         around, ground = self.panoramas.draw(background, scene.lights, camera), int(background.integers(POOL))
@@ -214,28 +207,6 @@ class ClipSampler:
             if motion.seat is not None:
                 surfaces.append(stool(motion.seat, self.things.texture(int(look), "wood"), figure.height))
         return surfaces
-
-
-def _beside(rng: np.random.Generator, motion: Motion, first: Motion, apart: float, eyes: Floats) -> Motion | None:
-    """A second motion placed near the first, the two never nearer than ``apart`` metres; None if no place is found.
-
-    Nor does it come nearer than :data:`OFF_CAMERA` times that to the camera's places ``eyes`` (T, 3), or stand before the
-    first for more than a quarter of the time.
-    """
-    for _ in range(PLACES):
-        heading, angle, far = rng.uniform(-np.pi, np.pi), rng.uniform(-np.pi, np.pi), rng.uniform(1.0, 3.0)
-        spot = far * apart * np.array([np.sin(angle), np.cos(angle)])
-        tried = placed(motion, heading, (float(spot[0]), float(spot[1])))
-        gap = (tried.joints[:, None, :22] - first.joints[:, :22, None])[..., [0, 2]]
-        if (gap[:, 0, 0] ** 2).sum(-1).min() <= apart**2 or (gap**2).sum(-1).min() <= (0.25 * apart) ** 2:
-            continue
-        seen, flat = tried.joints[:, :22, [0, 2]], eyes[:, [0, 2]]
-        if ((seen - flat[:, None]) ** 2).sum(-1).min() < (OFF_CAMERA * apart) ** 2:
-            continue
-        before = sight(seen[:, 0], first.joints[:, 0, [0, 2]], flat) < 0.5 * apart
-        if before.mean() <= 0.25:
-            return tried
-    return None
 
 
 def _source(config: ClipConfig) -> MotionSource | None:

@@ -15,8 +15,9 @@ from sim2pose.datasets.clips import ClipFolder, world_parameters
 from sim2pose.datasets.frames import Frame
 from sim2pose.models.bodies import load_body
 from sim2pose.models.geometry import project
+from sim2pose.render_farm.kinds.clip.beside import APART, OFF_CAMERA
 from sim2pose.render_farm.kinds.clip.config import ClipConfig
-from sim2pose.render_farm.kinds.clip.sampler import APART, OFF_CAMERA, ClipSampler, make_sampler
+from sim2pose.render_farm.kinds.clip.sampler import ClipSampler, make_sampler
 from sim2pose.render_farm.kinds.frames import SceneFrames
 from sim2pose.render_farm.kinds.registry import load_render_config
 from sim2pose.render_farm.preview.clips import show_clip
