@@ -119,7 +119,7 @@ class PlacesConfig(Config):
 class ThingsConfig(Config):
     """Furniture and other things around people."""
 
-    clutter: tuple[int, int] = Field((0, 5), description="things that stand about, least and most")
+    clutter: tuple[int, int] = Field((0, 4), description="things that stand about, least and most")
     front: Share = Field(0.26, description="share of frames with something between camera and people")
     held: Share = Field(0.16, description="share of people with something in a hand")
     table: Share = Field(0.35, description="share of seated people who sit at a table")
