@@ -58,7 +58,9 @@ class PropsConfig(Config):
 
 
 class PanoramaConfig(Config):
-    """What lies far away, and turns with the camera."""
+    """What lies far away, and turns with the camera; ``panoramas: FOLDER`` is short for ``panoramas: {folder: FOLDER}``."""
+
+    shorthand = "folder"
 
     folder: Path | None = Field(None, description="folder of panoramas (.hdr) to use in place of drawn ones")
     folder_share: Share = Field(1.0, description="share of clips that use the folder, where one is given")
@@ -88,14 +90,6 @@ class ClipScene(Config):
         motion_share=0.0, haze=(0.0, 0.02), defocus=(0.0, 0.5), saturation=(0.75, 1.1), contrast=(1.0, 1.5),
         gamma=(0.9, 1.2), exposure=(-0.35, 0.45),
     )  # fmt: skip
-
-    @model_validator(mode="before")
-    @classmethod
-    def _folder_shorthand(cls, values: object) -> object:
-        """``panoramas: <folder>`` is short for ``panoramas: {folder: <folder>}``."""
-        if isinstance(values, dict) and isinstance(values.get("panoramas"), str | Path):
-            return {**values, "panoramas": {"folder": values["panoramas"]}}
-        return values
 
 
 class ClipConfig(RenderConfig):

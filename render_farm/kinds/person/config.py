@@ -156,14 +156,6 @@ class PersonScene(Config):
         defocus=(0.0, 0.5),
     )  # fmt: skip
 
-    @model_validator(mode="before")
-    @classmethod
-    def _folder_shorthand(cls, values: object) -> object:
-        """``backgrounds: <folder>`` is short for ``backgrounds: {folder: <folder>}``."""
-        if isinstance(values, dict) and isinstance(values.get("backgrounds"), str | Path):
-            return {**values, "backgrounds": {"folder": values["backgrounds"]}}
-        return values
-
 
 class PersonConfig(RenderConfig):
     """A job of frames of people."""
