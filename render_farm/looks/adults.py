@@ -34,8 +34,8 @@ from .skirts import paint_skirt, skirt_mesh, skirt_topology
 from .wardrobe import Outfit, as_textures, dress
 
 OUTFIT_STREAM, HEAD_STREAM = 221, 321
-DISTINCT, TRIES = 26.0, 6
-"""An outfit whose colour on the chest is nearer (in Lab) to the skin's than this gives way to the next of the pool."""
+DISTINCT, TRIES = 26.0, 8
+"""An outfit whose colour on chest or legs is nearer (in Lab) to the skin's than this gives way to the next of the pool."""
 LONG = 2.3
 """Half eye distances by which long hair hangs lower than short hair."""
 _CLOTH_SMOOTH = 0.35
@@ -51,7 +51,7 @@ class AdultOutfit:
     Attributes:
         outfit: its paint; ``bulge`` is that of the cloth. offset: (V, 3) metres of shoes, smoothing and cloth on the
             template. names: top, bottom and outer garment. skirt: its texture, or None. hatted: (V,) 0..1 beneath a hat.
-        cloth: (V,) 0..1 beneath cloth.
+        legs: (3,) Lab of the cloth on the legs. cloth: (V,) 0..1 beneath cloth.
     """
 
     outfit: Outfit
@@ -59,6 +59,7 @@ class AdultOutfit:
     names: tuple[str, str, str]
     skirt: Bytes | None
     hatted: Singles
+    legs: Singles
     cloth: Singles
 
 
@@ -144,7 +145,8 @@ class AdultLooks:
         skin = self.head(head).skin
         for _ in range(TRIES):
             outfit = 2 * number + (not woman)
-            if np.linalg.norm(self.outfit(outfit).outfit.colour - skin.colour) > DISTINCT:
+            worn = self.outfit(outfit)
+            if min(float(np.linalg.norm(cloth - skin.colour)) for cloth in (worn.outfit.colour, worn.legs)) > DISTINCT:
                 break
             number = (number + 1) % half
         return self.look(outfit, head)
@@ -181,6 +183,8 @@ class AdultLooks:
         cloth, keep = as_textures(clothes.painted, self.map)
         chest = np.isin(self.map.texels.joint, (3, 6, 9)) & (clothes.painted.cover >= 1)
         colour = clothes.painted.colour[chest].mean(0)  # by which it is told from skin
+        thighs = np.isin(self.map.texels.joint, (1, 2, 4, 5)) & (clothes.painted.cover >= 1)
+        legs = clothes.painted.colour[thighs].mean(0)
         template = self.map.vertices.position
         points = template.copy()
         for shoe in make_shoes(self.map, clothes.shoe):
@@ -190,7 +194,7 @@ class AdultLooks:
         offset = points - template + bulge[:, None] * self.map.vertices.normal
         skirt = None if clothes.skirt is None else paint_skirt(rng, clothes.skirt, self._cutter)
         outfit = Outfit(clothes.names[1], cloth, keep, bulge, colour)
-        return AdultOutfit(outfit, offset.astype(np.float32), clothes.names, skirt, clothes.hat, clothes.cloth)
+        return AdultOutfit(outfit, offset.astype(np.float32), clothes.names, skirt, clothes.hat, legs, clothes.cloth)
 
 
 def draw_head(

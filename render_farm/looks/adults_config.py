@@ -32,7 +32,7 @@ class AdultsConfig(Config):
     neutral: Share = Field(0.45, description="share of garments in black, grey, white, navy or beige")
     lightness: Range = Field((14.0, 92.0), description="CIE L* of the other fabrics")
     chroma: Range = Field((6.0, 62.0), description="their CIE chroma")
-    looseness: Range = Field((0.35, 1.0), description="how freely cloth hangs: 0 as tights, 1 straight down")
+    looseness: Range = Field((0.6, 1.0), description="how freely cloth hangs: 0 as tights, 1 straight down")
     folds: Range = Field((0.5, 1.3), description="strength of creases")
     barefoot: Share = Field(0.10, description="share of outfits without shoes and socks")
     hat: Share = Field(0.13, description="share of outfits with a cap or woollen hat")

@@ -12,7 +12,7 @@ from .bodymap import BodyMap, Points, Singles
 # Iris: Lab of dark brown, brown, hazel, green, blue, slate (the newborn's).
 _IRIS = np.array([[14, 6, 8], [24, 10, 16], [36, 4, 22], [44, -8, 14], [48, -4, -18], [38, -1, -10]], np.float32)
 _SCLERA = 76.0  # its lightness: eyes lie in the shade of brows and lids
-_INFANT_UNIT = 0.0245  # half eye distance, metres, up to which a face is an infant's
+INFANT_UNIT = 0.0245  # half eye distance, metres, up to which a face is an infant's
 _GROWN_IRIS = 0.0072  # radius of other irises, metres: true ones have 0.006, which vanish in coarse texels
 
 
@@ -74,7 +74,7 @@ def paint_eyes(lab: Singles, face: Face, rng: np.random.Generator, closed: bool,
     iris = _IRIS[min(5, int(np.searchsorted(np.cumsum(weights) / weights.sum(), rng.random())))]
     gaze = rng.normal(0, 0.07, 2)
     balls = bool(np.any(face.eyeball))
-    iris_size = 1.15 if face.unit <= _INFANT_UNIT else _GROWN_IRIS / (0.29 * face.unit)
+    iris_size = 1.15 if face.unit <= INFANT_UNIT else _GROWN_IRIS / (0.29 * face.unit)
     # Eyeballs of radius 0.6 have few texels: edges as soft as those are wide, or irises would fall between them.
     texels = np.count_nonzero(face.eyeball) / 2 if balls else 1e4
     grain = float(np.clip(np.sqrt(4 * np.pi * 0.6**2 / texels), 0.02, 0.5))

@@ -12,7 +12,7 @@ import numpy as np
 
 from .bodymap import BodyMap, Points, Singles
 from .config import SkinConfig
-from .faces import Face, bump, find_face, paint_brows, paint_eyes, paint_mouth
+from .faces import INFANT_UNIT, Face, bump, find_face, paint_brows, paint_eyes, paint_mouth
 from .patterns import Bytes, lab_to_rgb, noise, rgb_to_lab
 
 SKIN_STREAM = 301
@@ -81,6 +81,9 @@ def scalp(p: Points, face: Face, line: float, length: float = 0.0) -> Singles:
     depth = (eyes[2] - p.position[:, 2]) / u  # 0 at the eyes, about 4 at the back of the head
     heights = np.array([1.75, 1.30, 0.75, -1.15, -2.3]) - length * np.array([0, 0.25, 1, 1, 1])
     lower = np.interp(depth, [-0.5, 0.9, 2.0, 3.0, 4.2], heights).astype(np.float32) + line
+    if u > INFANT_UNIT:  # the forehead of grown people is higher, and bare at the temples
+        aside = np.clip(np.abs(p.position[:, 0] - eyes[0]) / u - 0.6, 0, 0.9)
+        lower = lower + np.clip((1.4 - depth) / 1.6, 0, 1) * (0.3 + 0.4 * aside)
     field = (p.position[:, 1] - eyes[1]) / u - lower
     on = (p.joint == 15) | ((p.joint == 12) & (depth > 2.8))  # the skull, and the nape beneath it
     return np.where(on, field * u, -1.0).astype(np.float32)

@@ -6,7 +6,9 @@ setting can leave them. :func:`angles_to_pose` is the one place that knows how c
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -75,8 +77,8 @@ class Plan:
 def choose(rng: np.random.Generator, weights: dict[str, float]) -> str:
     """A key of ``weights``, drawn in proportion; always one draw, so that weights never shift later draws."""
     names = list(weights)
-    edges = np.cumsum([weights[name] for name in names])
-    return names[min(int(np.searchsorted(edges, rng.random() * edges[-1], side="right")), len(names) - 1)]
+    edges = list(accumulate(weights.values()))
+    return names[min(bisect_right(edges, rng.random() * edges[-1]), len(names) - 1)]
 
 
 def draw_plan(rng: np.random.Generator, config: PoseConfig, fixed: str | None = None) -> Plan:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
+from ...models.bodies.blocks import some_vertices
 from ...models.bodies.body import Body
 from ...models.bodies.skinning import SkinnedMesh, joint_transforms, skin
 from .angles import COLUMN, HIGH, LOW, Plan, angles_to_pose, angles_to_rotations
@@ -73,18 +74,7 @@ def build_proxy(body: Body, per_joint: int = 11) -> Proxy:
     kept = np.concatenate(
         [np.flatnonzero(owner == j)[_spread(template[owner == j], per_joint)] for j in range(24) if np.any(owner == j)]
     )
-    count, mesh = len(template), body.mesh
-    planes = torch.from_numpy(np.concatenate([kept, kept + count, kept + 2 * count]))
-    thin = SkinnedMesh(
-        template=mesh.template[planes],
-        shapedirs=mesh.shapedirs[:, planes].contiguous(),
-        posedirs=mesh.posedirs[:, planes].contiguous(),
-        pose_features=mesh.pose_features,
-        joints=mesh.joints,
-        joint_shapedirs=mesh.joint_shapedirs,
-        parents=mesh.parents,
-        weights=mesh.weights[:, torch.from_numpy(kept)].contiguous(),
-    )
+    mesh = body.mesh
     joints = mesh.joints.double().numpy()
     radius = np.full(24, 0.012)
     for joint, column in _DEPTH.items():
@@ -97,7 +87,7 @@ def build_proxy(body: Body, per_joint: int = 11) -> Proxy:
     of_kept = owner[kept]
     mass = _MASS[of_kept] / np.bincount(of_kept, minlength=24)[of_kept]
     return Proxy(
-        mesh=thin,
+        mesh=some_vertices(mesh, kept),
         owner=of_kept,
         trunk=np.isin(of_kept, (0, 3, 6, 9, 12, 13, 14, 15)),
         mass=mass / mass.sum(),

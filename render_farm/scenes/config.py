@@ -137,6 +137,12 @@ class LightsConfig(Config):
     level: Range = Field((0.5, 1.0), description="both together on the bed are scaled into this range, as by a meter")
     softness: Range = Field((0.05, 0.35), description="angular radius of the window or lamp, radians")
     tint: float = Field(0.05, ge=0.0, le=0.5, description="standard deviation of the log colour gains of the ambient")
+    front: Share = Field(
+        0.0, description="share of pictures taken with the lamp on the camera's side, not behind people"
+    )
+    facing: Range = Field(
+        (0.0, 8.0), description="light on what faces the camera is brought into this range, as by a meter for faces"
+    )
 
 
 class LensConfig(Config):

@@ -11,8 +11,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..looks.patterns import Bytes, draw_colour, draw_palette, finish, noise, tile
+from ..looks.patterns import Bytes
 from ..poses.angles import choose
+from .finishes import draw_finish
+from .plants import VARIANTS, Crown, crown_of, foliage
 from .scene import OCCLUDER, Surface, Topology
 
 Floats = NDArray[np.floating]
@@ -58,7 +60,6 @@ def _round(rows: int, columns: int, profile: str) -> tuple[Floats, NDArray[np.in
 
 _SHAPES: dict[str, Callable[[], tuple[Floats, NDArray[np.int64], Floats]]] = {
     "box": _cube, "tube": lambda: _round(4, 15, "tube"), "ball": lambda: _round(9, 15, "ball"),
-    "leaf": lambda: _round(5, 8, "ball"),
 }  # fmt: skip
 
 
@@ -79,7 +80,7 @@ def build(
     """A surface of blocks, turned by ``yaw`` (radians about +Y) and moved to ``at``.
 
     Args:
-        shape: of every block: "box", "tube" (upright), "ball", or "leaf" (a coarse ball).
+        shape: of every block: "box", "tube" (upright) or "ball".
     """
     points = _SHAPES[shape]()[0]
     every = np.concatenate([points * np.asarray(half) + np.asarray(centre) for centre, half in blocks])
@@ -133,15 +134,6 @@ def table_blocks(rng: np.random.Generator, height: float, width: float, depth: f
     ]
 
 
-def _car(rng: np.random.Generator) -> list[Block]:
-    length, wide = rng.uniform(1.9, 2.3), rng.uniform(0.8, 0.92)
-    return [
-        ((0, 0.62, 0), (wide, 0.32, length)),
-        ((0, 1.15, -0.15 * length), (0.88 * wide, 0.25, 0.55 * length)),
-        *(((x * wide * 0.9, 0.3, z * 0.6 * length), (0.12, 0.30, 0.32)) for x in (-1, 1) for z in (-1, 1)),
-    ]
-
-
 def _fence(rng: np.random.Generator) -> list[Block]:
     height, count, pitch = rng.uniform(0.8, 1.3), int(rng.integers(8, 16)), rng.uniform(0.1, 0.18)
     rails: list[Block] = [((0, level * height, 0), (count * pitch / 2, 0.025, 0.015)) for level in (0.25, 0.85)]
@@ -158,15 +150,6 @@ def _shelves(rng: np.random.Generator) -> list[Block]:
     return [*boards, *books, *(((x * w, height / 2, 0), (0.014, height / 2, d)) for x in (-1, 1))]
 
 
-def foliage(rng: np.random.Generator, low: float, high: float, wide: float, count: int = 40) -> list[Block]:
-    """Clumps of leaves that fill an ellipsoid of half width ``wide`` between two heights."""
-    middle, half = (low + high) / 2, (high - low) / 2
-    inner = rng.normal(0, 1, (count, 3))
-    inner *= (rng.random(count) ** 0.45 / np.linalg.norm(inner, axis=1))[:, None]
-    size = 0.5 * min(wide, half) * rng.uniform(0.45, 1.0, (count, 3))
-    return [((x * wide, middle + y * half, z * wide), one) for (x, y, z), one in zip(inner, size, strict=True)]
-
-
 class Things:
     """The textures of one job's furniture, and things put together from them."""
 
@@ -175,10 +158,10 @@ class Things:
         self._textures: dict[tuple[str, int], Bytes] = {}
 
     def texture(self, index: int, kind: str = "any") -> Bytes:
-        """Entry ``index``: (64, 64, 3) uint8 sRGB; ``kind``: any, wood, leaf, cloth."""
+        """Entry ``index``: (64, 64, 3) uint8 sRGB; ``kind``: any, wood, leaf, cloth, paint, glass."""
         if (kind, index) not in self._textures:
             rng = np.random.default_rng([self.seed, _STREAM, index, len(kind)])
-            self._textures[kind, index] = _texture(rng, kind)
+            self._textures[kind, index] = draw_finish(rng, kind)
         return self._textures[kind, index]
 
     def clutter(self, rng: np.random.Generator, indoor: bool, pool: int, at: tuple[float, float]) -> list[Surface]:
@@ -189,7 +172,9 @@ class Things:
         wooden = kind in ("table", "chair", "shelves", "bench") and rng.random() < 0.6
         texture = self.texture(index, "wood" if wooden else "any")
         if kind in ("plant", "tree", "bush"):
-            return self.plant(rng, kind, index, yaw, place)
+            return self.plant(rng, crown_of(rng, kind), index, place, kind == "plant")
+        if kind == "car":
+            return self.car(rng, index, yaw, place)
         if kind in ("pole", "lamp", "sign"):
             height, deep = rng.uniform(1.5, 4.0), 0.2 if kind == "lamp" else 0.01
             parts = [build([((0, height / 2, 0), (0.03, height / 2, 0.03))], texture, yaw, place, "tube", 0.1)]
@@ -199,19 +184,41 @@ class Things:
         if kind == "ball":
             radius = rng.uniform(0.06, 0.16)
             return [build([((0, radius, 0), (radius, radius, radius))], texture, yaw, place, "ball", 0.15)]
-        return [build(_SOLID[kind](rng), texture, yaw, place, specular=0.2 if kind == "car" else 0.05)]
+        return [build(_SOLID[kind](rng), texture, yaw, place)]
+
+    def car(self, rng: np.random.Generator, index: int, yaw: float, place: tuple[float, float, float]) -> list[Surface]:
+        """A parked car: painted body and roof, dark glass and wheels."""
+        length, wide, roof = rng.uniform(1.9, 2.3), rng.uniform(0.82, 0.92), rng.uniform(1.38, 1.6)
+        back = -rng.uniform(0.05, 0.3) * length
+        cabin = (0.84 * wide, (roof - 0.86) / 2, 0.52 * length)
+        body: list[Block] = [
+            ((0, 0.56, 0), (wide, 0.30, length)),
+            ((0, roof, back), (0.86 * wide, 0.03, 0.46 * length)),
+        ]
+        wheels: list[Block] = [
+            ((x * 0.9 * wide, 0.32, z * 0.62 * length), (0.14, 0.32, 0.32)) for x in (-1, 1) for z in (-1, 1)
+        ]
+        glass: list[Block] = [((0, 0.86 + cabin[1], back), cabin)]
+        return [
+            build(body, self.texture(index, "paint"), yaw, place, specular=0.25),
+            build(glass, self.texture(0, "glass"), yaw, place, specular=0.3),
+            build(wheels, self.texture(0, "glass"), yaw, place, "ball"),
+        ]
 
     def plant(
-        self, rng: np.random.Generator, kind: str, index: int, yaw: float, place: tuple[float, float, float]
+        self, rng: np.random.Generator, crown: Crown, index: int, at: tuple[float, float, float], pot: bool
     ) -> list[Surface]:
-        """A pot plant, a tree or a bush."""
-        low, high, wide = {"plant": (0.45, 1.2, 0.28), "tree": (1.8, 4.0, 1.1), "bush": (0.0, 0.9, 0.55)}[kind]
-        wide, high = wide * rng.uniform(0.7, 1.3), high * rng.uniform(0.8, 1.3)
-        parts = [build(foliage(rng, low, high, wide), self.texture(index, "leaf"), yaw, place, "leaf", 0.02)]
-        if kind != "bush":
-            half = 0.12 * wide if kind == "tree" else 0.15
-            stem: Block = ((0, low / 2 + 0.05, 0), (half, low / 2 + 0.05, half))
-            parts.append(build([stem], self.texture(index, "wood"), yaw, place, "tube"))
+        """Leaves, and the stem or trunk and the pot that carry them."""
+        yaw = float(rng.uniform(-np.pi, np.pi))
+        parts = [foliage(crown, int(rng.integers(VARIANTS)), self.texture(index, "leaf"), yaw, at)]
+        if crown.dome:
+            return parts
+        half = 0.012 + 0.06 * crown.low * crown.wide
+        middle = (crown.low + 0.35 * (crown.high - crown.low)) / 2
+        parts.append(build([((0, middle, 0), (half, middle, half))], self.texture(index, "wood"), 0.0, at, "tube"))
+        if pot:
+            side, high = 0.55 * crown.wide, min(0.4 * crown.low, 0.35)
+            parts.append(build([((0, high, 0), (side, high, side))], self.texture(index), 0.0, at, "tube"))
         return parts
 
 
@@ -231,28 +238,10 @@ def _any_table(rng: np.random.Generator) -> list[Block]:
 
 
 _SOLID: dict[str, Callable[[np.random.Generator], list[Block]]] = {
-    "box": _box, "car": _car, "fence": _fence, "shelves": _shelves, "table": _any_table, "chair": _seat("chair", 0.45),
+    "box": _box, "fence": _fence, "shelves": _shelves, "table": _any_table, "chair": _seat("chair", 0.45),
     "bench": _seat("bench", 1.5), "sofa": _seat("sofa", 1.6),
 }  # fmt: skip
 _INDOORS = {"table": 2.0, "chair": 2.0, "shelves": 2.0, "sofa": 1.0, "plant": 1.5, "box": 1.0, "lamp": 1.0, "ball": 0.4}
 _OUTDOORS = {
     "car": 1.2, "pole": 1.5, "bush": 2.0, "bench": 1.0, "fence": 1.0, "box": 1.0, "tree": 1.5, "ball": 0.5, "sign": 1.0,
 }  # fmt: skip
-
-
-def _texture(rng: np.random.Generator, kind: str) -> Bytes:
-    size = 64
-    if kind == "wood":
-        base = np.array([rng.uniform(22, 78), rng.uniform(3, 13), rng.uniform(10, 30)], np.float32)
-        grain = noise(rng, size, 8, aspect=7.0)
-        return finish(np.broadcast_to(base, (size, size, 3)).copy(), (1 + 0.12 * grain).astype(np.float32))
-    if kind == "leaf":
-        base = np.array([rng.uniform(22, 50), rng.uniform(-24, -4), rng.uniform(10, 32)], np.float32)
-        shade = 1 + 0.30 * noise(rng, size, 12) + 0.15 * noise(rng, size, 25)
-        return finish(np.broadcast_to(base, (size, size, 3)).copy(), shade.astype(np.float32))
-    if rng.random() < 0.5:
-        picture = np.broadcast_to(draw_colour(rng, (10, 92), (0, 55)), (size, size, 3)).copy()
-    else:
-        name = choose(rng, {"stripes": 2, "checks": 1, "heather": 2, "blocks": 1})
-        picture = tile(rng, name, draw_palette(rng, (15, 90), (2, 50)), size)
-    return finish(picture.astype(np.float32), (1 + 0.04 * noise(rng, size, 10)).astype(np.float32))

@@ -77,9 +77,19 @@ class ClipScene(Config):
     looks: AdultsConfig = AdultsConfig()
     trajectory: TrajectoryConfig = TrajectoryConfig()
     panoramas: PanoramaConfig = PanoramaConfig()
-    lights: LightsConfig = LightsConfig(elevation=(35.0, 80.0))
+    lights: LightsConfig = LightsConfig(
+        elevation=(25.0, 75.0),
+        key=(0.45, 1.5),
+        ambient=(0.18, 0.5),
+        level=(0.58, 1.05),
+        front=0.65,
+        facing=(0.54, 0.95),
+    )
     props: PropsConfig = PropsConfig()
-    sensor: SensorConfig = SensorConfig(motion_share=0.0)
+    sensor: SensorConfig = SensorConfig(
+        motion_share=0.0, haze=(0.0, 0.02), defocus=(0.0, 0.5), saturation=(0.75, 1.1), contrast=(1.0, 1.5),
+        gamma=(0.9, 1.2), exposure=(-0.35, 0.45),
+    )  # fmt: skip
 
 
 class ClipConfig(RenderConfig):

@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from ....datasets.mocap.target import Target, body_target
+from ....models.bodies.blocks import blocked, pose_joints, skin_blocks
 from ....models.bodies.body import Body
 from ....models.bodies.skinning import skin
-from ...looks.adults import AdultLook, AdultLooks, dressed_mesh
+from ...looks.adults import AdultLook, AdultLooks
 from ...poses.points import PointReader, point_reader
 from ...preview.dressing import INFANT_HEIGHT, dress_plainly
 from ...renderers.mesh import vertex_normals
@@ -60,6 +61,8 @@ class Figures:
         self._build = None if self.infant else Build(body)
         self.topology = Topology(body.name, body.faces, body.uv, body.uv_faces, body.part_ids)
         self._points: PointReader = point_reader(body, config.joint_sets)
+        self._mesh = blocked(body.mesh)
+        self._skirt = None if self.looks is None else blocked(self.looks.skirt_mesh)
         self._dominant = body.weights.argmax(1)
 
     def draw(self, shape: np.random.Generator, look: np.random.Generator) -> Figure:
@@ -111,18 +114,18 @@ class Figures:
         """The figure in some frames of its motion: one forward pass."""
         body, count = self.body, len(frames)
         part = slice(frames.start, frames.stop)
-        pose = torch.from_numpy(np.ascontiguousarray(motion.pose[part], np.float32))
-        transl = torch.from_numpy(np.ascontiguousarray(motion.transl[part], np.float32))
-        betas = torch.from_numpy(np.tile(figure.betas, (count, 1)))
-        expression = torch.from_numpy(np.tile(figure.expression, (count, 1))) if body.num_expressions else None
-        shape = body.shape_columns(betas, expression)
+        pose = np.ascontiguousarray(motion.pose[part], np.float32)
+        transl = np.ascontiguousarray(motion.transl[part], np.float32)
+        expression = torch.from_numpy(figure.expression)[None] if body.num_expressions else None
+        shape = body.shape_columns(torch.from_numpy(figure.betas)[None], expression)
         scale = figure.height / float(np.ptp(body.template[:, 1]))
-        mesh = dressed_mesh(body.mesh, figure.look.offset[None])
+        worn = torch.from_numpy(np.ascontiguousarray(scale * figure.look.offset.T, np.float32))[None]
         with torch.no_grad():
-            planes, joints = skin(mesh, torch.cat([shape, torch.full((count, 1), scale)], 1), pose)
-            vertices = (planes + transl[..., None]).transpose(1, 2).contiguous().numpy()
-            places = (joints + transl[:, None]).numpy()
-            keypoints = (self._points(shape, pose) + transl[:, None]).contiguous().numpy()
+            skeleton = pose_joints(body.mesh, shape, pose)
+            vertices = skin_blocks(self._mesh, skeleton, shape, worn).numpy()
+            vertices += transl[:, None]
+            places = skeleton.joints + transl[:, None]
+            keypoints = self._points(skeleton, shape) + transl[:, None]
             skirts = self._skirts(figure, shape, pose, transl)
         return [
             PersonInScene(
@@ -130,8 +133,8 @@ class Figures:
                 keypoints[k],
                 places[k],
                 figure.betas,
-                pose[k].numpy(),
-                transl[k].numpy(),
+                pose[k],
+                transl[k],
                 body.name,
                 layers=[] if skirts is None else [skirts[k]],
                 skeleton=body.joint_set,
@@ -141,12 +144,12 @@ class Figures:
         ]
 
     def _skirts(
-        self, figure: Figure, shape: torch.Tensor, pose: torch.Tensor, transl: torch.Tensor
+        self, figure: Figure, shape: torch.Tensor, pose: NDArray[np.float32], transl: NDArray[np.float32]
     ) -> list[Surface] | None:
-        if figure.look.skirt is None or self.looks is None:
+        if figure.look.skirt is None or self.looks is None or self._skirt is None:
             return None
-        planes = skin(self.looks.skirt_mesh, shape, pose)[0] + transl[..., None]
-        vertices = planes.transpose(1, 2).contiguous().numpy()
+        skeleton = pose_joints(self._skirt.mesh, shape, pose)
+        vertices = skin_blocks(self._skirt, skeleton, shape).numpy() + transl[:, None]
         return [Surface(self.looks.skirt_topology, each, figure.look.skirt, specular=0.0) for each in vertices]
 
 

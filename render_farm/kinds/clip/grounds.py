@@ -48,7 +48,7 @@ def _paving(rng: np.random.Generator, size: int) -> SurfaceLook:
     along = x * columns + shift * (row % 2)
     column = np.floor(along).astype(int) % columns
     value = rng.normal(0, rng.uniform(1.5, 5), (rows, columns))[row, column]
-    lab = np.broadcast_to(draw_colour(rng, (38, 82), (0, 14)), (size, size, 3)).astype(np.float32).copy()
+    lab = np.broadcast_to(draw_colour(rng, (30, 72), (0, 8)), (size, size, 3)).astype(np.float32).copy()
     lab[..., 0] += value
     inside = np.minimum(
         np.minimum(along % 1, 1 - along % 1) / columns, np.minimum(y * rows % 1, 1 - y * rows % 1) / rows
@@ -82,7 +82,7 @@ def _sand(rng: np.random.Generator, size: int) -> SurfaceLook:
 
 
 def _lino(rng: np.random.Generator, size: int) -> SurfaceLook:
-    lab = np.broadcast_to(draw_colour(rng, (45, 85), (0, 13)), (size, size, 3)).astype(np.float32)
+    lab = np.broadcast_to(draw_colour(rng, (32, 76), (0, 9)), (size, size, 3)).astype(np.float32)
     flecks = np.clip(np.abs(noise(rng, size, 70)) - 1.4, 0, 1) * rng.uniform(-0.4, 0.4)
     shade = 1 + flecks + 0.05 * noise(rng, size, 6)
     return SurfaceLook("lino", finish(lab, shade.astype(np.float32)), float(rng.uniform(1.2, 2.0)))
@@ -90,7 +90,7 @@ def _lino(rng: np.random.Generator, size: int) -> SurfaceLook:
 
 def _rug(rng: np.random.Generator, size: int) -> SurfaceLook:
     """Carpet of one colour in two tones."""
-    one = draw_colour(rng, (28, 78), (0, 16))
+    one = draw_colour(rng, (22, 68), (0, 16))
     step = rng.uniform(2, 7) * (1 if one[0] < 55 else -1)
     mottle = (0.6 * noise(rng, size, 14) + 0.5 * noise(rng, size, 40))[..., None] * np.array([step, 0, 0], np.float32)
     shade = 1 + 0.13 * noise(rng, size, 100)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -34,6 +34,11 @@ class Place:
     around: Surroundings
     indoors: bool
     real: bool
+
+    def lit(self, share: float) -> Place:
+        """The same under so much of its light."""
+        red, green, blue = self.around.gains
+        return replace(self, around=replace(self.around, gains=(share * red, share * green, share * blue)))
 
 
 class Panoramas:
@@ -87,7 +92,7 @@ def _rows(degrees: float) -> int:
 def _hall(rng: np.random.Generator) -> Singles:
     """Walls with doors, windows, pictures and furniture, a ceiling, and a floor that the ground will hide."""
     columns = 2 * ROWS
-    wall, ceiling = draw_colour(rng, (48, 90), (0, 18)), draw_colour(rng, (70, 95), (0, 6))
+    wall, ceiling = draw_colour(rng, (32, 86), (0, 18)), draw_colour(rng, (55, 92), (0, 6))
     lab = np.empty((ROWS, columns, 3), np.float32)
     top = rng.uniform(16, 28)
     lab[:] = wall

@@ -20,25 +20,23 @@ from ....models.bodies.digest import body_digest
 from ...config import BLOCK
 from ...poses.angles import choose
 from ...poses.points import point_reader
-from ...scenes.lights import sample_lights
+from ...scenes.furniture import Things
+from ...scenes.lights import for_camera, sample_lights, wall_light
 from ...scenes.scene import Ground, Lights, Scene, Surface
 from ...scenes.sensor import SensorParams, sample_sensor
 from ...scenes.trajectories import Subject, Trajectory, sample_trajectory
 from ..registry import Inputs
 from .actions import perform
+from .beside import APART, beside
 from .config import ClipConfig
 from .figures import Figure, Figures, centre_of
 from .grounds import POOL, Grounds
 from .kicking import kick
 from .motion import Motion, placed
 from .panorama import Panoramas, Place
-from .props import LOOKS, PropLooks, furnish, stool
+from .props import POOL as THINGS
+from .props import furnish, stool
 from .source import MotionSource, load_motion_source
-
-APART = 0.55
-"""Two people never come nearer than this, in heights, pelvis to pelvis on the ground."""
-PLACES = 24
-"""Places tried for a second person before the clip does without."""
 
 
 class Stream(IntEnum):
@@ -92,7 +90,7 @@ class ClipSampler:
         if self.figures.infant:  # they lie in rooms
             panoramas = panoramas.model_copy(update={"halls": 1.0})
         self.panoramas = Panoramas(panoramas, config.seed)
-        self.looks = PropLooks(config.seed)
+        self.things = Things(config.seed)
         self.source = _source(config)
         self.counts: Counter[str] = Counter()
         self._plan: ClipPlan | None = None
@@ -143,26 +141,29 @@ class ClipSampler:
         wants_second, heading = place.random() < scene.second, place.uniform(-np.pi, np.pi)
         figure, motion = self._person(number, 0, rejected)
         figures, motions = [figure], [placed(motion, heading, (0.0, 0.0))]
-        if wants_second:
-            other, moves = self._person(number, 1, rejected)
-            beside = _beside(place, moves, motions[0], APART * max(figure.height, other.height))
-            if beside is None:
-                rejected["second_without_place"] += 1
-            else:
-                figures, motions = [figure, other], [motions[0], beside]
         subject = Subject(centre_of(motions[0]), figure.height, motions[0].lying)
         trajectory = sample_trajectory(
             self.rng(number, Stream.CAMERA), scene.trajectory, subject, config.fps, config.width, config.height
         )
+        if wants_second:
+            other, moves = self._person(number, 1, rejected)
+            apart = APART * max(figure.height, other.height)
+            placed_by = beside(place, moves, motions[0], apart, trajectory.positions)
+            if placed_by is None:
+                rejected["second_without_place"] += 1
+            else:
+                figures, motions = [figure, other], [motions[0], placed_by]
         background = self.rng(number, Stream.BACKGROUND)
         camera = trajectory.camera(0, config.width, config.height)
         around, ground = self.panoramas.draw(background, scene.lights, camera), int(background.integers(POOL))
-        lights = sample_lights(self.rng(number, Stream.LIGHTS), scene.lights)
+        lights_rng = self.rng(number, Stream.LIGHTS)
+        lights = for_camera(lights_rng, sample_lights(lights_rng, scene.lights), scene.lights, camera)
         where = "nursery" if motions[0].lying else "hall" if around.indoors else "outdoors"
         look, share = self.grounds.look(ground, where), background.random()
         yaw, shift = 2 * np.pi * share, background.uniform(-1, 1, 2)
         sole = 0.0 if motions[0].lying else max(each.sole for each in figures)
         floor = Ground(look.texture, look.tile, None, -sole, (float(shift[0]), float(shift[1])), float(yaw))
+        shown = around if around.real else around.lit(wall_light(lights))
         if around.real:
             floor, lights = replace(around.around.ground(), height=-sole), around.around.lights()
         return ClipPlan(
@@ -170,10 +171,10 @@ class ClipSampler:
             figures=figures,
             motions=motions,
             trajectory=trajectory,
-            place=around,
+            place=shown,
             ground=floor,
             lights=lights,
-            props=self._props(number, figures, motions, trajectory),
+            props=self._props(number, figures, motions, trajectory, where != "outdoors"),
             sensor=sample_sensor(self.rng(number, Stream.SENSOR), scene.sensor),
             rejected=rejected,
         )
@@ -195,28 +196,17 @@ class ClipSampler:
         return figure, perform(rng, action, figure.target, times, figure.seat_depth)
 
     def _props(
-        self, number: int, figures: list[Figure], motions: list[Motion], trajectory: Trajectory
+        self, number: int, figures: list[Figure], motions: list[Motion], trajectory: Trajectory, indoor: bool
     ) -> list[Surface]:
         rng = self.rng(number, Stream.PROPS)
-        seats = rng.integers(LOOKS, size=len(motions))
+        seats = rng.integers(THINGS, size=len(motions))
         paths = [motion.joints[:, 0] for motion in motions]
-        surfaces = furnish(rng, self.config.scene.props, self.looks, paths, trajectory.positions, figures[0].height)
+        height, eyes = figures[0].height, trajectory.positions
+        surfaces = furnish(rng, self.config.scene.props, self.things, indoor, paths, eyes, height)
         for figure, motion, look in zip(figures, motions, seats, strict=True):
             if motion.seat is not None:
-                surfaces.append(stool(motion.seat, self.looks.texture(int(look)), figure.height))
+                surfaces.append(stool(motion.seat, self.things.texture(int(look), "wood"), figure.height))
         return surfaces
-
-
-def _beside(rng: np.random.Generator, motion: Motion, first: Motion, apart: float) -> Motion | None:
-    """A second motion placed near the first, the two never nearer than ``apart`` metres; None if no place is found."""
-    for _ in range(PLACES):
-        heading, angle, far = rng.uniform(-np.pi, np.pi), rng.uniform(-np.pi, np.pi), rng.uniform(1.0, 3.0)
-        spot = far * apart * np.array([np.sin(angle), np.cos(angle)])
-        tried = placed(motion, heading, (float(spot[0]), float(spot[1])))
-        gap = (tried.joints[:, None, :22] - first.joints[:, :22, None])[..., [0, 2]]
-        if (gap[:, 0, 0] ** 2).sum(-1).min() > apart**2 and (gap**2).sum(-1).min() > (0.25 * apart) ** 2:
-            return tried
-    return None
 
 
 def _source(config: ClipConfig) -> MotionSource | None:

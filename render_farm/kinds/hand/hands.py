@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ....models.bodies.blocks import blocked, pose_joints, skin_blocks, some_vertices
 from ....models.bodies.body import Body
 from ....models.bodies.gestures import hand_pose
 from ....models.bodies.hand_draws import OVERLAP_MM, draw_angles, hand_mirrored, overlap
-from ....models.bodies.skinning import skin
 from ...poses.angles import choose
 from ...poses.points import point_reader
 from .config import HandScene
@@ -86,17 +86,17 @@ class HandModel:
             & (template[:, 1] < -0.3 * np.ptp(template[owner == 0, 1]) + 0.004)
             & (template[:, 0] < -0.1 * reach)
         )
-        self._palm = np.flatnonzero(flat)[::2]
+        self._mesh, self._palms = blocked(body.mesh), blocked(some_vertices(body.mesh, np.flatnonzero(flat)[::2]))
         self._radii, self._length = self._measured()
         self._spread = self._coefficients()
 
     def _measured(self) -> tuple[Floats, float]:
         """Radii (5, 3) in metres of the template's finger segments, from bone to pad, and its length to the middle knuckle."""
-        flat = torch.zeros(1, 16, 3)
         zero = torch.zeros(1, self.body.num_betas)
+        flat = pose_joints(self.body.mesh, zero, torch.zeros(1, 16, 3))
         root = self.body.mesh.joints[0].cpu().numpy()
         joints = (self.body.mesh.joints.cpu().numpy() - root) * self.mirror
-        tips = (_tips(self.tips(zero, flat))[0].numpy() - root) * self.mirror
+        tips = (_tips(self.tips(flat, zero))[0] - root) * self.mirror
         ends = np.concatenate([joints[1:].reshape(5, 3, 3)[:, 1:], tips[:, None]], 1)
         owner = self.body.weights.argmax(1)
         points = (self.body.template - self.body.mesh.joints[0].cpu().numpy()) * self.mirror
@@ -130,31 +130,26 @@ class HandModel:
 
     def rest(self, betas: torch.Tensor) -> tuple[Hands, Floats]:
         """Hands at rest of betas (B, N) in the frame of grasps, and their wrist joints (B, 3)."""
-        flat = torch.zeros(len(betas), 16, 3)
-        planes, joints = skin(self.body.mesh, betas, flat)
-        tips = self.tips(betas, flat)
-        root = joints[:, :1]
-        palms = planes[:, :, self._palm].transpose(1, 2)
-        scale = np.linalg.norm((joints[:, 4] - root[:, 0]).double().numpy(), axis=1) / self._length
-        return Hands(
-            ((joints - root).double().numpy()) * self.mirror,
-            (_tips(tips) - root).double().numpy() * self.mirror,
-            (palms - root).double().numpy() * self.mirror,
-            self._radii * scale[:, None, None],
-        ), root[:, 0].double().numpy()
+        skeleton = pose_joints(self.body.mesh, betas, np.zeros((len(betas), 16, 3), np.float32))
+        root = skeleton.joints[:, :1]
+        joints, tips = skeleton.joints - root, _tips(self.tips(skeleton, betas)) - root
+        palms = skin_blocks(self._palms, skeleton, betas).numpy() - root
+        scale = np.linalg.norm(joints[:, 4].astype(np.float64), axis=1) / self._length
+        hands = (part.astype(np.float64) * self.mirror for part in (joints, tips, palms))
+        return Hands(*hands, self._radii * scale[:, None, None]), root[:, 0].astype(np.float64)
 
     def pose(self, betas: torch.Tensor, poses: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         """Vertices, joints, keypoints, tips (B, ., 3) float64 of hands in poses (B, 45) of this side, wrist at the origin."""
-        full = torch.zeros(len(betas), 16, 3)
-        full[:, 1:] = torch.from_numpy(poses.reshape(-1, 15, 3)).float()
-        planes, joints = skin(self.body.mesh, betas, full)
-        root = joints[:, :1]
-        vertices = planes.transpose(1, 2) - root
-        keypoints, tips = self.points(betas, full) - root, _tips(self.tips(betas, full)) - root
-        return tuple(x.double().numpy() for x in (vertices, joints - root, keypoints, tips))  # type: ignore[return-value]
+        full = np.zeros((len(betas), 16, 3), np.float32)
+        full[:, 1:] = poses.reshape(-1, 15, 3)
+        skeleton = pose_joints(self.body.mesh, betas, full)
+        vertices = skin_blocks(self._mesh, skeleton, betas).numpy()
+        points = vertices, skeleton.joints, self.points(skeleton, betas), _tips(self.tips(skeleton, betas))
+        root = skeleton.joints[:, :1].astype(np.float64)
+        return tuple(part - root for part in points)  # type: ignore[return-value]
 
 
-def _tips(mano21: torch.Tensor) -> torch.Tensor:
+def _tips(mano21: Floats) -> Floats:
     """Tips (B, 5, 3) in MANO's order of fingers from points of mano21, which ends with thumb, index, middle, ring, pinky."""
     return mano21[:, [17, 18, 20, 19, 16]]
 

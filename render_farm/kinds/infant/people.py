@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ....models.bodies.blocks import blocked, pose_joints, skin_blocks
 from ....models.bodies.body import Body
-from ....models.bodies.skinning import skin
 from ...looks.bodymap import BodyMap, build_body_map
 from ...looks.sacks import fits, sack_content, sack_topology, span_sack
 from ...looks.skirts import off_the_thighs, skirt_mesh, skirt_topology
@@ -63,7 +63,7 @@ class People:
         self.topology = Topology(body.name, body.faces, body.uv, body.uv_faces, body.part_ids)
         self._lying: Poser | None = None
         self._points: PointReader = point_reader(body, joint_sets)
-        self._skirt_mesh = skirt_mesh(body, self.looks.wardrobe.cutter)
+        self._mesh, self._skirt = blocked(body.mesh), blocked(skirt_mesh(body, self.looks.wardrobe.cutter))
         self._skirt_topology = skirt_topology(f"{body.name}-skirt")
         self._sack_content, self._sack_rim = sack_content(self.map.vertices)
         joint = self.map.vertices.joint
@@ -96,22 +96,17 @@ class People:
 
     def _made(self, posed: Posed, looks: Sequence[Look]) -> list[Infant]:
         """One forward pass of the dressed bodies; what each wears enters as a shape direction of its own."""
-        betas, pose, mesh, count = posed.betas, posed.pose, self.body.mesh, len(looks)
-        raised = torch.from_numpy(np.stack([look.raised for look in looks]))
-        dressed = replace(
-            mesh,
-            shapedirs=torch.cat([mesh.shapedirs, raised]),
-            joint_shapedirs=torch.cat([mesh.joint_shapedirs, torch.zeros(count, mesh.joint_shapedirs.shape[1])]),
-        )
-        planes, joints = skin(dressed, torch.cat([betas, torch.eye(count)], 1), pose)
-        transl = torch.zeros(count, 3)
-        transl[:, 1] = -planes[:, 1].amin(1) - torch.from_numpy(posed.sinks)
-        transl[:, 0] = -0.5 * (planes[:, 0].amin(1) + planes[:, 0].amax(1))
-        transl[:, 2] = -0.5 * (planes[:, 2].amin(1) + planes[:, 2].amax(1))
-        vertices = (planes + transl[..., None]).transpose(1, 2).contiguous().numpy()
-        places, moves = (joints + transl[:, None]).numpy(), transl.numpy()
-        keypoints = (self._points(betas, pose) + transl[:, None]).contiguous().numpy()
-        skirts = self._skirts(betas, pose, transl, looks)
+        betas, pose, count = posed.betas, posed.pose, len(looks)
+        skeleton = pose_joints(self.body.mesh, betas, pose)
+        raised = torch.from_numpy(np.stack([look.raised for look in looks])).view(count, 3, -1)
+        vertices = skin_blocks(self._mesh, skeleton, betas, raised).numpy()
+        low, high = vertices.min(1), vertices.max(1)
+        moves = -0.5 * (low + high)
+        moves[:, 1] = -low[:, 1] - posed.sinks
+        vertices += moves[:, None]
+        places = skeleton.joints + moves[:, None]
+        keypoints = self._points(skeleton, betas) + moves[:, None]
+        skirts = self._skirts(betas, pose, moves, looks)
         infants = []
         for k, look in enumerate(looks):
             surface = Surface(self.topology, vertices[k], look.texture, specular=0.5 * look.specular, wrap=0.3)
@@ -123,14 +118,15 @@ class People:
         return infants
 
     def _skirts(
-        self, betas: torch.Tensor, pose: torch.Tensor, transl: torch.Tensor, looks: Sequence[Look]
+        self, betas: torch.Tensor, pose: torch.Tensor, moves: Singles, looks: Sequence[Look]
     ) -> dict[int, Singles]:
         """Posed skirts (S, 3) of those who wear one."""
         rows = [k for k, look in enumerate(looks) if look.skirt is not None]
         if not rows:
             return {}
-        planes = skin(self._skirt_mesh, betas[rows], pose[rows])[0] + transl[rows][..., None]
-        return dict(zip(rows, planes.transpose(1, 2).contiguous().numpy(), strict=True))
+        skeleton = pose_joints(self._skirt.mesh, betas[rows], pose[rows])
+        hanging = skin_blocks(self._skirt, skeleton, betas[rows]).numpy() + moves[rows, None]
+        return dict(zip(rows, hanging, strict=True))
 
     def _layers(self, look: Look, person: PersonInScene, skirt: Singles | None) -> list[Surface]:
         vertices = person.surface.vertices

@@ -27,7 +27,7 @@ OUTDOOR = ("grass", "asphalt", "paving", "sand", "dirt", "snow", "court")
 class PeopleConfig(Config):
     """Who is in a frame."""
 
-    count: Weights = Field({"1": 0.56, "2": 0.24, "3": 0.13, "4": 0.07}, description="shares of frames by people")
+    count: Weights = Field({"1": 0.50, "2": 0.26, "3": 0.15, "4": 0.09}, description="shares of frames by people")
     ages: Weights = {"child": 0.14, "youth": 0.12, "adult": 0.58, "old": 0.16}
     groups: Weights = Field(
         {"row": 0.32, "talk": 0.2, "scatter": 0.28, "depth": 0.2},
@@ -49,8 +49,8 @@ class PersonPoses(Config):
     """What people do; see activities.py for each, and for the joint limits, which no setting can leave."""
 
     activities: Weights = {
-        "standing": 0.25, "walking": 0.14, "reaching": 0.07, "bending": 0.04, "crouching": 0.05, "kneeling": 0.03,
-        "running": 0.08, "sport": 0.08, "jumping": 0.02, "seated": 0.14, "floor": 0.05, "lying": 0.04, "fours": 0.01,
+        "standing": 0.23, "walking": 0.13, "reaching": 0.07, "bending": 0.04, "crouching": 0.05, "kneeling": 0.03,
+        "running": 0.07, "sport": 0.08, "jumping": 0.02, "seated": 0.18, "floor": 0.05, "lying": 0.04, "fours": 0.01,
     }  # fmt: skip
     together: Share = Field(0.6, description="share of neighbours who do what the first person does")
     spread: float = Field(1.0, ge=0.0, le=2.0, description="factor on the standard deviation of every joint angle")
@@ -70,7 +70,7 @@ class PersonPoses(Config):
 class PersonCamera(Config):
     """Cameras of people's photographs: mostly held at eye height, often so near that the border cuts the body."""
 
-    framings: Weights = {"full": 0.30, "half": 0.20, "bust": 0.09, "legs": 0.03, "group": 0.20, "far": 0.18}
+    framings: Weights = {"full": 0.26, "half": 0.15, "bust": 0.06, "legs": 0.02, "group": 0.27, "far": 0.24}
     heights: Weights = {"eye": 0.62, "low": 0.2, "high": 0.14, "overhead": 0.04}
     eye: Range = Field((1.35, 1.75), description="height of a camera that somebody holds standing")
     low: Range = Field((0.35, 1.1), description="height of a camera held low, or by somebody who sits")
@@ -78,13 +78,13 @@ class PersonCamera(Config):
     overhead: Range = Field((50.0, 85.0), description="elevation above the horizon of a view from overhead, degrees")
     fov: Range = Field((16.0, 75.0), description="field of view of the picture's longer side, degrees")
     fill: Range = Field(
-        (0.55, 1.0), description="share of the picture that what is framed spans, in its longer direction"
+        (0.40, 0.98), description="share of the picture that what is framed spans, in its longer direction"
     )
-    far: Range = Field((0.16, 0.45), description="the same of people far away")
+    far: Range = Field((0.13, 0.42), description="the same of people far away")
     front: Share = Field(0.6, description="share of pictures taken from the front (within 75 degrees)")
     roll: float = Field(3.0, ge=0.0, description="standard deviation, degrees")
     shift: float = Field(0.07, ge=0.0, le=0.5, description="standard deviation of the offset, in frame sides")
-    truncated: Share = Field(0.28, description="share of pictures whose border cuts what is framed")
+    truncated: Share = Field(0.12, description="share of pictures whose border cuts what is framed")
     cut: Range = Field((0.05, 0.45), description="share of its extent beyond the border then")
 
     @model_validator(mode="after")
@@ -119,7 +119,7 @@ class PlacesConfig(Config):
 class ThingsConfig(Config):
     """Furniture and other things around people."""
 
-    clutter: tuple[int, int] = Field((0, 5), description="things that stand about, least and most")
+    clutter: tuple[int, int] = Field((0, 4), description="things that stand about, least and most")
     front: Share = Field(0.26, description="share of frames with something between camera and people")
     held: Share = Field(0.16, description="share of people with something in a hand")
     table: Share = Field(0.35, description="share of seated people who sit at a table")
@@ -143,14 +143,18 @@ class PersonScene(Config):
     things: ThingsConfig = ThingsConfig()
     camera: PersonCamera = PersonCamera()
     indoor_lights: LightsConfig = LightsConfig(
-        elevation=(20.0, 80.0), kelvin=(2900.0, 6500.0), key=(0.4, 1.2), ambient=(0.25, 0.6), level=(0.58, 0.95)
-    )
+        elevation=(20.0, 80.0), kelvin=(2900.0, 6500.0), key=(0.4, 1.3), ambient=(0.2, 0.6), level=(0.58, 1.0),
+        front=0.6, facing=(0.54, 0.95),
+    )  # fmt: skip
     outdoor_lights: LightsConfig = LightsConfig(
-        elevation=(15.0, 75.0), kelvin=(4500.0, 7000.0), key=(0.5, 1.6), ambient=(0.22, 0.55), level=(0.6, 1.0),
-        softness=(0.01, 0.2),
+        elevation=(15.0, 75.0), kelvin=(4500.0, 7000.0), key=(0.5, 1.8), ambient=(0.18, 0.5), level=(0.6, 1.1),
+        softness=(0.01, 0.2), front=0.65, facing=(0.54, 0.95),
     )  # fmt: skip
     lens: LensConfig = LensConfig()
-    sensor: SensorConfig = SensorConfig(haze=(0.0, 0.03), saturation=(0.85, 1.25), contrast=(0.92, 1.2))
+    sensor: SensorConfig = SensorConfig(
+        haze=(0.0, 0.03), saturation=(0.72, 1.1), contrast=(1.0, 1.5), gamma=(0.92, 1.28), exposure=(-0.35, 0.45),
+        defocus=(0.0, 0.5),
+    )  # fmt: skip
 
 
 class PersonConfig(RenderConfig):

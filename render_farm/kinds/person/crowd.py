@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ....models.bodies.blocks import blocked, pose_joints, skin_blocks
 from ....models.bodies.body import Body
-from ....models.bodies.skinning import skin
 from ....models.geometry import axis_angle_to_matrix, matrix_to_axis_angle
-from ...looks.adults import AdultLook, AdultLooks, dressed_mesh
+from ...looks.adults import AdultLook, AdultLooks
 from ...poses.points import PointReader, point_reader
 from ...poses.resting import turn_about
 from ...scenes.scene import PersonInScene, Surface
@@ -51,6 +51,7 @@ class Crowds:
     def __init__(self, body: Body, poser: Poser, looks: AdultLooks, stream: int, joint_sets: tuple[str, ...]) -> None:
         self.body, self.poser, self.looks, self.stream = body, poser, looks, stream
         self._points: PointReader = point_reader(body, joint_sets)
+        self._mesh, self._skirt = blocked(body.mesh), blocked(looks.skirt_mesh)
 
     def draw(self, requests: list[Request]) -> Crowd:
         """Pose, dress and skin all people of a block in one pass."""
@@ -60,27 +61,29 @@ class Crowds:
             rng = np.random.default_rng([*request.key[:2], self.stream, request.key[2]])
             grey = people.ages[k] == "old" and rng.random() < 0.85
             looks.append(self.looks.pick(rng, bool(people.woman[k]), grey))
-        mesh = dressed_mesh(self.body.mesh, np.stack([look.offset for look in looks]))
+        size = torch.from_numpy(people.size)
         columns = self.body.shape_columns(people.betas, people.expression if self.body.num_expressions else None)
-        scaled = torch.diag(torch.from_numpy(people.size))
-        planes, joints = skin(mesh, torch.cat([columns, scaled], 1), people.pose)
-        transl = torch.zeros(len(requests), 3)
-        transl[:, 1] = -planes[:, 1].amin(1) + torch.from_numpy(people.lift)
-        transl[:, 0], transl[:, 2] = -joints[:, 0, 0], -joints[:, 0, 2]
-        worn = [k for k, look in enumerate(looks) if look.skirt is not None]
-        skirts = torch.zeros(len(requests), len(self.looks.skirt_mesh.template) // 3, 3)
-        if worn:
-            hung = skin(self.looks.skirt_mesh, columns[worn], people.pose[worn])[0] + transl[worn, :, None]
-            skirts[worn] = hung.transpose(1, 2)
+        skeleton = pose_joints(self.body.mesh, columns, people.pose)
+        worn = torch.from_numpy(np.stack([look.offset for look in looks])).mul_(size[:, None, None])
+        vertices = skin_blocks(self._mesh, skeleton, columns, worn.transpose(1, 2)).numpy()
+        transl = np.zeros((len(requests), 3), np.float32)
+        transl[:, 1] = people.lift - vertices[..., 1].min(1)
+        transl[:, [0, 2]] = -skeleton.joints[:, 0, [0, 2]]
+        vertices += transl[:, None]
+        hung = [k for k, look in enumerate(looks) if look.skirt is not None]
+        skirts = np.zeros((len(requests), len(self.looks.skirt_mesh.template) // 3, 3), np.float32)
+        if hung:
+            own = pose_joints(self.looks.skirt_mesh, columns[hung], people.pose[hung])
+            skirts[hung] = skin_blocks(self._skirt, own, columns[hung]).numpy() + transl[hung, None]
         return Crowd(
             people=people,
             looks=looks,
             frame=np.array([request.key[1] for request in requests]),
-            vertices=(planes + transl[..., None]).transpose(1, 2).contiguous().numpy(),
-            skirts=skirts.contiguous().numpy(),
-            joints=(joints + transl[:, None]).numpy(),
-            keypoints=(self._points(columns, people.pose) + transl[:, None]).numpy(),
-            transl=transl.numpy(),
+            vertices=vertices,
+            skirts=skirts,
+            joints=skeleton.joints + transl[:, None],
+            keypoints=self._points(skeleton, columns) + transl[:, None],
+            transl=transl,
         )
 
     def person(self, row: int, spot: Spot, crowd: Crowd) -> PersonInScene:

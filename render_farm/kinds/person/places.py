@@ -18,7 +18,8 @@ from ...scenes.lens import drawn_camera
 from ...scenes.scene import Camera, Ground
 from ...scenes.surfaces import SurfaceLook
 from .config import PlacesConfig
-from .walls import Painted, draw_ground, draw_inside, draw_outside, draw_sky
+from .grounds import draw_ground
+from .walls import Painted, draw_inside, draw_outside, draw_sky
 
 Floats = NDArray[np.floating]
 _STREAM = {"inside": 111, "outside": 112, "sky": 113, "floor": 114, "ground": 115}
@@ -93,8 +94,8 @@ class Places:
         config = self.config
         painted, cover = self.wall(place.indoor, int(rng.integers(config.pool)))
         span, shift = rng.uniform(9.0, 14.0) * (1.0 if place.indoor else place.height / 3), rng.random(4)
-        sky, sides, blur = int(rng.integers(_SKIES)), rng.uniform(0.72, 1.0, 4), rng.uniform(*config.blur)
-        lamp = rng.uniform(0.75, 1.0)
+        sky, sides, blur = int(rng.integers(_SKIES)), rng.uniform(0.6, 1.0, 4), rng.uniform(*config.blur)
+        lamp, dim, side = rng.uniform(0.6, 0.95), rng.uniform(0.6, 1.0), -1 if rng.random() < 0.5 else 1
         camera = drawn_camera(camera)
         height, width = camera.height // 2, camera.width // 2
         x = (2 * np.arange(width) + 0.5 - camera.K[0, 2]) / camera.K[0, 0]
@@ -122,14 +123,15 @@ class Places:
         result = seen * sides[number][..., None]
         open_ = np.where(up > place.height, 1.0, 1.0 - covered / 255.0)[..., None]
         if place.indoor:
-            above = np.full(3, 255 * lamp)
+            above: Floats = np.repeat(255 * lamp * np.linspace(1.0, dim, width)[::side, None], 3, 1)
         else:
             rise = np.arctan2(rays[1], np.hypot(rays[0], rays[2]))
             turned = (np.arctan2(rays[0], rays[2]) / (2 * np.pi) + 0.5) * 256
-            above = cv2.remap(
-                self.sky(sky), turned.astype(np.float32), np.clip((1 - rise / (np.pi / 2)) * 63, 0, 63).astype(np.float32),
-                cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP,
-            )  # fmt: skip
+            down = np.clip((1 - rise / (np.pi / 2)) * 63, 0, 63).astype(np.float32)
+            sky_seen = cv2.remap(
+                self.sky(sky), turned.astype(np.float32), down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+            )
+            above = np.asarray(sky_seen, np.float64)
         picture = np.clip(result * (1 - open_) + above * open_, 0, 255).astype(np.uint8)
         sigma = blur * max(width, height) / 256
         return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma) if sigma > 0.3 else picture, np.uint8)

@@ -6,12 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...poses.angles import choose
-from ...scenes.furniture import Things, build, foliage, seat_blocks, table_blocks
-from ...scenes.scene import Camera, PersonInScene, Surface
+from ...scenes.furniture import Things, build, seat_blocks, table_blocks
+from ...scenes.plants import Crown
+from ...scenes.scene import Camera, Ground, PersonInScene, Surface
 from .config import ThingsConfig
 from .placing import Footprint
 
 Floats = NDArray[np.float64]
+_FAR = 9.0
+"""Who is further from the camera than this, metres, would vanish behind what stands between."""
+_CLEAR = 1.1
+"""Nearer to the camera, metres, things would fill its view."""
+_SPOTS = 4
+"""Places tried for a thing."""
 _HANDS = ((20, 18), (21, 19))
 _SEATS_INSIDE = {"chair": 5.0, "stool": 2.0, "sofa": 2.0, "bench": 1.0}
 _SEATS_OUTSIDE = {"bench": 3.0, "wall": 2.0, "chair": 1.0, "stool": 1.0}
@@ -113,7 +120,7 @@ def in_front(
     target = np.asarray(people[0].joints, np.float64)[[0, 9]].mean(0)
     flat = (target - eye) * (1, 0, 1)
     distance = float(np.linalg.norm(flat))
-    if distance < 0.8:
+    if not 0.8 < distance < _FAR:
         return []
     forward = flat / distance
     side = np.array([forward[2], 0, -forward[0]])
@@ -121,7 +128,7 @@ def in_front(
     spot = eye + flat * share + side * offset
     nearest = min(float(np.hypot(*(p.surface.vertices[:, [0, 2]] - spot[[0, 2]]).T).min()) for p in people)
     room = min(nearest, distance * share) - 0.08
-    if room < 0.06:
+    if room < 0.06 or distance * share < _CLEAR:
         return []
     yaw = float(np.arctan2(forward[0], forward[2]) + rng.normal(0, 0.3))
     at, texture = (float(spot[0]), 0.0, float(spot[2])), things.texture(int(rng.integers(pool)))
@@ -133,8 +140,9 @@ def in_front(
     if sight < 0.15:
         return []
     if kind == "plant":
-        leaves = foliage(rng, 0.35 * sight, 1.1 * sight, min(0.3, room))
-        return [build(leaves, things.texture(int(rng.integers(pool)), "leaf"), yaw, at, "leaf", 0.02)]
+        wide = min(0.35, room)
+        crown = Crown(0.35 * sight, 1.1 * sight, wide, 0.2 * wide * rng.uniform(0.8, 1.3))
+        return things.plant(rng, crown, int(rng.integers(pool)), at, pot=True)
     deep = min(0.35, 0.7 * room)
     if kind == "counter":
         return [build(table_blocks(rng, sight, rng.uniform(0.8, 2.4), 2 * deep), texture, yaw, at)]
@@ -150,25 +158,43 @@ def about(
     taken: Footprint,
     camera: Camera,
     size: float,
+    ground: Ground | None,
 ) -> list[Surface]:
-    """Things that stand about people where nobody is, not before the camera.
+    """Things that stand about people where nobody is, not before the camera, and not beyond the walls.
 
     Args:
-        size: metres from the middle of the people to the outermost.
+        size: metres from the middle of the people to the outermost. ground: what things stand on; without one there are none.
     """
     surfaces: list[Surface] = []
+    if ground is None:
+        return surfaces
     eye = camera.position
     forward = np.asarray(camera.R)[2]
     for _ in range(int(rng.integers(config.clutter[0], config.clutter[1] + 1))):
-        angle, apart = rng.uniform(-np.pi, np.pi), size + rng.uniform(0.3, 3.5 if indoor else 8.0)
-        at = (apart * np.sin(angle), apart * np.cos(angle))
+        angle, apart = rng.uniform(-np.pi, np.pi, _SPOTS), size + rng.uniform(0.3, 3.5 if indoor else 8.0, _SPOTS)
+        spots = np.stack([apart * np.sin(angle), np.zeros(_SPOTS), apart * np.cos(angle)], 1)
+        inside = [spot for spot in spots if on_ground(ground, spot[None])]
+        if not inside:
+            continue
+        at = (float(inside[0][0]), float(inside[0][2]))
         thing = things.clutter(rng, indoor, config.pool, at)
         points = np.concatenate([surface.vertices for surface in thing])
         towards = (np.array([at[0], eye[1], at[1]]) - eye) * (1, 0, 1)
         before = (
             float(np.linalg.norm(towards)) < 0.75 * float(np.hypot(eye[0], eye[2])) and float(towards @ forward) > 0
         )
-        if before or np.linalg.norm(points - eye, axis=1).min() < 0.9 or not taken.free(points[points[:, 1] < 2.2]):
+        near = np.linalg.norm(points - eye, axis=1).min() < 0.9
+        if before or near or not on_ground(ground, points) or not taken.free(points[points[:, 1] < 2.2]):
             continue
         surfaces += thing
     return surfaces
+
+
+def on_ground(ground: Ground, points: NDArray[np.floating]) -> bool:
+    """Whether points (P, 3) stand over a ground, within the walls about it."""
+    if ground.half_size is None:
+        return True
+    x, z = points[:, 0] - ground.centre[0], points[:, 2] - ground.centre[1]
+    c, s = np.cos(ground.yaw), np.sin(ground.yaw)
+    across, along = np.abs(c * x - s * z).max(), np.abs(s * x + c * z).max()
+    return bool(across < ground.half_size[0] and along < ground.half_size[1])

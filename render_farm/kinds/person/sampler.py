@@ -27,9 +27,10 @@ from ...scenes.backgrounds import Backgrounds, Setting
 from ...scenes.blur import sample_blur
 from ...scenes.furniture import Things
 from ...scenes.lens import sample_bend
-from ...scenes.lights import sample_lights
+from ...scenes.lights import LUMINANCE, for_camera, sample_lights, wall_light
+from ...scenes.photographs import shaded, suit_photograph
 from ...scenes.pictures import pictures_digest
-from ...scenes.scene import Camera, Lights, PersonInScene, Scene, Surface
+from ...scenes.scene import Camera, Ground, Lights, PersonInScene, Scene, Surface
 from ...scenes.sensor import sample_sensor
 from ...scenes.surroundings import place_panorama
 from ..registry import Inputs
@@ -42,6 +43,8 @@ from .places import Places
 from .placing import Footprint, place_people
 from .posing import Poser, Request
 
+_STEEP = -0.6
+"""Vertical part of a view from which on photographs, which are seldom taken so, do without their own ground."""
 _THIN = 23
 """Every so many vertices stand for a body where people are placed and framed."""
 
@@ -139,12 +142,17 @@ class PersonSampler:
         camera = sample_bend(lens_rng, self.config.lens, camera)
         indoor, setting = self._setting(index, camera, people, doing)
         origins = "".join(f" pose={crowd.people.origins[row]}" for row, _ in placed if crowd.people.origins[row])
+        things = self._things(index, camera, people, doing, indoor, taken, setting.ground)
+        backdrop = setting.backdrop
+        if setting.ground is None:  # a photograph
+            points = [each.surface.vertices[::5] for each in people] + [thing.vertices for thing in things]
+            backdrop = shaded(backdrop, camera, setting.lights, np.concatenate(points))
         return Scene(
             camera=camera,
             persons=people,
-            backdrop=setting.backdrop,
+            backdrop=backdrop,
             lights=setting.lights,
-            occluders=self._things(index, camera, people, doing, indoor, taken),
+            occluders=things,
             ground=setting.ground,
             source=f"seed={self.seed} frame={index} people={'+'.join(doing)} view={view}{origins}",
             sensor=sample_sensor(self.rng(index, Stream.SENSOR), self.config.sensor),
@@ -160,7 +168,8 @@ class PersonSampler:
         share = config.places.indoor * (0.35 if {"running", "jumping", "sport"} & set(doing) else 1.0)
         indoor = bool(draw < share)
         ranges = config.indoor_lights if indoor else config.outdoor_lights
-        lights = sample_lights(self.rng(index, Stream.LIGHTS), ranges)
+        lights_rng = self.rng(index, Stream.LIGHTS)
+        lights = for_camera(lights_rng, sample_lights(lights_rng, ranges), ranges, camera)
         inside = np.concatenate([camera.position[None], *(person.surface.vertices[::_THIN] for person in people)])
         place = self.places.place(rng, indoor, inside)
         pictures = self.backgrounds.pictures
@@ -169,14 +178,22 @@ class PersonSampler:
         number, own = pictures.choose(rng), with_ground < config.backgrounds.folder_ground
         panorama = pictures.panorama(number)
         if panorama is None:
-            return indoor, Setting(place.ground if own else None, pictures.photo(rng, number, camera), lights)
+            photo, own = pictures.photo(rng, number, camera), own or camera.R[2, 1] < _STEEP
+            return indoor, Setting(place.ground if own else None, photo, suit_photograph(lights, photo, camera))
         around = place_panorama(rng, panorama, config.backgrounds, ranges, camera)
         fits = matched < config.backgrounds.matched
         ground = around.ground() if fits else place.ground if own else None
         return indoor, Setting(ground, around.backdrop(camera), around.lights() if fits else lights, around)
 
     def _things(
-        self, index: int, camera: Camera, people: list[PersonInScene], doing: list[str], indoor: bool, taken: Footprint
+        self,
+        index: int,
+        camera: Camera,
+        people: list[PersonInScene],
+        doing: list[str],
+        indoor: bool,
+        taken: Footprint,
+        ground: Ground | None,
     ) -> list[Surface]:
         rng, config = self.rng(index, Stream.THINGS), self.config.things
         surfaces: list[Surface] = []
@@ -193,13 +210,13 @@ class PersonSampler:
         if rng.random() < config.front:
             surfaces += props.in_front(rng, self.things, config.pool, camera, people)
         size = max(float(np.hypot(*np.asarray(person.joints)[:, [0, 2]].T).max()) for person in people)
-        return surfaces + props.about(rng, self.things, config, indoor, taken, camera, size)
+        return surfaces + props.about(rng, self.things, config, indoor, taken, camera, size, ground)
 
 
 def lit(backdrop: NDArray[np.uint8], lights: Lights) -> NDArray[np.uint8]:
-    """A backdrop in the light of the scene: as bright, and of the colour, that an upright wall has in it."""
-    wall = 0.5 * np.asarray(lights.sky) + 0.5 * np.asarray(lights.floor) + 0.35 * np.asarray(lights.colour)
-    gain = np.clip(wall / 0.62, 0.45, 1.15) ** (1 / 2.2)
+    """A backdrop in the light of the scene: as bright as an upright wall is in it, and somewhat of its colour."""
+    colour = np.asarray(lights.sky) + np.asarray(lights.colour)
+    gain = (wall_light(lights) * (colour / (colour @ LUMINANCE)) ** 0.7) ** (1 / 2.2)
     table = np.clip(np.arange(256)[:, None] * gain, 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(backdrop, table[None]), np.uint8)
 

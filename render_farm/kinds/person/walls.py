@@ -1,16 +1,12 @@
-"""What walls, houses, hedges, skies and grounds look like: textures drawn from noise, uint8 sRGB."""
+"""What walls, houses, hedges, trees and skies look like: pictures drawn from noise, uint8 sRGB."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ...looks.patterns import Bytes, Singles, draw_colour, finish, lab_to_rgb, noise, tile
-from ...scenes.config import BackgroundConfig
-from ...scenes.surfaces import DRAW, SurfaceLook
 
 Cover = NDArray[np.uint8]
 ROWS, COLUMNS = 128, 512
@@ -44,8 +40,8 @@ def draw_inside(rng: np.random.Generator) -> Painted:
         _wall_thing(rng, picture, str(thing), x, width)
         x += width + rng.uniform(0.01, 0.10)
     _box(picture, 0, 0.965, 1, 0.035, draw_colour(rng, (20, 95), (0, 8)))
-    shade = 1 + 0.04 * noise(rng, COLUMNS, 6)[:ROWS]
-    shade *= np.linspace(1.05, 0.85, ROWS)[:, None]
+    shade = 1 + 0.04 * noise(rng, COLUMNS, 6)[:ROWS] + 0.16 * noise(rng, COLUMNS, 1.5)[:ROWS]
+    shade *= np.linspace(1.1, 0.75, ROWS)[:, None]
     return finish(picture, shade.astype(np.float32)), np.full((ROWS, COLUMNS), 255, np.uint8)
 
 
@@ -97,35 +93,62 @@ def draw_outside(rng: np.random.Generator) -> Painted:
     cover = np.zeros((ROWS, COLUMNS), np.uint8)
     kind = str(rng.choice(["houses", "houses", "trees", "trees", "hills", "hedge", "mixed"]))
     across = np.arange(COLUMNS)
-    wave = noise(rng, COLUMNS, {"hills": 3.0, "hedge": 60.0}.get(kind, 22.0))[:2].mean(0)
-    if kind in ("trees", "hills", "hedge", "mixed"):
-        base = {"trees": 0.35, "hills": 0.75, "hedge": 0.7, "mixed": 0.5}[kind]
-        outline = np.clip(base - {"hills": 0.06, "hedge": 0.02}.get(kind, 0.10) * wave, 0.03, 0.96)
+    green = np.array([rng.uniform(26, 52), rng.uniform(-20, 0), rng.uniform(8, 30)], np.float32)
+    if kind in ("hills", "hedge"):
+        wave = noise(rng, COLUMNS, {"hills": 3.0}.get(kind, 60.0))[:2].mean(0)
+        outline = np.clip({"hills": 0.75 - 0.06 * wave, "hedge": 0.7 - 0.02 * wave}[kind], 0.03, 0.96)
         below = np.arange(ROWS)[:, None] >= outline[None, across] * ROWS
-        green = np.array([rng.uniform(20, 52), rng.uniform(-22, 4), rng.uniform(8, 34)], np.float32)
-        if kind == "hills":
-            green += (18, 8, -14)
-        leaves = noise(rng, COLUMNS, 45)[:ROWS] + 0.8 * noise(rng, COLUMNS, 14)[:ROWS]
-        picture[:] = green + leaves[..., None] * np.array([5.0, 0.6, 1.6], np.float32)
+        picture[:] = green + np.array([18, 8, -14]) if kind == "hills" else green
         cover[below] = 255
-    if kind in ("houses", "mixed"):
-        x = 0.0
-        while x < 1:
-            width, top = rng.uniform(0.06, 0.22), rng.uniform(0.0, 0.6)
-            if rng.random() < (0.9 if kind == "houses" else 0.4):
-                _house(rng, picture, cover, x, min(width, 1 - x), top)
-            x += width
-    if kind in ("trees", "mixed") and rng.random() < 0.6:  # trunks
-        for _ in range(int(rng.integers(2, 9))):
-            x = rng.uniform(0, 0.98)
-            _box(picture, x, 0.5, rng.uniform(0.003, 0.01), 0.5, np.array([25, 4, 10], np.float32))
-            cover[ROWS // 2 :, int(x * COLUMNS) : int(x * COLUMNS) + 3] = 255
+    else:
+        if kind in ("trees", "mixed"):
+            _trees(rng, picture, cover, green)
+        if kind in ("houses", "mixed"):
+            x = 0.0
+            while x < 1:
+                width, top = rng.uniform(0.06, 0.22), rng.uniform(0.0, 0.6)
+                if rng.random() < (0.9 if kind == "houses" else 0.4):
+                    _house(rng, picture, cover, x, min(width, 1 - x), top)
+                x += width
+        if kind == "houses" and rng.random() < 0.5:
+            _trees(rng, picture, cover, green, int(rng.integers(3, 12)))
+    leaves = noise(rng, COLUMNS, 45)[:ROWS] + 0.8 * noise(rng, COLUMNS, 14)[:ROWS]
+    leafy = (picture[..., 1] < 2) & (picture[..., 2] > 6)
+    picture += (leafy * leaves)[..., None] * np.array([5.0, 0.6, 1.6], np.float32)
     shade = 1 + 0.06 * noise(rng, COLUMNS, 12)[:ROWS]
-    return finish(picture, shade.astype(np.float32)), cover
+    return finish(picture, shade.astype(np.float32)), np.asarray(cv2.GaussianBlur(cover, (0, 0), 0.8), np.uint8)
+
+
+def _trees(rng: np.random.Generator, picture: Singles, cover: Cover, green: Singles, count: int = 0) -> None:
+    """Trees side by side, the far ones first: round crowns lit from above, or the cones of conifers; ``count`` or a wood."""
+    wood, conifers, tall = count == 0, rng.random() < 0.3, rng.uniform(0.5, 0.95)
+    count = count or int(rng.integers(60, 110))
+    if wood:  # what is dark between the trunks
+        top = int((1 - 0.55 * tall) * ROWS)
+        picture[top:], cover[top:] = green * (0.6, 1, 1), 255
+    for k in range(count):
+        x, near = int(rng.integers(COLUMNS)), (k + 1) / count
+        height, wide = tall * rng.uniform(0.55, 1.0) * ROWS, rng.uniform(0.02, 0.05) * COLUMNS
+        colour = green + rng.normal(0, (3, 2, 3)) + (6 * near - 4, 0, 2 * near)
+        for shift in (-COLUMNS, 0, COLUMNS):
+            middle = x + shift
+            trunk = (int(middle - 2), int(ROWS - 0.6 * height)), (int(middle + 1), ROWS)
+            for layer, share in ((picture, (0.4 * float(colour[0]), 4.0, 9.0)), (cover, (255.0,))):
+                cv2.rectangle(layer, *trunk, share, -1)
+            for step in range(5):
+                up = height * (0.42 + 0.11 * step)
+                half = wide * ((1 - 0.19 * step) if conifers else (0.8, 1.0, 1.0, 0.8, 0.5)[step])
+                at = (int(middle + (0 if conifers else rng.normal(0, 0.2 * wide))), int(ROWS - up))
+                size = (max(2, int(half)), max(2, int(0.16 * height)))
+                light = colour + np.array([2.5 * step - 4, 0, 0])
+                cv2.ellipse(picture, at, size, 0, 0, 360, [float(c) for c in light], -1)
+                cv2.ellipse(cover, at, size, 0, 0, 360, (255.0,), -1)
 
 
 def _house(rng: np.random.Generator, picture: Singles, cover: Cover, x: float, width: float, top: float) -> None:
-    front = draw_colour(rng, (30, 90), (2, 34))
+    front = draw_colour(rng, (30, 88), (1, 16))
+    if rng.random() < 0.35:  # brick
+        front = np.array([rng.uniform(30, 52), rng.uniform(10, 22), rng.uniform(12, 22)], np.float32)
     _box(picture, x, top, width, 1 - top, front, 0.01)
     cover[int(top * ROWS) :, int(x * COLUMNS) : int((x + width) * COLUMNS)] = 255
     pane = np.array([rng.uniform(12, 70), 0, -5], np.float32)
@@ -134,7 +157,7 @@ def _house(rng: np.random.Generator, picture: Singles, cover: Cover, x: float, w
         for k in range(columns):
             _box(picture, x + width * (k + 0.2) / columns, row, width * size / columns, 0.08, pane, 0.008)
     if rng.random() < 0.6:  # a shop or a door on the ground
-        _box(picture, x + 0.1 * width, 0.82, 0.8 * width, 0.18, draw_colour(rng, (10, 80), (5, 60)), 0.015)
+        _box(picture, x + 0.1 * width, 0.82, 0.8 * width, 0.18, draw_colour(rng, (10, 80), (5, 40)), 0.015)
         _box(picture, x + 0.15 * width, 0.87, 0.5 * width, 0.13, pane, 0.01)
 
 
@@ -154,83 +177,3 @@ def draw_sky(rng: np.random.Generator) -> Bytes:
         amount = np.clip((field - rng.uniform(-0.6, 0.9)) / 1.2, 0, 0.9)[..., None]
         picture += amount * (np.array([95, 0, 1]) - picture)
     return np.round(lab_to_rgb(picture)).astype(np.uint8)
-
-
-def _ground(
-    rng: np.random.Generator,
-    size: int,
-    base: tuple[float, float, float],
-    spread: tuple[float, float, float],
-    rough: float,
-) -> tuple[Singles, Singles]:
-    """Lab picture (size, size, 3) of a rough ground, and its shade."""
-    colour = np.array(base, np.float32) + rng.normal(0, 1, 3) * spread
-    fine, coarse = noise(rng, size, size / 5), noise(rng, size, rng.uniform(3, 7))
-    picture = colour + coarse[..., None] * np.array([2.0, 0.5, 1.2], np.float32)
-    return picture.astype(np.float32), (1 + rough * fine + 0.05 * noise(rng, size, 14)).astype(np.float32)
-
-
-def _grass(rng: np.random.Generator, size: int) -> SurfaceLook:
-    picture, shade = _ground(rng, size, (44, -16, 28), (7, 4, 5), 0.26)
-    return SurfaceLook("grass", finish(picture, shade), rng.uniform(1.2, 2.4))
-
-
-def _asphalt(rng: np.random.Generator, size: int) -> SurfaceLook:
-    picture, shade = _ground(rng, size, (42, 0, 0), (9, 1, 2), 0.10)
-    if rng.random() < 0.4:  # a painted line
-        picture[:, : max(2, size // 40)] = (88, 0, 2) if rng.random() < 0.7 else (78, 6, 60)
-    return SurfaceLook("asphalt", finish(picture, shade), rng.uniform(3.0, 5.0))
-
-
-def _paving(rng: np.random.Generator, size: int) -> SurfaceLook:
-    picture, shade = _ground(rng, size, (62, 3, 7), (9, 4, 6), 0.06)
-    cells = int(rng.choice([4, 6, 8]))
-    pitch = size // cells
-    for row in range(cells):
-        offset = (row % 2) * pitch // 2 if rng.random() < 0.7 else 0
-        for column in range(cells):
-            left = (column * pitch + offset) % size
-            picture[row * pitch : (row + 1) * pitch, left : left + pitch] += rng.normal(0, (4, 1, 1)).astype(np.float32)
-            shade[row * pitch : (row + 1) * pitch, left : left + 2] *= 0.7
-        shade[row * pitch : row * pitch + 2] *= 0.7
-    return SurfaceLook("paving", finish(picture, shade), cells * rng.uniform(0.2, 0.45))
-
-
-def _plain(
-    name: str, base: tuple[float, float, float], rough: float
-) -> Callable[[np.random.Generator, int], SurfaceLook]:
-    def draw(rng: np.random.Generator, size: int) -> SurfaceLook:
-        return SurfaceLook(name, finish(*_ground(rng, size, base, (6, 2, 4), rough)), rng.uniform(1.5, 3.0))
-
-    return draw
-
-
-def _court(rng: np.random.Generator, size: int) -> SurfaceLook:
-    base = ((50, 32, 30), (45, -20, 4), (45, -4, -30), (60, 12, 34))[int(rng.integers(4))]
-    picture, shade = _ground(rng, size, base, (5, 4, 4), 0.05)
-    width = max(2, size // 60)
-    picture[:, :width] = picture[:width] = (92, 0, 2)
-    return SurfaceLook("court", finish(picture, shade), rng.uniform(4.0, 7.0))
-
-
-def _lino(rng: np.random.Generator, size: int) -> SurfaceLook:
-    picture, shade = _ground(rng, size, (68, 1, 5), (14, 4, 7), 0.03)
-    if rng.random() < 0.5:  # square tiles
-        pitch = size // 4
-        for line in range(0, size, pitch):
-            shade[line : line + 2] *= 0.75
-            shade[:, line : line + 2] *= 0.75
-    return SurfaceLook("lino", finish(picture, shade), rng.uniform(1.2, 2.4))
-
-
-GROUNDS: dict[str, Callable[[np.random.Generator, int], SurfaceLook]] = {
-    "grass": _grass, "asphalt": _asphalt, "paving": _paving, "sand": _plain("sand", (74, 4, 18), 0.07),
-    "dirt": _plain("dirt", (44, 7, 16), 0.14), "snow": _plain("snow", (93, 0, -2), 0.03), "court": _court, "lino": _lino,
-}  # fmt: skip
-
-
-def draw_ground(rng: np.random.Generator, kind: str, size: int) -> SurfaceLook:
-    """A floor or ground of one of the kinds of the config."""
-    if kind in GROUNDS:
-        return GROUNDS[kind](rng, size)
-    return DRAW[kind](rng, BackgroundConfig(lightness=(25.0, 85.0)), size)

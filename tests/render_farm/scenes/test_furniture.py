@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim2pose.render_farm.scenes.furniture import Things, build, foliage, seat_blocks, table_blocks
+from sim2pose.render_farm.scenes.furniture import Things, build, seat_blocks, table_blocks
 from sim2pose.render_farm.scenes.scene import OCCLUDER
 
 TEXTURE = np.full((4, 4, 3), 128, np.uint8)
 
 
-@pytest.mark.parametrize(("shape", "volume"), [("box", 8.0), ("tube", 6.0), ("ball", 3.9), ("leaf", 3.1)])
+@pytest.mark.parametrize(("shape", "volume"), [("box", 8.0), ("tube", 6.0), ("ball", 3.9)])
 def test_blocks_are_closed_and_face_outwards(shape: str, volume: float) -> None:
     surface = build([((0, 0, 0), (1, 1, 1)), ((5, 0, 0), (1, 1, 1))], TEXTURE, 0.7, (1, 2, 3), shape)
     a, b, c = (surface.vertices[surface.topology.faces[:, k]].astype(float) - (1, 2, 3) for k in range(3))
@@ -30,12 +30,10 @@ def test_seats_are_as_high_as_asked(kind: str) -> None:
     assert front[:, 1].max() <= (0.75 if kind == "sofa" else 0.4501), "and nothing before the sitter"
 
 
-def test_tables_and_plants_stand_on_the_ground() -> None:
+def test_tables_stand_on_the_ground() -> None:
     rng = np.random.default_rng(1)
     table = build(table_blocks(rng, 0.7, 1.2, 0.8), TEXTURE).vertices
     assert table[:, 1].max() == pytest.approx(0.7) and table[:, 1].min() == pytest.approx(0, abs=0.03)
-    leaves = build(foliage(rng, 0.4, 1.2, 0.3), TEXTURE, shape="leaf").vertices
-    assert leaves[:, 1].min() > 0.2 and leaves[:, 1].max() < 1.4
 
 
 @pytest.mark.parametrize("indoor", [True, False])
@@ -48,3 +46,10 @@ def test_clutter_stands_where_it_is_put(indoor: bool) -> None:
         assert np.hypot(points[:, 0].mean() - 2, points[:, 2].mean() + 1) < 0.8
     np.testing.assert_array_equal(things.texture(2), Things(3).texture(2))
     assert not np.array_equal(things.texture(2), Things(4).texture(2))
+
+
+def test_cars_have_wheels_on_the_ground_and_glass_beneath_a_roof() -> None:
+    body, glass, wheels = Things(3).car(np.random.default_rng(2), 1, 0.3, (4.0, 0.0, 1.0))
+    assert wheels.vertices[:, 1].min() == pytest.approx(0, abs=1e-6)
+    assert body.vertices[:, 1].max() > glass.vertices[:, 1].max() - 0.01 > 1.2
+    assert glass.texture.mean() < 60

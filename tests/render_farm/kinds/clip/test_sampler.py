@@ -15,6 +15,7 @@ from sim2pose.datasets.clips import ClipFolder, world_parameters
 from sim2pose.datasets.frames import Frame
 from sim2pose.models.bodies import load_body
 from sim2pose.models.geometry import project
+from sim2pose.render_farm.kinds.clip.beside import APART, OFF_CAMERA
 from sim2pose.render_farm.kinds.clip.config import ClipConfig
 from sim2pose.render_farm.kinds.clip.sampler import ClipSampler, make_sampler
 from sim2pose.render_farm.kinds.frames import SceneFrames
@@ -185,3 +186,16 @@ def test_inputs_that_cannot_serve_are_refused(tmp_path: Path) -> None:
         SceneFrames(make_config(body="open-hand-left"))
     with pytest.raises(UserError, match="no world_to_camera"):
         world_parameters(Frame(0, b"", 1, 1, "real"), None)  # type: ignore[arg-type]
+
+
+def test_second_people_do_not_fill_the_cameras_view(sampler: ClipSampler) -> None:
+    seconds = 0
+    for number in range(5):
+        plan = sampler.plan(number)
+        if len(plan.motions) < 2:
+            continue
+        seconds += 1
+        eyes = plan.trajectory.positions[:, [0, 2]]
+        apart = np.linalg.norm(plan.motions[1].joints[:, :22, [0, 2]] - eyes[:, None], axis=-1)
+        assert apart.min() > OFF_CAMERA * APART * min(figure.height for figure in plan.figures) - 1e-6
+    assert seconds >= 2
