@@ -10,14 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...models.bodies.blocks import pose_joints, skin_blocks
 from ...models.bodies.body import Body
-from ...models.bodies.skinning import skin
 from ...models.geometry import matrix_to_axis_angle
-from .angles import COLUMN, HIGH, LOW, Plan, angles_to_pose, draw_angles, draw_plan, nominal_orientation
+from .angles import COLUMN, HIGH, LOW, Plan, angles_to_pose, draw_angles, draw_plan, nominal_orientations
 from .config import PoseConfig, ShapeConfig
 from .mix import PoseMix, load_pose_mix
 from .plausibility import Judgement, Plausibility
-from .resting import Proxy, build_proxy, lay_down, pick_candidates, settle, stand
+from .resting import Proxy, build_proxy, lay_down, pick_candidates, stand
+from .settling import settle
 
 CANDIDATES = 6
 """Draws of the limbs among which the first that stays out of trunk and head is taken."""
@@ -117,8 +118,7 @@ class Poser:
             if source is None:
                 same = draw_plan(self._rng(index, POSE_STREAM, 0), self.poses).posture if attempt else None
                 plans.append(draw_plan(rng, self.poses, same))
-                candidates.append(draw_angles(rng, plans[-1], CANDIDATES))
-                nominal[k] = nominal_orientation(plans[-1])
+                candidates.append(rng.random((CANDIDATES, len(LOW))))
                 drawn.append(k)
                 origins.append("")
             else:
@@ -132,8 +132,9 @@ class Poser:
             np.stack([self._betas(index, plan) for (index, _), plan in zip(draws, plans, strict=True)])
         )
         if drawn:
-            angles = pick_candidates(self.proxy, betas[drawn], np.stack(candidates))
             own = [plans[k] for k in drawn]
+            nominal[drawn] = nominal_orientations(own)
+            angles = pick_candidates(self.proxy, betas[drawn], draw_angles(candidates, own))
             angles = lay_down(self.proxy, betas[drawn], angles, own, nominal[drawn])
             pose[drawn] = angles_to_pose(_flatten_feet(angles, own))
         return Posed(plans, betas, self._at_rest(plans, betas, pose, nominal), np.array(sinks, np.float32), origins)
@@ -151,15 +152,15 @@ class Poser:
         self, plans: list[Plan], betas: torch.Tensor, pose: torch.Tensor, nominal: NDArray[np.float64]
     ) -> torch.Tensor:
         """Poses (B, 24, 3) whose global orientation is the nominal one (B, 3, 3) after standing level or settling."""
-        rough = skin(self.proxy.mesh, betas, pose)[0].transpose(1, 2).double().numpy()
-        turns = []
-        for k, plan in enumerate(plans):
-            points = rough[k] @ nominal[k].T
-            last = stand(points, self.proxy.owner) if plan.table.flat_feet else np.eye(3)
-            if plan.table.settle > 0:
-                last = settle(points, self.proxy.mass, plan.table.settle)
-            turns.append(last @ nominal[k])
-        pose[:, 0] = matrix_to_axis_angle(torch.from_numpy(np.stack(turns)).float())
+        skeleton = pose_joints(self.proxy.mesh.mesh, betas, pose)
+        rough = skin_blocks(self.proxy.mesh, skeleton, betas).double().numpy() @ nominal.transpose(0, 2, 1)
+        turns = nominal.copy()
+        limits = np.array([plan.table.settle for plan in plans])
+        for k in np.flatnonzero([plan.table.flat_feet for plan in plans]):
+            turns[k] = stand(rough[k], self.proxy.owner) @ nominal[k]
+        if len(loose := np.flatnonzero(limits > 0)):
+            turns[loose] = settle(rough[loose], self.proxy.mass, limits[loose]) @ nominal[loose]
+        pose[:, 0] = matrix_to_axis_angle(torch.from_numpy(turns).float())
         return pose
 
 
