@@ -92,7 +92,7 @@ def draw_plan(rng: np.random.Generator, config: PoseConfig, fixed: str | None = 
     for names, kind, weights in ((ARM, "arm", table.arms), (LEG, "leg", table.legs)):
         left, right = choose(rng, weights), choose(rng, weights)
         parts += [_modes(names, kind, left), _modes(names, kind, right if rng.random() < config.asymmetry else left)]
-    mean, sd = np.concatenate(parts, 1)[:, _PLACES]
+    mean, sd = np.concatenate(parts, 1)[:, PLACES]
     pitch = rng.normal(*table.pitch)
     roll = (90.0 if rng.random() < 0.5 else -90.0) + rng.normal(0, 8) if table.rolled else 0.0
     return Plan(
@@ -115,9 +115,9 @@ def _modes(names: tuple[str, ...], part: str, mode: str) -> Floats:
     return np.array([table[name] if name in table else DEFAULTS[name] for name in names]).T
 
 
-# Where each angle lies in the midline's, the left arm's, the right arm's, the left leg's and the right leg's.
 _SEQUENCE = [*MIDLINE, *(f"{side}_{name}" for names in (ARM, LEG) for side in "lr" for name in names)]
-_PLACES = [_SEQUENCE.index(name) for name in NAMES]
+PLACES = [_SEQUENCE.index(name) for name in NAMES]
+"""Where each angle lies in the angles of trunk, left arm, right arm, left leg and right leg, one after the other."""
 
 
 def draw_angles(uniform: Floats, plans: Sequence[Plan]) -> Floats:

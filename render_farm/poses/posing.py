@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ...models.bodies.blocks import pose_joints, skin_blocks
 from ...models.bodies.body import Body
 from ...models.geometry import matrix_to_axis_angle
+from ..streams import Streams
 from .angles import COLUMN, HIGH, LOW, Plan, angles_to_pose, draw_angles, draw_plan, nominal_orientations
 from .config import PoseConfig, ShapeConfig
 from .mix import PoseMix, load_pose_mix
@@ -58,6 +59,7 @@ class Poser:
         self.proxy: Proxy = build_proxy(body)
         self.judge = Plausibility(body, poses.plausibility)
         self.counts: Counter[str] = Counter()
+        self._streams = Streams(seed)
 
     def pose(self, indices: Sequence[int]) -> Posed:
         """Pose the frames of an aligned block; rejections are added to ``counts``.
@@ -104,10 +106,13 @@ class Poser:
         return Judgement(excess)
 
     def _rng(self, index: int, stream: int, attempt: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, index, stream, *([attempt] if attempt else [])])
+        return self._streams(*_key(index, stream, attempt))
 
     def _attempt(self, draws: list[tuple[int, int]]) -> Posed:
         """Draw frames (index, attempt), drawn poses and those of files together."""
+        drawn_from = [(index, POSE_STREAM, attempt) for index, attempt in draws]
+        drawn_from += [(index, SHAPE_STREAM, 0) for index, _ in draws]
+        self._streams.prepare(_key(*key) for key in drawn_from)
         origins, plans, sinks = [], [], []
         pose = torch.zeros(len(draws), 24, 3)
         nominal = np.zeros((len(draws), 3, 3))
@@ -162,6 +167,10 @@ class Poser:
             turns[loose] = settle(rough[loose], self.proxy.mass, limits[loose]) @ nominal[loose]
         pose[:, 0] = matrix_to_axis_angle(torch.from_numpy(turns).float())
         return pose
+
+
+def _key(index: int, stream: int, attempt: int) -> tuple[int, ...]:
+    return (index, stream, attempt) if attempt else (index, stream)
 
 
 def _take(into: Posed, k: int, other: Posed, row: int) -> None:

@@ -26,6 +26,7 @@ from ...poses.mix import PoseMix, load_pose_mix
 from ...poses.plausibility import Plausibility
 from ...poses.resting import Proxy, build_proxy, pick_candidates, stand
 from ...poses.settling import settle
+from ...streams import generators
 from .activities import ACTIVITIES, draw_activity, draw_angles
 from .balance import MASS, balanced, lie
 from .config import AGES, PeopleConfig, PersonPoses
@@ -132,7 +133,7 @@ class Poser:
         return np.asarray(excess.sum(1))
 
     def _attempt(self, requests: list[Request], attempt: int) -> People:
-        rngs = [np.random.default_rng([*request.key, 0]) for request in requests]
+        rngs = generators([(*request.key, 0) for request in requests])
         ages = [choose(rng, self.people.ages) for rng in rngs]
         months = [(12 * AGES[age][0], 12 * AGES[age][1]) for age in ages]
         known = self.body.population is not None
@@ -143,7 +144,7 @@ class Poser:
         expression = torch.from_numpy(
             np.stack([self.people.expression * rng.standard_normal(self.body.num_expressions) for rng in rngs])
         ).float()
-        rngs = [np.random.default_rng([*request.key, 1, attempt]) for request in requests]
+        rngs = generators([(*request.key, 1, attempt) for request in requests])
         names, pose, orient, origins = self._drawn(requests, rngs, shape)
         full = self._whole(rngs, pose)
         for row, (request, rng) in enumerate(zip(requests, rngs, strict=True)):
@@ -195,10 +196,11 @@ class Poser:
             angles = np.stack([draw_gesture(rng) for rng in rngs])
             hands = hand_pose(angles, side, self._hand_rest[side]).reshape(len(rngs), 15, 3)
             full[:, fingers] = torch.from_numpy(hands).float()
-        for row, rng in enumerate(rngs):
-            opened, gaze = max(0.0, rng.normal(-0.02, 0.08)), rng.normal(0, 0.10, 2)
-            for name, joint in self._face.items():
-                full[row, joint] = torch.tensor([opened, 0, 0] if name == "jaw" else [gaze[0], gaze[1], 0])
+        faces = np.array([(rng.normal(-0.02, 0.08), *rng.normal(0, 0.10, 2)) for rng in rngs], np.float32)
+        for name, joint in self._face.items():
+            full[:, joint, :2] = torch.from_numpy(faces[:, 1:])
+            if name == "jaw":
+                full[:, joint, 0], full[:, joint, 1] = torch.from_numpy(np.maximum(faces[:, 0], 0)), 0.0
         return full
 
     def _at_rest(self, names: list[str], betas: torch.Tensor, full: torch.Tensor, orient: Floats) -> torch.Tensor:
