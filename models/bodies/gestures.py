@@ -109,16 +109,15 @@ def hand_pose(angles: np.ndarray, side: str, joints: np.ndarray | None = None) -
     else:
         axes = hand_axes(joints * (-1, 1, 1) if mirror else joints)
     radians = np.radians(np.asarray(angles, np.float64))[..., None]
-    turns: list[np.ndarray] = []
-    for finger in range(4):
-        mcp, sway, pip, dip = np.moveaxis(radians[..., 4 * finger : 4 * finger + 4, :], -2, 0)
-        flexion = axes.flexion[finger]
-        turns += [_log(_product(_turn(axes.sway, sway), _turn(flexion, mcp))), pip * flexion, dip * flexion]
-    flex, abduct, pronate, mcp, ip = np.moveaxis(radians[..., 16:, :], -2, 0)
-    thumb = axes.flexion[4]
-    base = _product(_turn(axes.abduction, abduct), _product(_turn(thumb, flex), _turn(axes.pronation, pronate)))
-    turns += [_log(base), mcp * thumb, ip * thumb]
-    pose = np.stack(turns, -2) * (_MIRROR if mirror else 1.0)
+    mcp, sway, pip, dip = (radians[..., k:16:4, :] for k in range(4))  # of the four fingers
+    flexion = np.stack(axes.flexion[:4])
+    base = _log(_product(_turn(axes.sway, sway), _turn(flexion, mcp)))
+    fingers = np.stack([base, pip * flexion, dip * flexion], -2)
+    flex, abduct, pronate, mcp, ip = (radians[..., k, :] for k in range(16, 21))
+    own = axes.flexion[4]
+    base = _log(_product(_turn(axes.abduction, abduct), _product(_turn(own, flex), _turn(axes.pronation, pronate))))
+    thumb = np.stack([base, mcp * own, ip * own], -2)
+    pose = np.concatenate([fingers.reshape(*thumb.shape[:-2], 12, 3), thumb], -2) * (_MIRROR if mirror else 1.0)
     return pose.reshape(*pose.shape[:-2], 45)
 
 

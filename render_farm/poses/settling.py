@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.turns import cross
+
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 _X = np.array([1.0, 0.0, 0.0])
@@ -76,8 +78,8 @@ def _beneath(points: Floats, inside: Floats) -> _Facets:
     gap = points - points[rows, low][:, None]
     second = _first_met(gap[..., 1], gap[..., 2], low[:, None])
     slope = points[rows, second] - points[rows, low]
-    normal = _unit(_cross(slope, _X) * np.where(slope[:, 2:] > 0, -1.0, 1.0))
-    best = _met(points, inside, np.stack([low, second], 1), normal, _unit(_cross(_unit(slope), normal)))
+    normal = _unit(cross(slope, _X) * np.where(slope[:, 2:] > 0, -1.0, 1.0))
+    best = _met(points, inside, np.stack([low, second], 1), normal, _unit(cross(_unit(slope), normal)))
     facets, going = best.at(rows), rows
     for _ in range(_FACETS):  # round the lowest point
         facets = _across(points[going], inside[going], facets, np.ones(len(going), np.intp))
@@ -96,7 +98,7 @@ def _across(points: Floats, inside: Floats, facets: _Facets, corner: Rows) -> _F
     ahead, behind = (np.where(corner == 0, k, np.where(corner == 1, m, n)) for k, m, n in ((1, 0, 0), (2, 2, 1)))
     edge = np.stack([facets.corners[rows, ahead], facets.corners[rows, behind]], 1)
     start, end = points[rows, edge[:, 0]], points[rows, edge[:, 1]]
-    away = _unit(_cross(end - start, facets.normal))
+    away = _unit(cross(end - start, facets.normal))
     inner = points[rows, facets.corners[rows, corner]] - start
     away = away * np.where(np.einsum("bi,bi->b", away, inner) > 0, -1.0, 1.0)[:, None]
     return _met(points, inside, edge, facets.normal, away)
@@ -109,7 +111,7 @@ def _met(points: Floats, inside: Floats, edge: Rows, normal: Floats, away: Float
     ways = np.stack([-normal, away], 2)
     gap = points @ ways - (start[:, None] @ ways)
     third = _first_met(gap[..., 0], gap[..., 1], edge)
-    outward = _unit(_cross(end - start, points[rows, third] - start))
+    outward = _unit(cross(end - start, points[rows, third] - start))
     outward = outward * np.where(np.einsum("bi,bi->b", outward, inside - start) > 0, -1.0, 1.0)[:, None]
     return _Facets(np.concatenate([edge, third[:, None]], 1), outward)
 
@@ -124,9 +126,9 @@ def _first_met(height: Floats, ahead: Floats, without: Rows) -> Rows:
 def _barycentric(points: Floats, facets: _Facets, centre: Floats) -> Floats:
     """Barycentric coordinates (B, 3) of the centre of mass, seen along the facets' normals."""
     corners = np.take_along_axis(points, facets.corners[..., None], 1)
-    whole = _cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    whole = cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     gap = corners - centre[:, None]
-    parts = _cross(gap[:, [1, 2, 0]], gap[:, [2, 0, 1]])
+    parts = cross(gap[:, [1, 2, 0]], gap[:, [2, 0, 1]])
     area = np.einsum("bi,bi->b", whole, facets.normal)
     return np.asarray(np.einsum("bki,bi->bk", parts, facets.normal) / area[:, None])
 
@@ -148,10 +150,3 @@ def _to_down(normal: Floats) -> tuple[Floats, Floats]:
 
 def _unit(vectors: Floats) -> Floats:
     return vectors / np.maximum(np.sqrt((vectors * vectors).sum(-1, keepdims=True)), 1e-300)
-
-
-def _cross(a: Floats, b: Floats) -> Floats:
-    """Cross products of vectors (..., 3); numpy's own takes several times as long for few of them."""
-    x, y, z = a[..., 0], a[..., 1], a[..., 2]
-    u, v, w = b[..., 0], b[..., 1], b[..., 2]
-    return np.stack([y * w - z * v, z * u - x * w, x * v - y * u], -1)

@@ -52,9 +52,9 @@ class Arm:
         steps = (np.arange(13) + 0.5) / 13 * s[:, None]
         grown = np.clip(steps / (BENDING * self.scale), 0, 1)
         grown = grown * grown * (3 - 2 * grown)
-        ahead = _directions(self.bend, grown)  # (K, 13, 3)
+        ahead = [part.sum(1) / 13 for part in _directions(self.bend, grown)]  # means over (K, 13)
         middle = self.border.mean(0)
-        centre = middle + ahead.mean(1) * s[:, None]
+        centre = middle + np.stack(ahead, 1) * s[:, None]
         outline = self.border - middle
         flat = np.exp(-s / (0.012 * self.scale))[:, None]  # the border need not be plane; further on rings are
         around = np.repeat(outline[None], len(s), 0)
@@ -69,13 +69,14 @@ class Arm:
 
     def direction(self) -> Floats:
         """(3,) unit vector from the wrist to the elbow, beyond the bend."""
-        return _directions(self.bend, np.ones(1))[0]
+        return np.concatenate(_directions(self.bend, np.ones(1)))
 
 
-def _directions(bend: Floats, share: Floats) -> Floats:
-    """Unit vectors (..., 3) along +X turned by shares of the bend."""
+def _directions(bend: Floats, share: Floats) -> tuple[Floats, Floats, Floats]:
+    """Unit vectors, as arrays x, y, z, along +X turned by shares of the bend."""
     flex, sway = bend[0] * share, bend[1] * share
-    return np.stack([np.cos(flex) * np.cos(sway), -np.sin(flex) * np.cos(sway), np.sin(sway) * np.ones_like(flex)], -1)
+    level = np.cos(sway)
+    return np.cos(flex) * level, -np.sin(flex) * level, np.sin(sway)
 
 
 def _turned(bend: Floats, share: Floats, vectors: Floats) -> Floats:

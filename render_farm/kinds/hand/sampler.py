@@ -26,6 +26,7 @@ from ...scenes.blur import sample_blur
 from ...scenes.lens import sample_bend
 from ...scenes.scene import Camera, PersonInScene, Scene, Surface
 from ...scenes.sensor import sample_sensor
+from ...streams import Streams
 from .arms import REACH
 from .backdrops import draw_place, draw_setting
 from .composing import Placed, covering_hand, covering_thing, lift, second_hand
@@ -95,6 +96,7 @@ class HandSampler:
         joint_sets: tuple[str, ...] = ("freihand21",),
     ) -> None:
         self.config, self.seed, self.width, self.height = config, seed, width, height
+        self._streams = Streams(seed)
         check_sides(bodies)
         self.counts: Counter[str] = Counter()
         self.models = {side: HandModel(bodies[side], side, joint_sets) for side in SIDES}
@@ -108,11 +110,12 @@ class HandSampler:
 
     def rng(self, index: int, stream: Stream) -> np.random.Generator:
         """The generator of one subsystem of one frame."""
-        return np.random.default_rng([self.seed, index, int(stream)])
+        return self._streams(index, int(stream))
 
     def scenes(self, start: int) -> list[Scene]:
         """The 32 scenes of the block that begins at ``start``, a multiple of 32."""
         assert start % BLOCK == 0, f"blocks start at multiples of {BLOCK}, found {start}"
+        self._streams.prepare((start + row, int(stream)) for row in range(BLOCK) for stream in Stream)
         plans = [self._plan(index) for index in range(start, start + BLOCK)]
         wanted: list[Wanted] = []
         for row, plan in enumerate(plans):
