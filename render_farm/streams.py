@@ -41,7 +41,7 @@ def generators(keys: Sequence[Sequence[int]]) -> list[Generator]:
         rows = [k for k, each in enumerate(words) if len(each) == length]
         states = _hashed(np.array([words[k] for k in rows], np.uint32).T)
         for k, state in zip(rows, states, strict=True):
-            found[k] = Generator(PCG64(_Hashed(state)))
+            found[k] = Generator(PCG64(_Hashed(state)))  # type: ignore[arg-type]
     return found
 
 

@@ -169,7 +169,7 @@ def hip_turn(flexion: Floats, abduction: Floats, rotation: Floats) -> Quaternion
 def shoulder_turn(plane: Floats, elevation: Floats, twist: Floats) -> Quaternions:
     """Local turns of the left shoulder, degrees."""
     raised = then_about(then_about(about(1, -plane), 2, elevation), 1, plane + twist)
-    return then_about(raised, 2, np.float64(-90.0))
+    return then_about(raised, 2, np.full_like(plane, -90.0))
 
 
 def mirrored(turn: Quaternions) -> Quaternions:
@@ -213,4 +213,4 @@ def nominal_orientations(plans: Sequence[Plan]) -> Floats:
     tilt = np.stack([plan.tilt for plan in plans])
     leaning = then_about(about(1, np.degrees(yaw)), 2, tilt[:, 1])
     lying = then_about(then_about(leaning, 0, np.where(flat, 0.0, tilt[:, 0])), 0, np.where(rolled, -90.0, pitch))
-    return quaternions_to_matrices(then_about(lying, 1, np.where(rolled, roll, 0.0)))
+    return np.asarray(quaternions_to_matrices(then_about(lying, 1, np.where(rolled, roll, 0.0))), np.float64)

@@ -139,7 +139,7 @@ class Poser:
         if drawn:
             own = [plans[k] for k in drawn]
             nominal[drawn] = nominal_orientations(own)
-            angles = pick_candidates(self.proxy, betas[drawn], draw_angles(candidates, own))
+            angles = pick_candidates(self.proxy, betas[drawn], draw_angles(np.stack(candidates), own))
             angles = lay_down(self.proxy, betas[drawn], angles, own, nominal[drawn])
             pose[drawn] = angles_to_pose(_flatten_feet(angles, own))
         return Posed(plans, betas, self._at_rest(plans, betas, pose, nominal), np.array(sinks, np.float32), origins)

@@ -20,6 +20,7 @@ from .angles import COLUMN, HIGH, LOW, Plan, angles_to_rotations, hip_turn, mirr
 from .postures import ARM, LEG
 
 Floats = NDArray[np.float64]
+AnyFloats = NDArray[np.floating]
 
 # Mass of the segment that starts at each SMPL joint, share of the body: newborns, rounded, after Schneider and Zernicke
 # (J Biomech 25:145, 1992: limbs) with head and neck 0.27 of the body; the rest is trunk.
@@ -98,7 +99,7 @@ def build_proxy(body: Body, per_joint: int = 11) -> Proxy:
     )
 
 
-def _depth_in_blobs(proxy: Proxy, world: Floats, joints: Floats, points: Floats, radius: float) -> Floats:
+def _depth_in_blobs(proxy: Proxy, world: AnyFloats, joints: AnyFloats, points: AnyFloats, radius: float) -> Floats:
     """How deep points (B, N, 3) lie inside head, chest and belly: (B,), 0 for clear, 1 for a point in a centre."""
     worst = np.zeros(len(points))
     for joint, (offset, axes) in proxy.blobs.items():

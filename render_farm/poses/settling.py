@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...models.turns import cross
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating]
 Rows = NDArray[np.intp]
 _X = np.array([1.0, 0.0, 0.0])
 _ROLLS, _FACETS = 60, 24

@@ -102,7 +102,7 @@ class People:
         raised = torch.from_numpy(np.stack([look.raised for look in looks])).view(count, 3, -1)
         vertices = skin_blocks(self._mesh, skeleton, betas, raised).numpy()
         low, high = bounds(vertices)
-        moves = -0.5 * (low + high)
+        moves = np.asarray(-0.5 * (low + high), np.float32)
         moves[:, 1] = -low[:, 1] - posed.sinks
         vertices += moves[:, None]
         places = skeleton.joints + moves[:, None]

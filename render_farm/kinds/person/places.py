@@ -127,7 +127,8 @@ class Places:
             rise = np.arctan2(rays[1], np.hypot(rays[0], rays[2]))
             turned = np.arctan2(rays[0], rays[2]) * np.float32(128 / np.pi) + 128
             upwards = np.clip((1 - rise * np.float32(2 / np.pi)) * 63, 0, 63)
-            above = cv2.remap(self.sky(sky), turned, upwards, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+            seen_sky = cv2.remap(self.sky(sky), turned, upwards, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+            above = np.asarray(seen_sky, np.float32)
         lit = seen * (sides.astype(np.float32)[number][..., None] * (1 - open_))
         picture = np.clip(lit + above * open_, 0, 255).astype(np.uint8)
         sigma = blur * max(width, height) / 256
