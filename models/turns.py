@@ -19,7 +19,6 @@ def vectors_to_matrices(vectors: Floats) -> Floats:
     x, y, z = np.moveaxis(vectors, -1, 0)
     angle = np.sqrt(x * x + y * y + z * z)
     half = np.sin(0.5 * angle) / np.maximum(angle, 1e-12)
-    half[angle < 1e-8] = 0.5
     return quaternions_to_matrices((np.cos(0.5 * angle), x * half, y * half, z * half))
 
 

@@ -45,8 +45,9 @@ def test_clothes_and_one_shape_for_all(body: Body) -> None:
         alone = pose_joints(body.mesh, shape[:1], pose[k : k + 1])
         np.testing.assert_allclose(found[k], skin_blocks(blocked(body.mesh), alone, shape[:1], worn)[0], atol=1e-6)
     bare = skin_blocks(blocked(body.mesh), skeleton, shape[:1])
-    moved = (found - bare).norm(dim=2).mean(0) / worn[0].norm(dim=0)
-    np.testing.assert_allclose(moved, 1.0, atol=0.05)  # at joints, blended rotations shrink a little
+    stiff = (body.mesh.weights > 0).sum(0) == 1  # elsewhere, blended rotations shrink a little
+    moved = ((found - bare).norm(dim=2) / worn[0].norm(dim=0))[:, stiff]
+    np.testing.assert_allclose(moved, 1.0, atol=1e-3)
 
 
 def test_some_vertices_lie_where_they_lie_in_the_whole(body: Body) -> None:
