@@ -34,6 +34,7 @@ class Posed:
     Attributes:
         plans: what each does. betas: (B, N), pose: (B, 24, 3) axis-angle with global orientation.
         sinks: (B,) metres by which each presses into the surface. origins: which pose of which source, "" for drawn ones.
+        nominal: (B, 3, 3) orientations, body to world, from which bodies come to rest.
     """
 
     plans: list[Plan]
@@ -41,6 +42,7 @@ class Posed:
     pose: torch.Tensor
     sinks: NDArray[np.float32]
     origins: list[str]
+    nominal: NDArray[np.float64]
 
 
 class Poser:
@@ -67,6 +69,12 @@ class Poser:
         ``counts`` names the reasons of rejected draws (one draw may fail for several), ``poses_rejected`` draws, and
         ``kept_implausible`` frames whose last draw failed too, so that the least bad one was taken.
         """
+        best = self._chosen(indices)
+        best.pose[:, 0] = self._at_rest(best)
+        return best
+
+    def _chosen(self, indices: Sequence[int]) -> Posed:
+        """The first plausible draws, not at rest yet: what is judged of drawn bodies has nothing to do with the ground."""
         best = self._attempt([(index, 0) for index in indices])
         judged = self._judgement(best)
         again, redraws = np.flatnonzero(judged.badness > 0), self.poses.plausibility.redraws
@@ -142,7 +150,9 @@ class Poser:
             angles = pick_candidates(self.proxy, betas[drawn], draw_angles(np.stack(candidates), own))
             angles = lay_down(self.proxy, betas[drawn], angles, own, nominal[drawn])
             pose[drawn] = angles_to_pose(_flatten_feet(angles, own))
-        return Posed(plans, betas, self._at_rest(plans, betas, pose, nominal), np.array(sinks, np.float32), origins)
+        if len(drawn) < len(draws):
+            pose[:, 0] = matrix_to_axis_angle(torch.from_numpy(nominal).float())
+        return Posed(plans, betas, pose, np.array(sinks, np.float32), origins, nominal)
 
     def _betas(self, index: int, plan: Plan) -> NDArray[np.float32]:
         shape = self.shape
@@ -153,20 +163,19 @@ class Poser:
         betas[: len(shape.offset)] += np.array(shape.offset, np.float32)[: len(betas)]
         return np.clip(betas, -shape.limit, shape.limit)
 
-    def _at_rest(
-        self, plans: list[Plan], betas: torch.Tensor, pose: torch.Tensor, nominal: NDArray[np.float64]
-    ) -> torch.Tensor:
-        """Poses (B, 24, 3) whose global orientation is the nominal one (B, 3, 3) after standing level or settling."""
-        skeleton = pose_joints(self.proxy.mesh.mesh, betas, pose)
-        rough = skin_blocks(self.proxy.mesh, skeleton, betas).double().numpy() @ nominal.transpose(0, 2, 1)
-        turns = nominal.copy()
-        limits = np.array([plan.table.settle for plan in plans])
-        for k in np.flatnonzero([plan.table.flat_feet for plan in plans]):
-            turns[k] = stand(rough[k], self.proxy.owner) @ nominal[k]
+    def _at_rest(self, posed: Posed) -> torch.Tensor:
+        """Global orientations (B, 3): the nominal ones after standing level or settling."""
+        pose = posed.pose.clone()
+        pose[:, 0] = 0
+        skeleton = pose_joints(self.proxy.mesh.mesh, posed.betas, pose)
+        rough = skin_blocks(self.proxy.mesh, skeleton, posed.betas).double().numpy() @ posed.nominal.transpose(0, 2, 1)
+        turns = posed.nominal.copy()
+        limits = np.array([plan.table.settle for plan in posed.plans])
+        for k in np.flatnonzero([plan.table.flat_feet for plan in posed.plans]):
+            turns[k] = stand(rough[k], self.proxy.owner) @ posed.nominal[k]
         if len(loose := np.flatnonzero(limits > 0)):
-            turns[loose] = settle(rough[loose], self.proxy.mass, limits[loose]) @ nominal[loose]
-        pose[:, 0] = matrix_to_axis_angle(torch.from_numpy(turns).float())
-        return pose
+            turns[loose] = settle(rough[loose], self.proxy.mass, limits[loose]) @ posed.nominal[loose]
+        return matrix_to_axis_angle(torch.from_numpy(turns).float())
 
 
 def _key(index: int, stream: int, attempt: int) -> tuple[int, ...]:
@@ -176,7 +185,7 @@ def _key(index: int, stream: int, attempt: int) -> tuple[int, ...]:
 def _take(into: Posed, k: int, other: Posed, row: int) -> None:
     """Replace entry ``k`` by entry ``row`` of another block."""
     into.plans[k], into.origins[k], into.sinks[k] = other.plans[row], other.origins[row], other.sinks[row]
-    into.betas[k], into.pose[k] = other.betas[row], other.pose[row]
+    into.betas[k], into.pose[k], into.nominal[k] = other.betas[row], other.pose[row], other.nominal[row]
 
 
 def _flatten_feet(angles: NDArray[np.float64], plans: list[Plan]) -> NDArray[np.float64]:

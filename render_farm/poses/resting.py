@@ -199,10 +199,11 @@ def _swept(
     turn = (shoulder_turn if limb < 2 else hip_turn)(*np.broadcast_arrays(*angle.values()))
     turns = quaternions_to_matrices(mirrored(turn) if side == "r" else turn)  # (B, S, 3, 3)
     joints, world = skeleton.joints, skeleton.world
-    beyond = np.einsum("bij,bci->bcj", world[:, root], joints[:, chain] - joints[:, root, None])
-    above = np.einsum("bij,bi->bj", world[:, proxy.mesh.mesh.parents[root]], up)
+    beyond = (joints[:, chain] - joints[:, root, None]) @ world[:, root]  # (B, C, 3) in the axes of shoulder or hip
+    above = up[:, None] @ world[:, proxy.mesh.mesh.parents[root]]  # (B, 1, 3)
     base = np.einsum("bi,bi->b", up, joints[:, root])
-    return steps, base[:, None, None] + np.einsum("bj,bsjk,bck->bsc", above, turns, beyond, optimize=True)
+    rows = (above[:, None] @ turns)[:, :, 0]  # (B, S, 3)
+    return steps, base[:, None, None] + rows @ beyond.transpose(0, 2, 1)
 
 
 def turn_about(axis: Floats, angle: float) -> Floats:
