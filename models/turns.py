@@ -68,6 +68,16 @@ def quaternions_to_vectors(quaternions: Quaternions) -> Floats:
     return np.stack([x * scale, y * scale, z * scale], -1)
 
 
+def level_turns(x: Floats, z: Floats, cosine: Floats, sine: Floats) -> Floats:
+    """Matrices (..., 3, 3) of turns about level unit axes (x, 0, z)."""
+    rest, turn = 1 - cosine, np.empty((*x.shape, 3, 3), np.result_type(x, cosine))
+    turn[..., 0, 0], turn[..., 1, 1], turn[..., 2, 2] = cosine + x * x * rest, cosine, cosine + z * z * rest
+    turn[..., 0, 2] = turn[..., 2, 0] = x * z * rest
+    turn[..., 0, 1], turn[..., 1, 0] = -z * sine, z * sine
+    turn[..., 1, 2], turn[..., 2, 1] = -x * sine, x * sine
+    return turn
+
+
 def chain(local: Floats, rest: Floats, parents: tuple[int, ...]) -> tuple[Floats, Floats]:
     """World rotations (B, J, 3, 3) and posed joints (B, J, 3), as :func:`.bodies.skinning.joint_transforms`.
 

@@ -15,7 +15,7 @@ Poses are about the **flat** hand, so a body must be loaded with ``flat_hand_mea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -86,6 +86,11 @@ def hand_axes(joints: np.ndarray) -> HandAxes:
     return HandAxes(np.concatenate([fingers, thumb[None]]), -palm, _unit(np.cross(wanted, thumb)), -wanted)
 
 
+@lru_cache(maxsize=64)
+def _known_axes(joints: bytes) -> HandAxes:
+    return hand_axes(np.frombuffer(joints).reshape(16, 3))
+
+
 @cache
 def _open_hand_axes() -> HandAxes:
     return hand_axes(REST_JOINTS_MM)
@@ -107,7 +112,8 @@ def hand_pose(angles: np.ndarray, side: str, joints: np.ndarray | None = None) -
     if joints is None:
         axes = _open_hand_axes()
     else:
-        axes = hand_axes(joints * (-1, 1, 1) if mirror else joints)
+        own = np.asarray(joints * (-1, 1, 1) if mirror else joints, np.float64)
+        axes = _known_axes(own.tobytes())
     radians = np.radians(np.asarray(angles, np.float64))[..., None]
     mcp, sway, pip, dip = (radians[..., k:16:4, :] for k in range(4))  # of the four fingers
     flexion = axes.flexion[:4]

@@ -133,7 +133,7 @@ class Plausibility:
         return np.asarray(np.maximum(mass - edge, 0).max(1) / self.height)
 
 
-def flexion_angle(turn: Floats, joint: str) -> Floats:
+def flexion_angle(turn: NDArray[np.floating], joint: str) -> Floats:
     """Flexion (B,) in degrees of a knee or an elbow from its local rotation (B, 3, 3), positive as the joint bends.
 
     At rest (SMPL's T-pose) the shin points to -Y and bends towards -Z; the forearms point to +X (left) and -X (right) and

@@ -171,8 +171,8 @@ class Poser:
         rough = skin_blocks(self.proxy.mesh, skeleton, posed.betas).double().numpy() @ posed.nominal.transpose(0, 2, 1)
         turns = posed.nominal.copy()
         limits = np.array([plan.table.settle for plan in posed.plans])
-        for k in np.flatnonzero([plan.table.flat_feet for plan in posed.plans]):
-            turns[k] = stand(rough[k], self.proxy.owner) @ posed.nominal[k]
+        if len(flat := np.flatnonzero([plan.table.flat_feet for plan in posed.plans])):
+            turns[flat] = stand(rough[flat], self.proxy.owner) @ posed.nominal[flat]
         if len(loose := np.flatnonzero(limits > 0)):
             turns[loose] = settle(rough[loose], self.proxy.mass, limits[loose]) @ posed.nominal[loose]
         return matrix_to_axis_angle(torch.from_numpy(turns).float())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...models.bodies.blocks import BlockedMesh, Skeleton, blocked, pose_joints, skin_blocks, some_vertices
 from ...models.bodies.body import Body
-from ...models.turns import quaternions_to_matrices
+from ...models.turns import level_turns, quaternions_to_matrices
 from .angles import COLUMN, HIGH, LOW, Plan, angles_to_rotations, hip_turn, mirrored, shoulder_turn
 from .postures import ARM, LEG
 
@@ -214,13 +214,17 @@ def turn_about(axis: Floats, angle: float) -> Floats:
 
 
 def stand(points: Floats, owner: NDArray[np.int64]) -> Floats:
-    """Rotation (3, 3) about the front-back axis that brings the lowest points of both feet to one height."""
-    left, right = points[np.isin(owner, (7, 10))], points[np.isin(owner, (8, 11))]
-    a, b = left[np.argmin(left[:, 1])], right[np.argmin(right[:, 1])]
-    across = a - b
-    level = across * (1, 0, 1)
-    if np.linalg.norm(level) < 0.02:
-        return np.eye(3)
-    axis = np.array([-across[2], 0.0, across[0]]) * np.sign(across[1] + 1e-12)  # across x level
-    axis = axis / np.linalg.norm(axis)
-    return turn_about(axis, min(np.arctan2(abs(across[1]), np.linalg.norm(level)), np.radians(20)))
+    """Rotations (B, 3, 3) about the front-back axis that bring the lowest points of both feet to one height.
+
+    Args:
+        points: (B, P, 3) world metres. owner: (P,) joint that each rides on.
+    """
+    rows, lowest = np.arange(len(points)), []
+    for foot in ((7, 10), (8, 11)):
+        own = points[:, np.isin(owner, foot)]
+        lowest.append(own[rows, own[..., 1].argmin(1)])
+    x, y, z = (lowest[0] - lowest[1]).T
+    flat = np.hypot(x, z)
+    angle = np.where(flat < 0.02, 0.0, np.minimum(np.arctan2(np.abs(y), flat), np.radians(20)))
+    across = np.where(y < 0, -1.0, 1.0) / np.maximum(flat, 1e-9)
+    return np.asarray(level_turns(-z * across, x * across, np.cos(angle), np.sin(angle)), np.float64)

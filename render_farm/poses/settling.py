@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.turns import cross
+from ...models.turns import cross, level_turns
 
 Floats = NDArray[np.floating]
 Rows = NDArray[np.intp]
@@ -139,11 +139,7 @@ def _to_down(normal: Floats) -> tuple[Floats, Floats]:
     sine, cosine = np.hypot(x, z), -y
     flat = sine < 1e-9
     a, c = z / np.maximum(sine, 1e-9), -x / np.maximum(sine, 1e-9)  # the axis (a, 0, c): normal x down
-    rest, turn = 1 - cosine, np.empty((len(normal), 3, 3))
-    turn[:, 0, 0], turn[:, 1, 1], turn[:, 2, 2] = cosine + a * a * rest, cosine, cosine + c * c * rest
-    turn[:, 0, 2] = turn[:, 2, 0] = a * c * rest
-    turn[:, 0, 1], turn[:, 1, 0] = -c * sine, c * sine
-    turn[:, 1, 2], turn[:, 2, 1] = -a * sine, a * sine
+    turn = level_turns(a, c, cosine, sine)
     turn[flat] = np.where((cosine > 0)[flat, None, None], np.eye(3), np.diag([1.0, -1.0, -1.0]))
     return turn, np.where(flat, np.where(cosine > 0, 0.0, 180.0), np.degrees(np.arctan2(sine, cosine)))
 

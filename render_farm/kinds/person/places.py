@@ -105,8 +105,8 @@ class Places:
         rays = [(turn[0, k] * x[None] + turn[1, k] * y[:, None] + turn[2, k]).astype(np.float32) for k in range(3)]
         ways = []
         for axis, ray in ((0, rays[0]), (1, rays[2])):
-            safe = np.where(np.abs(ray) < 1e-6, 1e-6, ray)
-            wall = np.where(safe > 0, place.high[axis], place.low[axis]).astype(np.float32)
+            safe = np.where(np.abs(ray) < 1e-6, np.float32(1e-6), ray)
+            wall = np.where(safe > 0, np.float32(place.high[axis]), np.float32(place.low[axis]))
             ways.append((wall - np.float32(eye[2 * axis])) / safe)
         along_x = ways[0] < ways[1]
         way = np.where(along_x, ways[0], ways[1])
@@ -130,6 +130,7 @@ class Places:
             seen_sky = cv2.remap(self.sky(sky), turned, upwards, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
             above = np.asarray(seen_sky, np.float32)
         lit = seen * (sides.astype(np.float32)[number][..., None] * (1 - open_))
-        picture = np.clip(lit + above * open_, 0, 255).astype(np.uint8)
+        lit += above * open_
+        picture = lit.astype(np.uint8)
         sigma = blur * max(width, height) / 256
         return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma) if sigma > 0.3 else picture, np.uint8)

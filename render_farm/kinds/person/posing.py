@@ -211,7 +211,7 @@ class Poser:
         columns = self._columns(betas)
         skeleton = pose_joints(self.proxy.mesh.mesh, columns, pose)
         rough = skin_blocks(self.proxy.mesh, skeleton, columns).double().numpy() @ orient.transpose(0, 2, 1)
-        turns, limits = orient.copy(), np.zeros(len(names))
+        turns, limits, standing = orient.copy(), np.zeros(len(names)), []
         for k, name in enumerate(names):
             activity = ACTIVITIES.get(name)
             if activity is None:  # of a file: what stands keeps its gravity
@@ -219,7 +219,9 @@ class Poser:
             elif activity.support == "settle":
                 limits[k] = activity.limit
             elif activity.support == "feet":
-                turns[k] = stand(rough[k], self.proxy.owner) @ orient[k]
+                standing.append(k)
+        if standing:
+            turns[standing] = stand(rough[standing], self.proxy.owner) @ orient[standing]
         if len(loose := np.flatnonzero(limits > 0)):
             turns[loose] = settle(rough[loose], self.mass, limits[loose]) @ orient[loose]
         return matrix_to_axis_angle(torch.from_numpy(turns).float())
