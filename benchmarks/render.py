@@ -23,6 +23,7 @@ from ..render_farm.farm.run import FarmOptions, run_farm
 from ..render_farm.kinds.frames import render_job
 from ..render_farm.kinds.registry import KINDS, load_render_config
 from ..render_farm.renderers import available_renderers
+from . import realism
 from .naive_pyrender import NaivePyrender
 from .rows import Row, compare, one_core
 from .stages import profile
@@ -36,21 +37,6 @@ BACKENDS: dict[str, dict[str, Any]] = {
 """What is measured, by name: overrides of the job."""
 
 Overrides = Mapping[str, Any]
-_NO_THINGS = {"blanket": 0.0, "toy": 0.0, "rail": 0.0, "support": 0.0}
-REALISM: dict[str, tuple[Overrides, Overrides]] = {
-    "ambient shadow": ({"ambient_shadow": False}, {}),
-    "hard shadow": ({"renderer": "raycast"}, {"renderer": "raycast", "shadow": "hard"}),
-    "occluders": ({"scene": {"occluders": _NO_THINGS}}, {}),
-    "motion blur, every frame": (
-        {"scene": {"sensor": {"motion_share": 0.0}}},
-        {"scene": {"sensor": {"motion_share": 1.0}}},
-    ),
-    "defocus": ({"scene": {"sensor": {"defocus": (0.0, 0.0)}}}, {}),
-    "noise": ({"scene": {"sensor": {"shot": (0.0, 0.0), "read": (0.0, 0.0)}}}, {}),
-    "depth picture": ({}, {"depth": True}),
-    "normals picture": ({}, {"normals": True}),
-}
-"""Cost of each item: overrides of the job without it and with it."""
 
 
 class BenchConfig(Config):
@@ -62,11 +48,14 @@ class BenchConfig(Config):
         tuple(BACKENDS), description="which of opengl, raycast, ...; those that work here"
     )
     frames: int = Field(256, ge=BLOCK, description="frames a round")
+    realism_frames: int = Field(64, ge=BLOCK, description="frames a round of each item of realism")
     naive_frames: int = Field(24, ge=1, description="frames a round of the baseline")
     rounds: int = Field(3, ge=1)
     naive: bool = Field(True, description="also measure naive pyrender")
     farm: bool = Field(True, description="also measure the Ray farm with one worker against this process")
-    realism: bool = Field(True, description="also measure what each item of realism costs")
+    realism: bool = Field(
+        True, description="also measure what each item of realism costs (infant frames of 256 pixels)"
+    )
 
 
 @dataclass(frozen=True)
@@ -148,18 +137,23 @@ def _against_naive(config: BenchConfig, backends: list[str], width: int, height:
 
 
 def _realism(config: BenchConfig) -> list[Row]:
+    """Milliseconds of the core's time that a frame takes with each item, beside those without it."""
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        for item, pair in REALISM.items():
+        panoramas = Path(scratch) / "panoramas"
+        realism.draw_panorama(panoramas)
+        for number, item in enumerate(realism.ITEMS):
             work = {
-                f"{item} {state}": Pipeline(_job(config, overrides), Path(scratch) / f"{item} {state}")
-                for state, overrides in zip(("off", "on"), pair, strict=True)
+                state: Pipeline(
+                    load_render_config("infant", [f"frames={config.realism_frames}", *words]),
+                    Path(scratch) / f"{number} {state}",
+                )
+                for state, words in zip(("without", "with it"), realism.overrides(item, panoramas), strict=True)
             }
-            found = measure(dict(work), config.rounds)
+            took = {state: 1e3 / rate.core for state, rate in measure(dict(work), config.rounds).items()}
             for pipeline in work.values():
                 pipeline.maker.close()
-            core = {name: rate.core for name, rate in found.items()}
-            rows.append(compare(f"{item} on", "frames/s of core time", core, f"{item} off"))
+            rows.append(compare(item, "ms a frame", {item: took["with it"], "without": took["without"]}, "without"))
     return rows
 
 

@@ -14,10 +14,10 @@ import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 PRESETS = Path(__file__).parent / "configs"
 
@@ -27,9 +27,37 @@ class UserError(ValueError):
 
 
 class Config(BaseModel):
-    """Base of all configs: immutable, unknown keys refused, paths and numbers parsed from text."""
+    """Base of all configs: immutable, unknown keys refused, paths and numbers parsed from text.
+
+    What is given for a part of a config lies over that part's defaults *at its place*: where a field's default is
+    ``SensorConfig(motion_share=0.0)``, giving ``sensor.haze`` alone leaves the 0. A part with a ``shorthand`` also takes the
+    value of that field alone: ``backgrounds=FOLDER`` for ``backgrounds.folder=FOLDER``.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    shorthand: ClassVar[str | None] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_the_defaults_of_the_place(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        parts = {name: field.default for name, field in cls.model_fields.items() if isinstance(field.default, Config)}
+        given = {name: _over(parts[name], value) for name, value in values.items() if name in parts}
+        return {**values, **given}
+
+
+def _over(default: Config, value: Any) -> Any:
+    """A part of a config: what is given, over what its default sets."""
+    if default.shorthand is not None and isinstance(value, str | Path):
+        value = {default.shorthand: value}
+    if not isinstance(value, Mapping):
+        return value
+    filled: dict[str, Any] = {name: getattr(default, name) for name in default.model_fields_set}
+    for name, each in value.items():
+        under = getattr(default, name, None)
+        filled[name] = _over(under, each) if isinstance(under, Config) else each
+    return filled
 
 
 C = TypeVar("C", bound=Config)

@@ -17,6 +17,8 @@ from sim2pose.config import (
     preset_path,
     read_preset,
 )
+from sim2pose.render_farm.kinds.person.config import PersonScene
+from sim2pose.render_farm.kinds.registry import load_render_config
 
 
 class Optim(Config):
@@ -98,3 +100,43 @@ def test_hash_and_dump_round_trip() -> None:
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_preset_reads(path: Path) -> None:
     assert read_preset(path.stem)
+
+
+class Part(Config):
+    low: float = 0.0
+    high: float = 1.0
+
+
+class Outer(Config):
+    part: Part = Part(high=3.0)
+
+
+class Whole(Config):
+    part: Part = Part(high=2.0)
+    outer: Outer = Outer(part=Part(low=-1.0))
+
+
+@pytest.mark.parametrize(
+    ("given", "part", "inner"),
+    [
+        ({}, (0, 2), (-1, 1)),
+        ({"part": {"low": 0.5}}, (0.5, 2), (-1, 1)),
+        ({"part": {"high": 5}}, (0, 5), (-1, 1)),
+        ({"outer": {"part": {"high": 4}}}, (0, 2), (-1, 4)),
+        ({"outer": {}, "part": {}}, (0, 2), (-1, 1)),
+    ],
+)
+def test_what_is_given_lies_over_the_defaults_of_its_place(
+    given: dict[str, object], part: tuple[float, float], inner: tuple[float, float]
+) -> None:
+    whole = load_config(Whole, None, given)
+    assert (whole.part.low, whole.part.high) == part
+    assert (whole.outer.part.low, whole.outer.part.high) == inner
+
+
+def test_a_plain_path_stands_for_a_folder() -> None:
+    given = load_render_config("person", ["scene.backgrounds=somewhere"])
+    whole = load_render_config("person", ["scene.backgrounds.folder=somewhere"])
+    assert given == whole
+    assert given.scene.backgrounds.folder == Path("somewhere")
+    assert given.scene.backgrounds.folder_share == PersonScene().backgrounds.folder_share != 1.0

@@ -27,8 +27,9 @@ from .pictures import picture_features, picture_hash, skin_angle
 
 MOST_MEASURED = 20_000
 """Frames whose persons go into the distributions, evenly spread; the checks see all."""
-NEAR_FLESH = 1.25
-"""Within this share of the picture's longer side, in %, a visible keypoint must have flesh that may surround it."""
+NEAR_FLESH = 3.6
+"""Within so many pixels (of a picture of 256 or less; more in larger ones) a visible keypoint must have flesh that may surround
+it: the corner of the window of 2.5 pixels to all sides in which the labels look for it."""
 
 _LABELS = tuple(name for name in COLUMNS if name not in IMAGE_COLUMNS)
 
@@ -149,7 +150,7 @@ def _sample(folder: FramesFolder, joints: JointSet, name: str | None, frames: in
     found = _Sample(
         Parameters(joints.name),
         Tally("parts", "masks cover the part picture's bodies", 0, "px"),
-        Tally("flesh", "visible keypoints lie at their own body part", NEAR_FLESH, "% of picture"),
+        Tally("flesh", "visible keypoints lie at their own body part", NEAR_FLESH, "px at 256"),
     )
     rows: list[dict[str, float]] = []
     positions: list[int] = []
@@ -217,7 +218,7 @@ def _check_parts(frame: Frame, joints: JointSet, position: int, found: _Sample) 
             continue
         own = own_parts((joints.name,), skeleton)
         apart = [_nearest_flesh(person.keypoints[k, :2], mask & own[k][parts]) for k in shown]
-        found.flesh.add(100 * max(apart) / max(frame.width, frame.height), position, number)
+        found.flesh.add(max(apart) / max(1.0, max(frame.width, frame.height) / 256), position, number)
 
 
 def _nearest_flesh(point: np.ndarray, flesh: np.ndarray) -> float:

@@ -19,7 +19,9 @@ TOYS = (
 
 
 class BackgroundConfig(Config):
-    """What lies beneath and behind the body."""
+    """What lies beneath and behind the body; ``backgrounds: FOLDER`` is short for ``backgrounds: {folder: FOLDER}``."""
+
+    shorthand = "folder"
 
     folder: Path | None = Field(None, description="photographs (jpg, png) or panoramas (.hdr) to use as backdrops")
     folder_share: Share = Field(1.0, description="share of frames that use the folder, where one is given")

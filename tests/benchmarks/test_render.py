@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sim2pose.benchmarks import render, stages
+from sim2pose.benchmarks import realism, render, stages
 from sim2pose.config import UserError
 from sim2pose.render_farm.kinds.registry import KINDS, load_render_config
 from sim2pose.render_farm.renderers import raycast
@@ -85,10 +85,17 @@ def _broken() -> None:
     raise UserError("broken")
 
 
-@pytest.mark.parametrize("item", list(render.REALISM))
-def test_every_item_of_realism_is_a_job_that_differs(item: str) -> None:
-    off, on = (load_render_config("infant", dict(overrides)) for overrides in render.REALISM[item])
+@pytest.mark.parametrize("item", list(realism.ITEMS))
+def test_every_item_of_realism_is_a_job_that_differs(item: str, tmp_path: Path) -> None:
+    off, on = (load_render_config("infant", words) for words in realism.overrides(item, tmp_path))
     assert off != on
+
+
+def test_the_drawn_panorama_lights_a_scene(tmp_path: Path) -> None:
+    realism.draw_panorama(tmp_path / "panoramas")
+    _, words = realism.overrides(realism.PANORAMA, tmp_path / "panoramas")
+    config = load_render_config("infant", words)
+    assert all(scene.lights.environment is not None for scene in KINDS["infant"].sampler(config).scenes(0))
 
 
 def test_unknown_backends_are_named() -> None:

@@ -47,6 +47,7 @@ def test_pictures_and_links_exist() -> None:
 
 def test_python_uses_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The three uses in order, in a folder that the README's commands have filled (small)."""
+    from sim2pose.datasets.shards import FramesFolder
     from sim2pose.render_farm.render import render
     from sim2pose.trainers.runtimes import train
 
@@ -65,4 +66,5 @@ def test_python_uses_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
         exec(compile(block, "README.md", "exec"), {})
     shown = capsys.readouterr().out
     assert "torch.Size([1, 24, 3]) torch.Size([1, 17, 3])" in shown
-    assert "32 [" in shown.splitlines()[-1]
+    people = sum(len(frame.persons) for frame in FramesFolder.open(tmp_path / "frames/infant").iterate())
+    assert f"{people} [" in shown.splitlines()[-1]

@@ -58,7 +58,9 @@ class PropsConfig(Config):
 
 
 class PanoramaConfig(Config):
-    """What lies far away, and turns with the camera."""
+    """What lies far away, and turns with the camera; ``panoramas: FOLDER`` is short for ``panoramas: {folder: FOLDER}``."""
+
+    shorthand = "folder"
 
     folder: Path | None = Field(None, description="folder of panoramas (.hdr) to use in place of drawn ones")
     folder_share: Share = Field(1.0, description="share of clips that use the folder, where one is given")
@@ -78,14 +80,6 @@ class ClipScene(Config):
     lights: LightsConfig = LightsConfig(elevation=(35.0, 80.0))
     props: PropsConfig = PropsConfig()
     sensor: SensorConfig = SensorConfig(motion_share=0.0)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _folder_shorthand(cls, values: object) -> object:
-        """``panoramas: <folder>`` is short for ``panoramas: {folder: <folder>}``."""
-        if isinstance(values, dict) and isinstance(values.get("panoramas"), str | Path):
-            return {**values, "panoramas": {"folder": values["panoramas"]}}
-        return values
 
 
 class ClipConfig(RenderConfig):

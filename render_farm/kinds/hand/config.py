@@ -146,14 +146,6 @@ class HandScene(Config):
     lens: LensConfig = LensConfig()
     sensor: SensorConfig = SensorConfig()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _folder_shorthand(cls, values: object) -> object:
-        """``backgrounds: <folder>`` is short for ``backgrounds: {folder: <folder>}``."""
-        if isinstance(values, dict) and isinstance(values.get("backgrounds"), str | Path):
-            return {**values, "backgrounds": {"folder": values["backgrounds"]}}
-        return values
-
 
 class HandConfig(RenderConfig):
     """A job of hand frames.

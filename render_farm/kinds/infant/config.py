@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ....config import Config
 from ...config import RenderConfig
@@ -32,14 +32,6 @@ class InfantScene(Config):
     twins: Share = Field(
         0.03, description="share of frames with lying infants in which a second one lies beside the first"
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _folder_shorthand(cls, values: object) -> object:
-        """``backgrounds: <folder>`` is short for ``backgrounds: {folder: <folder>}``."""
-        if isinstance(values, dict) and isinstance(values.get("backgrounds"), str | Path):
-            return {**values, "backgrounds": {"folder": values["backgrounds"]}}
-        return values
 
 
 class InfantConfig(RenderConfig):

@@ -152,14 +152,6 @@ class PersonScene(Config):
     lens: LensConfig = LensConfig()
     sensor: SensorConfig = SensorConfig(haze=(0.0, 0.03), saturation=(0.85, 1.25), contrast=(0.92, 1.2))
 
-    @model_validator(mode="before")
-    @classmethod
-    def _folder_shorthand(cls, values: object) -> object:
-        """``backgrounds: <folder>`` is short for ``backgrounds: {folder: <folder>}``."""
-        if isinstance(values, dict) and isinstance(values.get("backgrounds"), str | Path):
-            return {**values, "backgrounds": {"folder": values["backgrounds"]}}
-        return values
-
 
 class PersonConfig(RenderConfig):
     """A job of frames of people."""
