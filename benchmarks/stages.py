@@ -32,7 +32,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "sampling: body forward": (
         "kinds.infant.people:People._made",
         "kinds.person.crowd:Crowds.draw",
-        "kinds.hand.hands:HandModel.pose",
+        "kinds.hand.model:HandModel.pose",
         "kinds.clip.figures:Figures.people",
     ),
     "sampling: camera": (
@@ -53,7 +53,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "sampling: occluders": (
         "kinds.infant.surroundings:Surroundings.around",
         "kinds.person.sampler:PersonSampler._things",
-        "kinds.hand.sampler:HandSampler._surfaces",
+        "kinds.hand.showing:Showing.surfaces",
         "kinds.hand.sampler:covering_thing",
         "kinds.clip.sampler:ClipSampler._props",
     ),

@@ -19,7 +19,6 @@ def vectors_to_matrices(vectors: Floats) -> Floats:
     x, y, z = np.moveaxis(vectors, -1, 0)
     angle = np.sqrt(x * x + y * y + z * z)
     half = np.sin(0.5 * angle) / np.maximum(angle, 1e-12)
-    half[angle < 1e-8] = 0.5
     return quaternions_to_matrices((np.cos(0.5 * angle), x * half, y * half, z * half))
 
 
@@ -69,6 +68,16 @@ def quaternions_to_vectors(quaternions: Quaternions) -> Floats:
     return np.stack([x * scale, y * scale, z * scale], -1)
 
 
+def level_turns(x: Floats, z: Floats, cosine: Floats, sine: Floats) -> Floats:
+    """Matrices (..., 3, 3) of turns about level unit axes (x, 0, z)."""
+    rest, turn = 1 - cosine, np.empty((*x.shape, 3, 3), np.result_type(x, cosine))
+    turn[..., 0, 0], turn[..., 1, 1], turn[..., 2, 2] = cosine + x * x * rest, cosine, cosine + z * z * rest
+    turn[..., 0, 2] = turn[..., 2, 0] = x * z * rest
+    turn[..., 0, 1], turn[..., 1, 0] = -z * sine, z * sine
+    turn[..., 1, 2], turn[..., 2, 1] = -x * sine, x * sine
+    return turn
+
+
 def chain(local: Floats, rest: Floats, parents: tuple[int, ...]) -> tuple[Floats, Floats]:
     """World rotations (B, J, 3, 3) and posed joints (B, J, 3), as :func:`.bodies.skinning.joint_transforms`.
 
@@ -96,3 +105,10 @@ def _levels(parents: tuple[int, ...]) -> tuple[tuple[list[int], list[int]], ...]
         levels.append((children, [parents[joint] for joint in children]))
         above = children
     return tuple(levels)
+
+
+def cross(a: Floats, b: Floats) -> Floats:
+    """Cross products of vectors (..., 3); numpy's own takes several times as long for few of them."""
+    x, y, z = a[..., 0], a[..., 1], a[..., 2]
+    u, v, w = b[..., 0], b[..., 1], b[..., 2]
+    return np.stack([y * w - z * v, z * u - x * w, x * v - y * u], -1)

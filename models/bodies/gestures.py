@@ -15,7 +15,7 @@ Poses are about the **flat** hand, so a body must be loaded with ``flat_hand_mea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -86,6 +86,11 @@ def hand_axes(joints: np.ndarray) -> HandAxes:
     return HandAxes(np.concatenate([fingers, thumb[None]]), -palm, _unit(np.cross(wanted, thumb)), -wanted)
 
 
+@lru_cache(maxsize=64)
+def _known_axes(joints: bytes) -> HandAxes:
+    return hand_axes(np.frombuffer(joints).reshape(16, 3))
+
+
 @cache
 def _open_hand_axes() -> HandAxes:
     return hand_axes(REST_JOINTS_MM)
@@ -107,18 +112,18 @@ def hand_pose(angles: np.ndarray, side: str, joints: np.ndarray | None = None) -
     if joints is None:
         axes = _open_hand_axes()
     else:
-        axes = hand_axes(joints * (-1, 1, 1) if mirror else joints)
+        own = np.asarray(joints * (-1, 1, 1) if mirror else joints, np.float64)
+        axes = _known_axes(own.tobytes())
     radians = np.radians(np.asarray(angles, np.float64))[..., None]
-    turns: list[np.ndarray] = []
-    for finger in range(4):
-        mcp, sway, pip, dip = np.moveaxis(radians[..., 4 * finger : 4 * finger + 4, :], -2, 0)
-        flexion = axes.flexion[finger]
-        turns += [_log(_product(_turn(axes.sway, sway), _turn(flexion, mcp))), pip * flexion, dip * flexion]
-    flex, abduct, pronate, mcp, ip = np.moveaxis(radians[..., 16:, :], -2, 0)
-    thumb = axes.flexion[4]
-    base = _product(_turn(axes.abduction, abduct), _product(_turn(thumb, flex), _turn(axes.pronation, pronate)))
-    turns += [_log(base), mcp * thumb, ip * thumb]
-    pose = np.stack(turns, -2) * (_MIRROR if mirror else 1.0)
+    mcp, sway, pip, dip = (radians[..., k:16:4, :] for k in range(4))  # of the four fingers
+    flexion = axes.flexion[:4]
+    base = _log(_product(_turn(axes.sway, sway), _turn(flexion, mcp)))
+    fingers = np.stack([base, pip * flexion, dip * flexion], -2)
+    flex, abduct, pronate, mcp, ip = (radians[..., k, :] for k in range(16, 21))
+    own = axes.flexion[4]
+    base = _log(_product(_turn(axes.abduction, abduct), _product(_turn(own, flex), _turn(axes.pronation, pronate))))
+    thumb = np.stack([base, mcp * own, ip * own], -2)
+    pose = np.concatenate([fingers.reshape(*thumb.shape[:-2], 12, 3), thumb], -2) * (_MIRROR if mirror else 1.0)
     return pose.reshape(*pose.shape[:-2], 45)
 
 

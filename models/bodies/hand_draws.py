@@ -11,6 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
+from .. import turns
 from ..joints import PARENTS
 from .gestures import GESTURES, LIMITS, REST_JOINTS_MM
 
@@ -111,11 +112,8 @@ def _palm_depth(ends: np.ndarray) -> np.ndarray:
 
 def posed_joints(poses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Joints (N, 16, 3) and fingertips (N, 5, 3) of an adult right hand in poses (N, 45), millimetres from the wrist."""
-    import roma
-    import torch
-
     rotations = np.tile(np.eye(3), (len(poses), 16, 1, 1))
-    rotations[:, 1:] = roma.rotvec_to_rotmat(torch.from_numpy(poses.reshape(-1, 15, 3))).numpy()
+    rotations[:, 1:] = turns.vectors_to_matrices(poses.reshape(-1, 15, 3))
     rest = np.tile(REST_JOINTS_MM, (len(poses), 1, 1))
     world, shift = chain(rotations, rest, PARENTS["mano16"])
 
@@ -127,11 +125,12 @@ def posed_joints(poses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _segment_distance(p: np.ndarray, q: np.ndarray, r: np.ndarray, s: np.ndarray) -> np.ndarray:
     """Distance (N,) between segments p-q and r-s (N, 3): alternating projections, exact for these short chains to 0.1 mm."""
-    u, v = q - p, s - r
+    u, v, w = q - p, s - r, p - r
+    uu, vv, uv, uw, vw = (np.einsum("ni,ni->n", *pair) for pair in ((u, u), (v, v), (u, v), (u, w), (v, w)))
     share = np.full(len(p), 0.5)
     for _ in range(12):
-        other = np.clip(((p + share[:, None] * u - r) * v).sum(1) / (v**2).sum(1), 0, 1)
-        share = np.clip(((r + other[:, None] * v - p) * u).sum(1) / (u**2).sum(1), 0, 1)
+        other = np.minimum(np.maximum((vw + share * uv) / vv, 0), 1)
+        share = np.minimum(np.maximum((other * uv - uw) / uu, 0), 1)
     return np.linalg.norm(p + share[:, None] * u - r - other[:, None] * v, axis=1)
 
 
@@ -141,10 +140,5 @@ def chain(rotations: np.ndarray, joints: np.ndarray, parents: tuple[int, ...]) -
     Args:
         rotations: (B, J, 3, 3) relative to the parent. joints: (B, J, 3) of the T-pose.
     """
-    world, places = [rotations[:, 0]], [joints[:, 0]]
-    for child, parent in enumerate(parents[1:], start=1):
-        offset = (joints[:, child] - joints[:, parent])[..., None]
-        places.append((world[parent] @ offset)[..., 0] + places[parent])
-        world.append(world[parent] @ rotations[:, child])
-    turned, moved = np.stack(world, 1), np.stack(places, 1)
-    return turned, moved - (turned @ joints[..., None])[..., 0]
+    world, places = turns.chain(rotations, joints, parents)
+    return world, places - (world @ joints[..., None])[..., 0]

@@ -4,8 +4,8 @@
     look = looks.entry(5)                       # a function of (seed, 5)
     look.texture, look.offset                   # (s, s, 3) uint8, (V, 3) metres on the template
 
-An outfit's thickness, shoes, hanging cloth and hair are one displacement of the template. It enters skinning as a shape
-direction of its own (:func:`dressed_mesh`), so that dressing costs a posed body nothing.
+An outfit's thickness, shoes, hanging cloth and hair are one displacement of the template. It enters skinning with
+the shape (``worn`` of :func:`~sim2pose.models.bodies.blocks.skin_blocks`), so that dressing costs next to nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from ...models.bodies.body import Body
 from ...models.bodies.skinning import SkinnedMesh
@@ -227,19 +226,3 @@ def draw_head(
     combed = np.clip(scalp(mapped.vertices, face, 0.0, length) / (0.5 * face.unit), 0, 1)
     offset = (volume * np.maximum(combed, volume > 0))[:, None] * mapped.vertices.normal
     return AdultHead(replace(drawn, texture=texture, bulge=volume), offset.astype(np.float32), style)
-
-
-def dressed_mesh(mesh: SkinnedMesh, offsets: Singles) -> SkinnedMesh:
-    """A body's mesh with the dressed shapes (B, V, 3) of B people as further shape directions, which move no joint.
-
-    The shape columns of person b are its betas (and expression), then row b of the (B, B) identity; a multiple of the row
-    scales the clothes, for children.
-    """
-    count = len(offsets)
-    planes = torch.from_numpy(np.ascontiguousarray(offsets.transpose(0, 2, 1)).reshape(count, -1))
-    still = torch.zeros(count, mesh.joint_shapedirs.shape[1])
-    return replace(
-        mesh,
-        shapedirs=torch.cat([mesh.shapedirs, planes]),
-        joint_shapedirs=torch.cat([mesh.joint_shapedirs, still]),
-    )

@@ -7,7 +7,9 @@ setting can leave them. :func:`angles_to_pose` is the one place that knows how c
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 
 import numpy as np
@@ -15,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from ...models.geometry import axis_rotation, matrix_to_axis_angle
+from ...models.turns import Quaternions, about, quaternions_to_matrices, quaternions_to_vectors, then_about
 from .config import PoseConfig
 from .postures import (
     ARM,
@@ -44,8 +46,6 @@ HIGH = np.array([_limit(name)[1] for name in NAMES], np.float64)
 """Joint limits in degrees, in the order of :data:`.postures.NAMES`."""
 COLUMN = {name: i for i, name in enumerate(NAMES)}
 """Column of each angle."""
-_MIRROR = np.array([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]])
-"""A rotation times this, element by element, is its mirror image across the plane x = 0."""
 
 
 @dataclass(frozen=True)
@@ -88,18 +88,11 @@ def draw_plan(rng: np.random.Generator, config: PoseConfig, fixed: str | None = 
         posture = "prone_up"
     posture = fixed or posture
     table = POSTURE_TABLE[posture]
-    mean, sd = np.zeros(len(NAMES)), np.zeros(len(NAMES))
-
-    def put(prefix: str, names: tuple[str, ...], mode: dict[str, tuple[float, float]]) -> None:
-        for name in names:
-            column = COLUMN[prefix + name]
-            mean[column], sd[column] = mode[name] if name in mode else DEFAULTS[name]
-
-    put("", MIDLINE, TRUNKS[choose(rng, table.trunks)])
-    for names, modes, weights in ((ARM, ARMS, table.arms), (LEG, LEGS, table.legs)):
+    parts = [_modes(MIDLINE, "trunk", choose(rng, table.trunks))]
+    for names, kind, weights in ((ARM, "arm", table.arms), (LEG, "leg", table.legs)):
         left, right = choose(rng, weights), choose(rng, weights)
-        put("l_", names, modes[left])
-        put("r_", names, modes[right if rng.random() < config.asymmetry else left])
+        parts += [_modes(names, kind, left), _modes(names, kind, right if rng.random() < config.asymmetry else left)]
+    mean, sd = np.concatenate(parts, 1)[:, PLACES]
     pitch = rng.normal(*table.pitch)
     roll = (90.0 if rng.random() < 0.5 else -90.0) + rng.normal(0, 8) if table.rolled else 0.0
     return Plan(
@@ -115,15 +108,28 @@ def draw_plan(rng: np.random.Generator, config: PoseConfig, fixed: str | None = 
     )
 
 
-def draw_angles(rng: np.random.Generator, plan: Plan, candidates: int) -> Floats:
-    """Angles (candidates, 40) in degrees: trunk and head are the same in all, the limbs differ.
+@cache
+def _modes(names: tuple[str, ...], part: str, mode: str) -> Floats:
+    """Mean and deviation (2, n) of the angles ``names`` in a mode of trunk, arm or leg."""
+    table = {"trunk": TRUNKS, "arm": ARMS, "leg": LEGS}[part][mode]
+    return np.array([table[name] if name in table else DEFAULTS[name] for name in names]).T
+
+
+_SEQUENCE = [*MIDLINE, *(f"{side}_{name}" for names in (ARM, LEG) for side in "lr" for name in names)]
+PLACES = [_SEQUENCE.index(name) for name in NAMES]
+"""Where each angle lies in the angles of trunk, left arm, right arm, left leg and right leg, one after the other."""
+
+
+def draw_angles(uniform: Floats, plans: Sequence[Plan]) -> Floats:
+    """Angles (B, K, 40) in degrees from uniform numbers: trunk and head are the same in all K, the limbs differ.
 
     Truncated normal by inversion of the distribution function; where the mean lies outside of the limits the nearest
     part of the interval is favoured.
     """
-    uniform = rng.random((candidates, len(NAMES)))
-    uniform[:, : len(MIDLINE)] = uniform[0, : len(MIDLINE)]
-    return truncated_normal(uniform, plan.mean, plan.sd, LOW, HIGH)
+    uniform = np.array(uniform)
+    uniform[:, :, : len(MIDLINE)] = uniform[:, :1, : len(MIDLINE)]
+    mean, sd = (np.stack([getattr(plan, name) for plan in plans])[:, None] for name in ("mean", "sd"))
+    return truncated_normal(uniform, mean, sd, LOW, HIGH)
 
 
 def truncated_normal(uniform: Floats, mean: Floats, sd: Floats, low: Floats, high: Floats) -> Floats:
@@ -133,61 +139,78 @@ def truncated_normal(uniform: Floats, mean: Floats, sd: Floats, low: Floats, hig
     return np.clip(mean + scale * ndtri(np.clip(first + uniform * (last - first), 1e-9, 1 - 1e-9)), low, high)
 
 
-def _turn(axis: int, degrees: Floats | float) -> Floats:
-    """Rotation matrices (..., 3, 3) about a coordinate axis (0 x, 1 y, 2 z), right-handed."""
-    return axis_rotation(axis, np.radians(np.asarray(degrees, np.float64)))
-
-
-def _left_limbs(angle: dict[str, Floats]) -> dict[int, Floats]:
-    """Local rotations of the left limbs: joint of the left side -> (..., 3, 3).
+def _left_limbs(angle: dict[str, Floats]) -> dict[int, Quaternions]:
+    """Local turns of the left limbs by joint of the left side.
 
     In SMPL's T-pose the left arm points to +X and the thigh to -Y. Hip: flexion, abduction, rotation in turn, each about
     the axis that the one before has moved. Shoulder: the arm is let down, then raised in the plane of elevation
     without twist (swing), after its twist about itself.
     """
-    plane, elevation, twist = angle["shoulder_plane"], angle["shoulder_elev"], angle["shoulder_rot"]
-    raised = _turn(1, -plane) @ _turn(2, elevation) @ _turn(1, plane + twist)
-    quarter = np.broadcast_to(np.float64(-90.0), plane.shape)
-    half_pronation = _turn(0, angle["forearm"] / 2)
+    half_pronation = angle["forearm"] / 2
+    wrist = then_about(about(0, half_pronation), 2, -angle["wrist_flex"])
     return {
-        1: _turn(0, -angle["hip_flex"]) @ _turn(2, angle["hip_abd"]) @ _turn(1, angle["hip_rot"]),
-        4: _turn(0, angle["knee"]),
-        7: _turn(0, -angle["ankle"]) @ _turn(2, -angle["ankle_in"]),
-        10: _turn(0, -angle["toes"]),
-        13: _turn(2, angle["collar_up"]) @ _turn(1, -angle["collar_fwd"]),
-        16: raised @ _turn(2, quarter),
-        18: _turn(1, -angle["elbow"]) @ half_pronation,
-        20: half_pronation @ _turn(2, -angle["wrist_flex"]) @ _turn(1, angle["wrist_dev"]),
-        22: _turn(2, -angle["fist"]),
+        1: hip_turn(angle["hip_flex"], angle["hip_abd"], angle["hip_rot"]),
+        4: about(0, angle["knee"]),
+        7: then_about(about(0, -angle["ankle"]), 2, -angle["ankle_in"]),
+        10: about(0, -angle["toes"]),
+        13: then_about(about(2, angle["collar_up"]), 1, -angle["collar_fwd"]),
+        16: shoulder_turn(angle["shoulder_plane"], angle["shoulder_elev"], angle["shoulder_rot"]),
+        18: then_about(about(1, -angle["elbow"]), 0, half_pronation),
+        20: then_about(wrist, 1, angle["wrist_dev"]),
+        22: about(2, -angle["fist"]),
     }
 
 
-def angles_to_rotations(angles: Floats) -> torch.Tensor:
-    """Clinical angles (..., 40) in degrees to SMPL's local rotations (..., 24, 3, 3), float32, the root at rest."""
-    rotations = np.empty((*angles.shape[:-1], 24, 3, 3), np.float32)
-    rotations[..., 0, :, :] = np.eye(3)
+def hip_turn(flexion: Floats, abduction: Floats, rotation: Floats) -> Quaternions:
+    """Local turns of the left hip, degrees."""
+    return then_about(then_about(about(0, -flexion), 2, abduction), 1, rotation)
+
+
+def shoulder_turn(plane: Floats, elevation: Floats, twist: Floats) -> Quaternions:
+    """Local turns of the left shoulder, degrees."""
+    raised = then_about(then_about(about(1, -plane), 2, elevation), 1, plane + twist)
+    return then_about(raised, 2, np.full_like(plane, -90.0))
+
+
+def mirrored(turn: Quaternions) -> Quaternions:
+    """The turns of the other side: seen in a mirror that negates x."""
+    w, x, y, z = turn
+    return w, x, -y, -z
+
+
+def _quaternions(angles: Floats) -> Quaternions:
+    """SMPL's local turns, arrays (..., 24), of clinical angles (..., 40) in degrees, the root at rest."""
+    shape = (*angles.shape[:-1], 24)
+    parts = np.ones(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape)
     mid = {name: angles[..., COLUMN[name]] for name in MIDLINE}
     for joints, part in (((3, 6, 9), "spine"), ((12, 15), "neck")):
         share = len(joints)
-        bend = _turn(0, mid[f"{part}_flex"] / share) @ _turn(2, -mid[f"{part}_side"] / share)
-        rotations[..., list(joints), :, :] = (bend @ _turn(1, mid[f"{part}_turn"] / share))[..., None, :, :]
-    for side, name in enumerate("lr"):
-        limbs = _left_limbs({each: angles[..., COLUMN[f"{name}_{each}"]] for each in (*ARM, *LEG)})
-        for joint, turn in limbs.items():
-            rotations[..., joint + side, :, :] = turn * _MIRROR if side else turn
-    return torch.from_numpy(rotations)
+        bend = then_about(about(0, mid[f"{part}_flex"] / share), 2, -mid[f"{part}_side"] / share)
+        for into, value in zip(parts, then_about(bend, 1, mid[f"{part}_turn"] / share), strict=True):
+            into[..., list(joints)] = value[..., None]
+    both = {name: angles[..., [COLUMN[f"l_{name}"], COLUMN[f"r_{name}"]]] for name in (*ARM, *LEG)}
+    for joint, turn in _left_limbs(both).items():
+        for into, value, other in zip(parts, turn, mirrored(turn), strict=True):
+            into[..., joint], into[..., joint + 1] = value[..., 0], other[..., 1]
+    return parts
+
+
+def angles_to_rotations(angles: Floats) -> NDArray[np.float32]:
+    """Clinical angles (..., 40) in degrees to SMPL's local rotations (..., 24, 3, 3), the root at rest."""
+    return quaternions_to_matrices(_quaternions(angles)).astype(np.float32)
 
 
 def angles_to_pose(angles: Floats) -> torch.Tensor:
     """Clinical angles (..., 40) in degrees to SMPL's pose (..., 24, 3), axis-angle, float32, global orientation zero."""
-    return matrix_to_axis_angle(angles_to_rotations(angles))
+    return torch.from_numpy(quaternions_to_vectors(_quaternions(angles)).astype(np.float32))
 
 
-def nominal_orientation(plan: Plan) -> Floats:
-    """Rotation (3, 3) body to world before the body settles: roll about the long axis, pitch, tilts, then yaw."""
-    if plan.table.rolled:
-        lie = _turn(0, -90.0) @ _turn(1, plan.roll)
-    else:
-        lie = _turn(0, plan.pitch)
-    nod = 0.0 if plan.table.flat_feet else float(plan.tilt[0])
-    return _turn(1, float(np.degrees(plan.yaw))) @ _turn(2, float(plan.tilt[1])) @ _turn(0, nod) @ lie
+def nominal_orientations(plans: Sequence[Plan]) -> Floats:
+    """Rotations (B, 3, 3) body to world before bodies settle: roll about the long axis, pitch, tilts, then yaw."""
+    rolled = np.array([plan.table.rolled for plan in plans])
+    flat = np.array([plan.table.flat_feet for plan in plans])
+    pitch, roll, yaw = (np.array([getattr(plan, name) for plan in plans]) for name in ("pitch", "roll", "yaw"))
+    tilt = np.stack([plan.tilt for plan in plans])
+    leaning = then_about(about(1, np.degrees(yaw)), 2, tilt[:, 1])
+    lying = then_about(then_about(leaning, 0, np.where(flat, 0.0, tilt[:, 0])), 0, np.where(rolled, -90.0, pitch))
+    return np.asarray(quaternions_to_matrices(then_about(lying, 1, np.where(rolled, roll, 0.0))), np.float64)

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...models.bodies.blocks import pose_joints
 from ...models.bodies.body import Body
-from ...models.bodies.skinning import joint_transforms
-from ...models.geometry import axis_angle_to_matrix
 from ...models.joints import joint_set
 
 Floats = NDArray[np.float64]
@@ -122,10 +121,9 @@ def place_capsules(body: Body, capsules: Capsules, shape: torch.Tensor, pose: to
         shape: (B, N) betas, then expression where the body has one.
         pose: (B, J, 3) axis-angle, radians, global orientation first.
     """
-    rest = body.mesh.joints + (shape @ body.mesh.joint_shapedirs).view(len(shape), -1, 3)
-    turns, joints = joint_transforms(axis_angle_to_matrix(pose), rest, body.mesh.parents)
-    trunk = (rest[:, 12] - rest[:, 0]).norm(dim=1) / (body.mesh.joints[12] - body.mesh.joints[0]).norm()
-    size = trunk.double().numpy()
-    turned = turns[:, capsules.joint].double().numpy() @ capsules.offset[:, :, None]
-    centres = joints[:, capsules.joint].double().numpy() + turned[..., 0] * size[:, None, None]
+    skeleton = pose_joints(body.mesh, shape, pose)
+    template, rest = body.mesh.joints.numpy(), skeleton.rest.astype(np.float64)
+    size = np.linalg.norm(rest[:, 12] - rest[:, 0], axis=1) / np.linalg.norm(template[12] - template[0])
+    turned = skeleton.world[:, capsules.joint] @ capsules.offset[:, :, None]
+    centres = skeleton.joints[:, capsules.joint] + turned[..., 0] * size[:, None, None]
     return centres, capsules.radius * size[:, None]

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from ...models.bodies.body import Body
-from ...models.geometry import axis_angle_to_matrix
 from ...models.joints import joint_set
+from ...models.turns import vectors_to_matrices
 from .capsules import SHRINK, build_capsules, place_capsules
 from .config import PlausibilityConfig
 
@@ -113,13 +113,12 @@ class Plausibility:
 
     def _joints(self, pose: torch.Tensor) -> Floats:
         """(B,) largest rotation in units of its joint's limit; hinges by their flexion."""
-        worst = np.zeros(len(pose))
         angle = np.degrees(pose.norm(dim=2).double().numpy())
-        for k, limit in self._balls:
-            worst = np.maximum(worst, angle[:, k] / limit)
-        for k, name in self._hinges:
-            turn = axis_angle_to_matrix(pose[:, k].double()).numpy()
-            flexion = flexion_angle(turn, name)
+        balls, limits = zip(*self._balls, strict=True)
+        worst = (angle[:, list(balls)] / np.array(limits)).max(1)
+        turns = vectors_to_matrices(pose[:, [k for k, _ in self._hinges]].double().numpy())
+        for row, (_, name) in enumerate(self._hinges):
+            flexion = flexion_angle(turns[:, row], name)
             low, high = FLEX[name.removeprefix("left_").removeprefix("right_")]
             middle, half = (low + high) / 2, (high - low) / 2
             worst = np.maximum(worst, np.abs(flexion - middle) / half)
@@ -134,7 +133,7 @@ class Plausibility:
         return np.asarray(np.maximum(mass - edge, 0).max(1) / self.height)
 
 
-def flexion_angle(turn: Floats, joint: str) -> Floats:
+def flexion_angle(turn: NDArray[np.floating], joint: str) -> Floats:
     """Flexion (B,) in degrees of a knee or an elbow from its local rotation (B, 3, 3), positive as the joint bends.
 
     At rest (SMPL's T-pose) the shin points to -Y and bends towards -Z; the forearms point to +X (left) and -X (right) and

@@ -10,14 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...models.bodies.blocks import pose_joints, skin_blocks
 from ...models.bodies.body import Body
-from ...models.bodies.skinning import skin
 from ...models.geometry import matrix_to_axis_angle
-from .angles import COLUMN, HIGH, LOW, Plan, angles_to_pose, draw_angles, draw_plan, nominal_orientation
+from ..streams import Streams
+from .angles import COLUMN, HIGH, LOW, Plan, angles_to_pose, draw_angles, draw_plan, nominal_orientations
 from .config import PoseConfig, ShapeConfig
 from .mix import PoseMix, load_pose_mix
 from .plausibility import Judgement, Plausibility
-from .resting import Proxy, build_proxy, lay_down, pick_candidates, settle, stand
+from .resting import Proxy, build_proxy, lay_down, pick_candidates, stand
+from .settling import settle
 
 CANDIDATES = 6
 """Draws of the limbs among which the first that stays out of trunk and head is taken."""
@@ -32,6 +34,7 @@ class Posed:
     Attributes:
         plans: what each does. betas: (B, N), pose: (B, 24, 3) axis-angle with global orientation.
         sinks: (B,) metres by which each presses into the surface. origins: which pose of which source, "" for drawn ones.
+        nominal: (B, 3, 3) orientations, body to world, from which bodies come to rest.
     """
 
     plans: list[Plan]
@@ -39,6 +42,7 @@ class Posed:
     pose: torch.Tensor
     sinks: NDArray[np.float32]
     origins: list[str]
+    nominal: NDArray[np.float64]
 
 
 class Poser:
@@ -57,6 +61,7 @@ class Poser:
         self.proxy: Proxy = build_proxy(body)
         self.judge = Plausibility(body, poses.plausibility)
         self.counts: Counter[str] = Counter()
+        self._streams = Streams(seed)
 
     def pose(self, indices: Sequence[int]) -> Posed:
         """Pose the frames of an aligned block; rejections are added to ``counts``.
@@ -64,6 +69,12 @@ class Poser:
         ``counts`` names the reasons of rejected draws (one draw may fail for several), ``poses_rejected`` draws, and
         ``kept_implausible`` frames whose last draw failed too, so that the least bad one was taken.
         """
+        best = self._chosen(indices)
+        best.pose[:, 0] = self._at_rest(best)
+        return best
+
+    def _chosen(self, indices: Sequence[int]) -> Posed:
+        """The first plausible draws, not at rest yet: what is judged of drawn bodies has nothing to do with the ground."""
         best = self._attempt([(index, 0) for index in indices])
         judged = self._judgement(best)
         again, redraws = np.flatnonzero(judged.badness > 0), self.poses.plausibility.redraws
@@ -103,10 +114,13 @@ class Poser:
         return Judgement(excess)
 
     def _rng(self, index: int, stream: int, attempt: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, index, stream, *([attempt] if attempt else [])])
+        return self._streams(*_key(index, stream, attempt))
 
     def _attempt(self, draws: list[tuple[int, int]]) -> Posed:
         """Draw frames (index, attempt), drawn poses and those of files together."""
+        drawn_from = [(index, POSE_STREAM, attempt) for index, attempt in draws]
+        drawn_from += [(index, SHAPE_STREAM, 0) for index, _ in draws]
+        self._streams.prepare(_key(*key) for key in drawn_from)
         origins, plans, sinks = [], [], []
         pose = torch.zeros(len(draws), 24, 3)
         nominal = np.zeros((len(draws), 3, 3))
@@ -117,8 +131,7 @@ class Poser:
             if source is None:
                 same = draw_plan(self._rng(index, POSE_STREAM, 0), self.poses).posture if attempt else None
                 plans.append(draw_plan(rng, self.poses, same))
-                candidates.append(draw_angles(rng, plans[-1], CANDIDATES))
-                nominal[k] = nominal_orientation(plans[-1])
+                candidates.append(rng.random((CANDIDATES, len(LOW))))
                 drawn.append(k)
                 origins.append("")
             else:
@@ -132,11 +145,14 @@ class Poser:
             np.stack([self._betas(index, plan) for (index, _), plan in zip(draws, plans, strict=True)])
         )
         if drawn:
-            angles = pick_candidates(self.proxy, betas[drawn], np.stack(candidates))
             own = [plans[k] for k in drawn]
+            nominal[drawn] = nominal_orientations(own)
+            angles = pick_candidates(self.proxy, betas[drawn], draw_angles(np.stack(candidates), own))
             angles = lay_down(self.proxy, betas[drawn], angles, own, nominal[drawn])
             pose[drawn] = angles_to_pose(_flatten_feet(angles, own))
-        return Posed(plans, betas, self._at_rest(plans, betas, pose, nominal), np.array(sinks, np.float32), origins)
+        if len(drawn) < len(draws):
+            pose[:, 0] = matrix_to_axis_angle(torch.from_numpy(nominal).float())
+        return Posed(plans, betas, pose, np.array(sinks, np.float32), origins, nominal)
 
     def _betas(self, index: int, plan: Plan) -> NDArray[np.float32]:
         shape = self.shape
@@ -147,26 +163,29 @@ class Poser:
         betas[: len(shape.offset)] += np.array(shape.offset, np.float32)[: len(betas)]
         return np.clip(betas, -shape.limit, shape.limit)
 
-    def _at_rest(
-        self, plans: list[Plan], betas: torch.Tensor, pose: torch.Tensor, nominal: NDArray[np.float64]
-    ) -> torch.Tensor:
-        """Poses (B, 24, 3) whose global orientation is the nominal one (B, 3, 3) after standing level or settling."""
-        rough = skin(self.proxy.mesh, betas, pose)[0].transpose(1, 2).double().numpy()
-        turns = []
-        for k, plan in enumerate(plans):
-            points = rough[k] @ nominal[k].T
-            last = stand(points, self.proxy.owner) if plan.table.flat_feet else np.eye(3)
-            if plan.table.settle > 0:
-                last = settle(points, self.proxy.mass, plan.table.settle)
-            turns.append(last @ nominal[k])
-        pose[:, 0] = matrix_to_axis_angle(torch.from_numpy(np.stack(turns)).float())
-        return pose
+    def _at_rest(self, posed: Posed) -> torch.Tensor:
+        """Global orientations (B, 3): the nominal ones after standing level or settling."""
+        pose = posed.pose.clone()
+        pose[:, 0] = 0
+        skeleton = pose_joints(self.proxy.mesh.mesh, posed.betas, pose)
+        rough = skin_blocks(self.proxy.mesh, skeleton, posed.betas).double().numpy() @ posed.nominal.transpose(0, 2, 1)
+        turns = posed.nominal.copy()
+        limits = np.array([plan.table.settle for plan in posed.plans])
+        if len(flat := np.flatnonzero([plan.table.flat_feet for plan in posed.plans])):
+            turns[flat] = stand(rough[flat], self.proxy.owner) @ posed.nominal[flat]
+        if len(loose := np.flatnonzero(limits > 0)):
+            turns[loose] = settle(rough[loose], self.proxy.mass, limits[loose]) @ posed.nominal[loose]
+        return matrix_to_axis_angle(torch.from_numpy(turns).float())
+
+
+def _key(index: int, stream: int, attempt: int) -> tuple[int, ...]:
+    return (index, stream, attempt) if attempt else (index, stream)
 
 
 def _take(into: Posed, k: int, other: Posed, row: int) -> None:
     """Replace entry ``k`` by entry ``row`` of another block."""
     into.plans[k], into.origins[k], into.sinks[k] = other.plans[row], other.origins[row], other.sinks[row]
-    into.betas[k], into.pose[k] = other.betas[row], other.pose[row]
+    into.betas[k], into.pose[k], into.nominal[k] = other.betas[row], other.pose[row], other.nominal[row]
 
 
 def _flatten_feet(angles: NDArray[np.float64], plans: list[Plan]) -> NDArray[np.float64]:

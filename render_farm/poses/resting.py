@@ -1,8 +1,8 @@
 """Bodies at rest on the plane y = 0: limbs that gravity lays down, limbs that stay out of trunk and head, a settled body.
 
 All of this runs on a *proxy*, some 260 vertices skinned as the body is, so a block of frames costs a few milliseconds.
-Bedding is soft and bodies are not: the body settles as a rigid thing does, onto the facet of its convex hull that carries
-the centre of mass, and then sinks a few millimetres into the surface.
+Bedding is soft and bodies are not: the body settles as a rigid thing does (:mod:`.settling`), and then sinks a few
+millimetres into the surface.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
 
-from ...models.bodies.blocks import some_vertices
+from ...models.bodies.blocks import BlockedMesh, Skeleton, blocked, pose_joints, skin_blocks, some_vertices
 from ...models.bodies.body import Body
-from ...models.bodies.skinning import SkinnedMesh, joint_transforms, skin
-from .angles import COLUMN, HIGH, LOW, Plan, angles_to_pose, angles_to_rotations
+from ...models.turns import level_turns, quaternions_to_matrices
+from .angles import COLUMN, HIGH, LOW, Plan, angles_to_rotations, hip_turn, mirrored, shoulder_turn
 from .postures import ARM, LEG
 
 Floats = NDArray[np.float64]
+AnyFloats = NDArray[np.floating]
 
 # Mass of the segment that starts at each SMPL joint, share of the body: newborns, rounded, after Schneider and Zernicke
 # (J Biomech 25:145, 1992: limbs) with head and neck 0.27 of the body; the rest is trunk.
@@ -31,7 +31,10 @@ _MASS = np.array(
 _HEAD, _CHEST, _BELLY = (15,), (6, 9, 13, 14), (0, 3)
 # Joints whose depth beneath the skin is that of a COCO keypoint (column of Body.keypoint_depth).
 _DEPTH = {18: 7, 19: 8, 20: 9, 21: 10, 4: 13, 5: 14, 7: 15, 8: 16}
-_LIMBS = (("l_", (18, 20, 22)), ("r_", (19, 21, 23)), ("l_", (4, 7, 10)), ("r_", (5, 8, 11)))
+_LIMBS = ((18, 20, 22), (19, 21, 23), (4, 7, 10), (5, 8, 11))
+_STEPS = np.linspace(-1, 1, 17)
+# Angles of arms and of legs that gravity turns, one after the other, and how far in degrees.
+_TURNS = ((("shoulder_plane", 55.0), ("shoulder_rot", 60.0)), (("hip_flex", 55.0),))
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Proxy:
         blobs: joint -> (centre offset (3,), half axes (3,)) in the joint's axes: head, chest and belly as ellipsoids.
     """
 
-    mesh: SkinnedMesh
+    mesh: BlockedMesh
     owner: NDArray[np.int64]
     trunk: NDArray[np.bool_]
     mass: Floats
@@ -87,7 +90,7 @@ def build_proxy(body: Body, per_joint: int = 11) -> Proxy:
     of_kept = owner[kept]
     mass = _MASS[of_kept] / np.bincount(of_kept, minlength=24)[of_kept]
     return Proxy(
-        mesh=some_vertices(mesh, kept),
+        mesh=blocked(some_vertices(mesh, kept)),
         owner=of_kept,
         trunk=np.isin(of_kept, (0, 3, 6, 9, 12, 13, 14, 15)),
         mass=mass / mass.sum(),
@@ -96,14 +99,7 @@ def build_proxy(body: Body, per_joint: int = 11) -> Proxy:
     )
 
 
-def _kinematics(proxy: Proxy, betas: torch.Tensor, local: torch.Tensor) -> tuple[Floats, Floats]:
-    """World rotations (B, 24, 3, 3) and joints (B, 24, 3) of local rotations (B, 24, 3, 3)."""
-    rest = proxy.mesh.joints + (betas @ proxy.mesh.joint_shapedirs).view(len(betas), -1, 3)
-    world, joints = joint_transforms(local, rest, proxy.mesh.parents)
-    return world.double().numpy(), joints.double().numpy()
-
-
-def _depth_in_blobs(proxy: Proxy, world: Floats, joints: Floats, points: Floats, radius: float) -> Floats:
+def _depth_in_blobs(proxy: Proxy, world: AnyFloats, joints: AnyFloats, points: AnyFloats, radius: float) -> Floats:
     """How deep points (B, N, 3) lie inside head, chest and belly: (B,), 0 for clear, 1 for a point in a centre."""
     worst = np.zeros(len(points))
     for joint, (offset, axes) in proxy.blobs.items():
@@ -125,7 +121,8 @@ def pick_candidates(proxy: Proxy, betas: torch.Tensor, angles: Floats) -> Floats
     """
     batch, count, _ = angles.shape
     local = angles_to_rotations(angles).reshape(batch * count, 24, 3, 3)
-    world, joints = _kinematics(proxy, betas.repeat_interleave(count, 0), local)
+    posed = pose_joints(proxy.mesh.mesh, betas.repeat_interleave(count, 0), local)
+    world, joints = posed.world, posed.joints
     chosen = angles[:, 0].copy()
     frames = np.arange(batch)
 
@@ -170,68 +167,43 @@ def lay_down(proxy: Proxy, betas: torch.Tensor, angles: Floats, plans: list[Plan
     lying = np.array([plan.table.lying or plan.table.seated for plan in plans])
     if not lying.any():
         return angles
-    relaxed = np.stack([plan.relaxed for plan in plans])
-    vertices, _ = skin(proxy.mesh, betas, angles_to_pose(angles))
-    height = np.einsum("bi,biv->bv", upright[:, 1], vertices.double().numpy())
+    relaxed, up = np.stack([plan.relaxed for plan in plans]), upright[:, 1]
+    skeleton = pose_joints(proxy.mesh.mesh, betas, angles_to_rotations(angles))
+    height = np.einsum("bi,bvi->bv", up, skin_blocks(proxy.mesh, skeleton, betas).numpy())
     bed = np.where(proxy.trunk, height, np.inf).min(1)
     result = angles.copy()
-    steps = np.linspace(-1, 1, 17)
-    for stage, reach in (("first", 55.0), ("second", 60.0)):
-        moved = np.repeat(result[:, None], len(steps), 1)
-        for side in ("l_", "r_"):
-            names = ("shoulder_plane", "hip_flex") if stage == "first" else ("shoulder_rot",)
-            for name in names:
-                column = COLUMN[side + name]
-                moved[..., column] = np.clip(result[:, None, column] + reach * steps, LOW[column], HIGH[column])
-        local = angles_to_rotations(moved).reshape(-1, 24, 3, 3)
-        _, joints = _kinematics(proxy, betas.repeat_interleave(len(steps), 0), local)
-        above = np.einsum("bi,bkji->bkj", upright[:, 1], joints.reshape(len(angles), len(steps), 24, 3))
-        for limb, (side, chain) in enumerate(_LIMBS):
-            if limb >= 2 and stage == "second":
-                continue
-            gap = (above[..., list(chain)] - proxy.radius[list(chain)]).min(-1) - bed[:, None]
-            middle = gap[:, len(steps) // 2]
-            effort = np.where(gap < -0.002, -4 * gap, gap) + 0.01 * np.abs(steps)
-            best = np.argmin(effort, axis=1)
+    for limb, chain in enumerate(_LIMBS):
+        for moving, reach in _TURNS[limb // 2]:
+            steps, heights = _swept(proxy, skeleton, result, limb, moving, reach, up)
+            gap = (heights - proxy.radius[list(chain)]).min(-1) - bed[:, None]
+            middle = gap[:, len(_STEPS) // 2]
+            effort = np.where(gap < -0.002, -4 * gap, gap) + 0.01 * np.abs(_STEPS)
             turn = lying & (relaxed[:, limb] | (middle < -0.006))
-            names = ("shoulder_plane" if stage == "first" else "shoulder_rot",) if limb < 2 else ("hip_flex",)
-            for name in names:
-                column = COLUMN[side + name]
-                result[turn, column] = moved[turn, best[turn], column]
+            result[turn, COLUMN["lr"[limb % 2] + "_" + moving]] = steps[turn, effort.argmin(1)[turn]]
     return result
 
 
-def settle(points: Floats, mass: Floats, limit: float) -> Floats:
-    """Rotation (3, 3) by which a rigid body settles onto the plane beneath it.
+def _swept(
+    proxy: Proxy, skeleton: Skeleton, angles: Floats, limb: int, moving: str, reach: float, up: Floats
+) -> tuple[Floats, Floats]:
+    """One angle ``moving`` of a limb in steps (B, S) of up to ``reach`` degrees, and the heights (B, S, C) of its joints.
 
-    The hull is rolled from the facet that faces down most, over the edge beyond which the centre of mass projects, until
-    a facet carries it; the height of the centre of mass falls with each roll.
-
-    Args:
-        points: (P, 3) world metres. mass: (P,) summing to one.
-        limit: largest rotation in degrees; if settling needs more, the body stays on the first facet, held.
+    Shoulder or hip turn the rest of the limb as one piece, which alone is looked at.
     """
-    hull = ConvexHull(points)
-    normals = hull.equations[:, :3]
-    centre = mass @ points
-    facet = first = int(normals[:, 1].argmin())
-    for _ in range(60):
-        shares = np.linalg.solve(_frame(points[hull.simplices[facet]], normals[facet]), np.append(centre, 1.0))
-        if shares[:3].min() >= -1e-9:  # barycentric coordinates of the centre of mass, seen along the normal
-            break
-        facet = int(hull.neighbors[facet][shares[:3].argmin()])
-    for candidate in (facet, first):
-        rotation, angle = _to_down(normals[candidate])
-        if angle <= limit:
-            return rotation
-    return np.eye(3)
-
-
-def _frame(corners: Floats, normal: Floats) -> Floats:
-    """(4, 4) matrix that makes a point of three barycentric coordinates (sum 1) and a distance along the normal."""
-    frame = np.zeros((4, 4))
-    frame[:3, :3], frame[:3, 3], frame[3, :3] = corners.T, normal, 1.0
-    return frame
+    side, chain, root = "lr"[limb % 2], list(_LIMBS[limb]), (16, 17, 1, 2)[limb]
+    names = ("shoulder_plane", "shoulder_elev", "shoulder_rot") if limb < 2 else ("hip_flex", "hip_abd", "hip_rot")
+    columns = {name: COLUMN[f"{side}_{name}"] for name in names}
+    angle = {name: angles[:, None, column] for name, column in columns.items()}
+    own = columns[moving]
+    steps = angle[moving] = np.clip(angle[moving] + reach * _STEPS, LOW[own], HIGH[own])
+    turn = (shoulder_turn if limb < 2 else hip_turn)(*np.broadcast_arrays(*angle.values()))
+    turns = quaternions_to_matrices(mirrored(turn) if side == "r" else turn)  # (B, S, 3, 3)
+    joints, world = skeleton.joints, skeleton.world
+    beyond = (joints[:, chain] - joints[:, root, None]) @ world[:, root]  # (B, C, 3) in the axes of shoulder or hip
+    above = up[:, None] @ world[:, proxy.mesh.mesh.parents[root]]  # (B, 1, 3)
+    base = np.einsum("bi,bi->b", up, joints[:, root])
+    rows = (above[:, None] @ turns)[:, :, 0]  # (B, S, 3)
+    return steps, base[:, None, None] + rows @ beyond.transpose(0, 2, 1)
 
 
 def turn_about(axis: Floats, angle: float) -> Floats:
@@ -241,24 +213,18 @@ def turn_about(axis: Floats, angle: float) -> Floats:
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
 
-def _to_down(normal: Floats) -> tuple[Floats, float]:
-    """Smallest rotation that takes a unit vector to (0, -1, 0), and its angle in degrees."""
-    axis = np.array([normal[2], 0.0, -normal[0]])  # normal x down
-    sine, cosine = float(np.hypot(normal[0], normal[2])), float(-normal[1])
-    if sine < 1e-9:
-        return np.eye(3) if cosine > 0 else np.diag([1.0, -1.0, -1.0]), 0.0 if cosine > 0 else 180.0
-    angle = float(np.arctan2(sine, cosine))
-    return turn_about(axis / sine, angle), float(np.degrees(angle))
-
-
 def stand(points: Floats, owner: NDArray[np.int64]) -> Floats:
-    """Rotation (3, 3) about the front-back axis that brings the lowest points of both feet to one height."""
-    left, right = points[np.isin(owner, (7, 10))], points[np.isin(owner, (8, 11))]
-    a, b = left[np.argmin(left[:, 1])], right[np.argmin(right[:, 1])]
-    across = a - b
-    level = across * (1, 0, 1)
-    if np.linalg.norm(level) < 0.02:
-        return np.eye(3)
-    axis = np.array([-across[2], 0.0, across[0]]) * np.sign(across[1] + 1e-12)  # across x level
-    axis = axis / np.linalg.norm(axis)
-    return turn_about(axis, min(np.arctan2(abs(across[1]), np.linalg.norm(level)), np.radians(20)))
+    """Rotations (B, 3, 3) about the front-back axis that bring the lowest points of both feet to one height.
+
+    Args:
+        points: (B, P, 3) world metres. owner: (P,) joint that each rides on.
+    """
+    rows, lowest = np.arange(len(points)), []
+    for foot in ((7, 10), (8, 11)):
+        own = points[:, np.isin(owner, foot)]
+        lowest.append(own[rows, own[..., 1].argmin(1)])
+    x, y, z = (lowest[0] - lowest[1]).T
+    flat = np.hypot(x, z)
+    angle = np.where(flat < 0.02, 0.0, np.minimum(np.arctan2(np.abs(y), flat), np.radians(20)))
+    across = np.where(y < 0, -1.0, 1.0) / np.maximum(flat, 1e-9)
+    return np.asarray(level_turns(-z * across, x * across, np.cos(angle), np.sin(angle)), np.float64)

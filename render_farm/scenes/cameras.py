@@ -40,11 +40,11 @@ def _view(forward: Floats, roll: float) -> Floats:
     return _roll(np.stack([right, down, np.array([x, y, z])]), roll)
 
 
-def _bounds(points: Floats, rotation: Floats, eye: Floats) -> tuple[Floats, Floats]:
-    """Lower and upper corner (2,) of points in the picture of a lens of unit focal length."""
-    seen = (points - eye) @ rotation.T
-    flat = seen[:, :2] / np.maximum(seen[:, 2:], 0.05)
-    return flat.min(0), flat.max(0)
+def _bounds(planes: Floats, rotation: Floats, eye: Floats) -> tuple[Floats, Floats]:
+    """Lower and upper corner (2,) of points, as planes (3, P), in the picture of a lens of unit focal length."""
+    seen = rotation @ planes - (rotation @ eye)[:, None]
+    flat = seen[:2] / np.maximum(seen[2], 0.05)
+    return flat.min(1), flat.max(1)
 
 
 def _azimuth(rng: np.random.Generator, view: str, head: Floats, config: CameraConfig) -> float:
@@ -161,14 +161,15 @@ def aim(
         lowest: the camera stays at least so high, metres.
     """
     away, offset = outward(elevation, azimuth), np.array(shift, np.float64)
-    centre = (points.min(0) + points.max(0)) / 2
+    planes = np.ascontiguousarray(points.T, np.float64)
+    centre = (planes.min(1) + planes.max(1)) / 2
     side_length = min(width, height)
     shortest, longest = (focal_from_fov(angle, max(width, height)) for angle in (fov[1], fov[0]))
     for _ in range(3):
         eye = centre + distance * away
         eye[1] = max(eye[1], lowest)
         rotation = _view(centre - eye, roll)
-        low, high = _bounds(points, rotation, eye)
+        low, high = _bounds(planes, rotation, eye)
         wanted = fill * float(np.min(np.array([width, height]) / (high - low)))
         focal = float(np.clip(wanted, shortest, longest))
         if abs(wanted - focal) < 1e-9:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..looks.patterns import Bytes, Singles, noise
 from .config import OccluderConfig
-from .meshes import grid_faces, occluder_topology
+from .meshes import bounds, grid_faces, occluder_topology
 from .scene import Surface, Topology
 
 GRID = 48
@@ -44,7 +44,7 @@ class HeightMap:
 
 def height_map(vertices: Singles) -> HeightMap:
     """Highest vertex above each cell; cells that the mesh leaves out are closed by a dilation of one cell."""
-    low, high = vertices.min(0), vertices.max(0)
+    low, high = bounds(vertices)
     columns, rows = (int((high[k] - low[k]) / _CELL) + 3 for k in (0, 2))
     index = ((vertices[:, 2] - low[2]) * np.float32(1 / _CELL)).astype(np.int32) + 1
     index = index * columns + ((vertices[:, 0] - low[0]) * np.float32(1 / _CELL)).astype(np.int32) + 1

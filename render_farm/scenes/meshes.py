@@ -151,3 +151,9 @@ def turned(points: Floats, yaw: float) -> Floats:
     """Points (N, 3) turned about the vertical axis, radians."""
     c, s = np.cos(yaw), np.sin(yaw)
     return points @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]).T
+
+
+def bounds(points: Floats) -> tuple[Floats, Floats]:
+    """Lowest and highest coordinates (..., 3) of points (..., N, 3), axis by axis: numpy is slow on short inner axes."""
+    axes = [points[..., axis] for axis in range(3)]
+    return np.stack([each.min(-1) for each in axes], -1), np.stack([each.max(-1) for each in axes], -1)

@@ -46,15 +46,15 @@ class Arm:
     def rings(self, distance: Floats, thickness: Floats | float = 0.0) -> Floats:
         """Rings (K, N, 3) at distances (K,) in metres, raised by ``thickness`` (K, N) or a number."""
         s = np.asarray(distance, np.float64)
-        share = np.clip(s / (BENDING * self.scale), 0, 1)
+        share = np.minimum(s / (BENDING * self.scale), 1)
         share = share * share * (3 - 2 * share)
         # The axis is the integral of the direction: half the bend while it grows, all of it beyond.
         steps = (np.arange(13) + 0.5) / 13 * s[:, None]
-        grown = np.clip(steps / (BENDING * self.scale), 0, 1)
+        grown = np.minimum(steps / (BENDING * self.scale), 1)
         grown = grown * grown * (3 - 2 * grown)
-        ahead = _directions(self.bend, grown)  # (K, 13, 3)
+        ahead = [part.sum(1) / 13 for part in _directions(self.bend, grown)]  # means over (K, 13)
         middle = self.border.mean(0)
-        centre = middle + ahead.mean(1) * s[:, None]
+        centre = middle + np.stack(ahead, 1) * s[:, None]
         outline = self.border - middle
         flat = np.exp(-s / (0.012 * self.scale))[:, None]  # the border need not be plane; further on rings are
         around = np.repeat(outline[None], len(s), 0)
@@ -69,13 +69,14 @@ class Arm:
 
     def direction(self) -> Floats:
         """(3,) unit vector from the wrist to the elbow, beyond the bend."""
-        return _directions(self.bend, np.ones(1))[0]
+        return np.concatenate(_directions(self.bend, np.ones(1)))
 
 
-def _directions(bend: Floats, share: Floats) -> Floats:
-    """Unit vectors (..., 3) along +X turned by shares of the bend."""
+def _directions(bend: Floats, share: Floats) -> tuple[Floats, Floats, Floats]:
+    """Unit vectors, as arrays x, y, z, along +X turned by shares of the bend."""
     flex, sway = bend[0] * share, bend[1] * share
-    return np.stack([np.cos(flex) * np.cos(sway), -np.sin(flex) * np.cos(sway), np.sin(sway) * np.ones_like(flex)], -1)
+    level = np.cos(sway)
+    return np.cos(flex) * level, -np.sin(flex) * level, np.sin(sway)
 
 
 def _turned(bend: Floats, share: Floats, vectors: Floats) -> Floats:
@@ -83,7 +84,9 @@ def _turned(bend: Floats, share: Floats, vectors: Floats) -> Floats:
     cf, sf, cs, ss = (f(a * share)[:, None] for a in bend for f in (np.cos, np.sin))
     x, y, z = (vectors[..., k] for k in range(3))
     x, z = cs * x - ss * z, ss * x + cs * z  # sway about Y, then flexion about Z
-    return np.stack([cf * x + sf * y, -sf * x + cf * y, z], -1)
+    turned = np.empty_like(vectors)
+    turned[..., 0], turned[..., 1], turned[..., 2] = cf * x + sf * y, cf * y - sf * x, z
+    return turned
 
 
 def forearm(arm: Arm, length: float) -> Floats:

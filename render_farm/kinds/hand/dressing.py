@@ -16,7 +16,8 @@ from ...renderers.mesh import vertex_normals
 from ...scenes.scene import OCCLUDER, Surface, Topology
 from . import arms
 from .config import ArmConfig
-from .hands import HandModel, PosedHand
+from .hands import PosedHand
+from .model import HandModel
 
 Floats = NDArray[np.floating]
 _CLOTH_STREAM, _THING_STREAM = 411, 412

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ....models.bodies.gestures import GESTURES, LIMITS, hand_pose
 from ....models.bodies.hand_draws import chain
 from ....models.joints import PARENTS
+from ....models.turns import cross, vectors_to_matrices
 from .objects import Solids, Thing, stack_solids
 
 Floats = NDArray[np.floating]
@@ -75,7 +76,7 @@ class Grasps:
 def posed(hands: Hands, angles: Floats) -> tuple[Floats, Floats]:
     """Joints (N, 16, 3) and tips (N, 5, 3) in poses given by angles (N, 21), degrees."""
     rotations = np.tile(np.eye(3), (len(angles), 16, 1, 1))
-    rotations[:, 1:] = _matrices(hand_pose(angles, "right").reshape(-1, 15, 3))
+    rotations[:, 1:] = vectors_to_matrices(hand_pose(angles, "right").reshape(-1, 15, 3))
     world, shift = chain(rotations, hands.joints, PARENTS["mano16"])
     joints = (world @ hands.joints[..., None])[..., 0] + shift
     tips = (world[:, _LAST] @ hands.tips[..., None])[..., 0] + shift[:, _LAST]
@@ -97,16 +98,6 @@ class Reach:
     turn: Floats
     place: Floats
     pressed: bool
-
-
-def _matrices(vectors: Floats) -> Floats:
-    """Rotation matrices (..., 3, 3) of rotation vectors (..., 3), by Rodrigues' formula."""
-    angle = np.maximum(np.linalg.norm(vectors, axis=-1), 1e-12)[..., None, None]
-    skew = np.zeros((*vectors.shape, 3))
-    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-        skew[..., j, i], skew[..., i, j] = vectors[..., k], -vectors[..., k]
-    skew /= angle
-    return np.eye(3) + np.sin(angle) * skew + (1 - np.cos(angle)) * (skew @ skew)
 
 
 def grasp(things: list[Thing], reaches: list[Reach], hands: Hands) -> Grasps:
@@ -168,7 +159,7 @@ def _against_palm(rng: np.random.Generator, thing: Thing, hand: Hands) -> Reach:
     flipped = rng.random() < 0.3 and not thing.upright
     axis = np.array([-np.sin(lean), 0.0, np.cos(lean)]) * (-1 if flipped else 1)
     down = np.array([0.0, -1.0, 0.0])
-    turn = np.stack([down, axis, np.cross(down, axis)], 1)  # the thing's x faces the palm, its y runs across the hand
+    turn = np.stack([down, axis, cross(down, axis)], 1)  # the thing's x faces the palm, its y runs across the hand
     spin = rng.uniform(-np.pi, np.pi)
     if thing.kind == "mug":
         spin = rng.normal(np.pi / 2, 0.3)  # the handle away from the palm
@@ -206,10 +197,10 @@ def _with_pen(rng: np.random.Generator, thing: Thing, hand: Hands) -> Reach:
     middle, normal, joints = _pads(hand, base, [0])
     web = joints[1] + np.array([0.010, 0.006, 0.017]) * hand.scale[0]  # beside the index's knuckle
     axis = (web - middle) / np.linalg.norm(web - middle)
-    across = np.cross(axis, normal)
+    across = cross(axis, normal)
     across /= np.linalg.norm(across)
     place = middle + axis * (thing.length / 2 - rng.uniform(0.024, 0.036))
-    turn = np.stack([np.cross(axis, across), axis, across], 1)
+    turn = np.stack([cross(axis, across), axis, across], 1)
     still = np.array([False, True, True, True, False])
     return Reach(_opened(base, [0], 14.0), base + 14, still, turn, place, False)
 
@@ -223,11 +214,11 @@ def _between_pads(rng: np.random.Generator, thing: Thing, hand: Hands) -> Reach:
     middle, normal, _ = _pads(hand, base, fingers[:2])
     away = middle - normal * (middle @ normal)  # from the wrist, in the thing's plane
     away /= np.linalg.norm(away)
-    sideways = np.cross(normal, away)
+    sideways = cross(normal, away)
     lean = np.radians(rng.uniform(-35, 35) if thing.kind == "phone" else rng.uniform(-90, 90))
     sign = -1.0 if rng.random() < 0.5 else 1.0
     y = np.cos(lean) * sideways + np.sin(lean) * away
-    turn = np.stack([sign * normal, y, np.cross(sign * normal, y)], 1)
+    turn = np.stack([sign * normal, y, cross(sign * normal, y)], 1)
     place = middle + away * (_reach(thing, turn, away) - rng.uniform(0.010, 0.018) * hand.scale[0])
     opening = 10.0 + 650 * thing.thickness
     still = np.array([f not in (*fingers, 4) for f in range(5)])

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....models.geometry import camera_matrix, focal_from_fov
+from ....models.turns import cross
 from ...scenes.scene import Camera
 from .config import HandCameraConfig
 
@@ -53,7 +54,7 @@ def world_to_camera(down: float, roll: float) -> Floats:
     """World-to-camera rotation (3, 3) that looks along -Z, ``down`` degrees beneath the horizon, rolled by ``roll``."""
     e, r = np.radians(down), np.radians(roll)
     forward, right = np.array([0, -np.sin(e), -np.cos(e)]), np.array([1.0, 0, 0])
-    view = np.stack([right, np.cross(forward, right), forward])
+    view = np.stack([right, cross(forward, right), forward])
     return np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]]) @ view
 
 
@@ -109,12 +110,12 @@ def _own(rng: np.random.Generator, left: bool, arm: Floats) -> Floats:
     palm = np.cos(turn) * np.array([0, 0.3, 1.0]) + np.sin(turn) * np.array([-1.0, 0, 0])
     palm -= elbow * (palm @ elbow)
     palm /= np.linalg.norm(palm)
-    to = np.stack([elbow, palm, np.cross(elbow, palm)], 1)
+    to = np.stack([elbow, palm, cross(elbow, palm)], 1)
     along = arm * (MIRROR if left else 1)
     down = np.array([0.0, -1.0, 0.0])
     down = down - along * (down @ along)
     down /= np.linalg.norm(down)
-    turned = to @ np.stack([along, down, np.cross(along, down)], 1).T
+    turned = to @ np.stack([along, down, cross(along, down)], 1).T
     return turned * np.outer(MIRROR, MIRROR) if left else turned
 
 
@@ -138,9 +139,9 @@ def _upright(rng: np.random.Generator, hand: Floats, up: Floats, spread: float) 
 
 def arc(start: Floats, end: Floats) -> Floats:
     """Smallest rotation (3, 3) from one unit vector to another."""
-    axis, cosine = np.cross(start, end), float(start @ end)
+    axis, cosine = cross(start, end), float(start @ end)
     if cosine < -0.9999:
-        axis = np.cross(start, np.eye(3)[int(np.argmin(np.abs(start)))])
+        axis = cross(start, np.eye(3)[int(np.argmin(np.abs(start)))])
         axis /= np.linalg.norm(axis)
         return 2 * np.outer(axis, axis) - np.eye(3)
     skew = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
@@ -155,20 +156,23 @@ def place_camera(
     fov, fill = rng.uniform(*config.fov), rng.uniform(*config.fill)
     shift = np.clip(config.shift * rng.standard_normal(2), -0.12, 0.12)
     focal = float(focal_from_fov(fov, side))
-    seen = points @ turned.T
-    middle = (seen.min(0) + seen.max(0)) / 2
-    centred = seen - middle
-    extent = float(np.ptp(centred[:, :2], axis=0).max())
+    seen = turned @ points.T  # (3, P)
+    middle = (seen.min(1) + seen.max(1)) / 2
+    centred = seen - middle[:, None]
+
+    def picture(distance: float) -> tuple[Floats, Floats]:
+        flat = centred[:2] / np.maximum(centred[2] + distance, 0.08)
+        return flat.min(1), flat.max(1)
+
+    extent = float((centred[:2].max(1) - centred[:2].min(1)).max())
     distance = float(np.clip(focal * extent / (fill * side), *config.distance))
     for _ in range(4):
-        flat = centred[:, :2] / np.maximum(centred[:, 2:] + distance, 0.08)
-        spans = float(np.ptp(flat, axis=0).max()) * focal / (fill * side)
+        low, high = picture(distance)
+        spans = float((high - low).max()) * focal / (fill * side)
         distance = float(np.clip(distance * spans, *config.distance))
-    flat = centred[:, :2] / np.maximum(centred[:, 2:] + distance, 0.08)
-    focal *= float(
-        np.clip(fill * side / (np.ptp(flat, axis=0).max() * focal), 0.35, 2.5)
-    )  # where the distance gave way
-    aside = (flat.min(0) + flat.max(0)) / 2 * distance - shift * side * distance / focal
+    low, high = picture(distance)
+    focal *= float(np.clip(fill * side / ((high - low).max() * focal), 0.35, 2.5))  # where the distance gave way
+    aside = (low + high) / 2 * distance - shift * side * distance / focal
     translation = np.array([-aside[0], -aside[1], distance]) - middle
     return Camera(camera_matrix(focal, width, height), turned, translation, width, height)
 

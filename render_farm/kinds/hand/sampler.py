@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,17 +23,18 @@ from ...poses.angles import choose
 from ...scenes.backgrounds import Backgrounds
 from ...scenes.blur import sample_blur
 from ...scenes.lens import sample_bend
-from ...scenes.scene import Camera, PersonInScene, Scene, Surface
+from ...scenes.scene import Scene, Surface
 from ...scenes.sensor import sample_sensor
-from .arms import REACH
+from ...streams import Streams
 from .backdrops import draw_place, draw_setting
 from .composing import Placed, covering_hand, covering_thing, lift, second_hand
 from .config import HandConfig, HandScene
-from .dressing import CLOTHS, Tailor, Wardrobe, Wear, draw_wear, held, screen
-from .hands import HandModel, PosedHand, Wanted, pose_hands
+from .dressing import Tailor, Wardrobe, Wear, draw_wear
+from .hands import PosedHand, Wanted, pose_hands
+from .model import HandModel
 from .pair import SIDES, are_twins, check_sides, load_hands
-from .placing import Aim, aim, place_camera, way_out
-from .shade import reaching, spheres
+from .placing import Aim, aim, place_camera
+from .showing import Showing
 
 Floats = NDArray[np.floating]
 
@@ -95,6 +95,7 @@ class HandSampler:
         joint_sets: tuple[str, ...] = ("freihand21",),
     ) -> None:
         self.config, self.seed, self.width, self.height = config, seed, width, height
+        self._streams = Streams(seed)
         check_sides(bodies)
         self.counts: Counter[str] = Counter()
         self.models = {side: HandModel(bodies[side], side, joint_sets) for side in SIDES}
@@ -105,14 +106,16 @@ class HandSampler:
         self.skins = HandSkins(marks, maps, seed, are_twins(bodies))
         self.backgrounds = Backgrounds(config.backgrounds, seed)
         self.wardrobe = Wardrobe(seed)
+        self.showing = Showing(self.tailors, self.wardrobe, seed)
 
     def rng(self, index: int, stream: Stream) -> np.random.Generator:
         """The generator of one subsystem of one frame."""
-        return np.random.default_rng([self.seed, index, int(stream)])
+        return self._streams(index, int(stream))
 
     def scenes(self, start: int) -> list[Scene]:
         """The 32 scenes of the block that begins at ``start``, a multiple of 32."""
         assert start % BLOCK == 0, f"blocks start at multiples of {BLOCK}, found {start}"
+        self._streams.prepare((start + row, int(stream)) for row in range(BLOCK) for stream in Stream)
         plans = [self._plan(index) for index in range(start, start + BLOCK)]
         wanted: list[Wanted] = []
         for row, plan in enumerate(plans):
@@ -185,7 +188,7 @@ class HandSampler:
             covers = [covering_thing(self.rng(index, Stream.COVER), self.config.covers, first, self.wardrobe, camera)]
         streams = self.rng(index, Stream.BACKGROUND), self.rng(index, Stream.LIGHTS)
         setting = draw_setting(*streams, self.backgrounds, plan.place, camera, self.config.lights)
-        persons, occluders = self._surfaces(index, placed, 1 + plan.two, camera)
+        persons, occluders = self.showing.surfaces(self.rng(index, Stream.LOOK), placed, 1 + plan.two, camera)
         what = "" if first.hand.thing is None else f" holds={first.hand.thing.kind}"
         return Scene(
             camera=camera,
@@ -211,62 +214,6 @@ class HandSampler:
             rng, self.config.camera, plan.view, plan.side == "left", direction, up, plan.resting, plan.place == "desk"
         )
         return Placed(hand, wear, arm, found.hand, -found.hand @ hand.joints[4], skin), found.camera
-
-    def _surfaces(
-        self, index: int, placed: list[Placed], labelled: int, camera: Camera
-    ) -> tuple[list[PersonInScene], list[Surface]]:
-        """Labelled hands and everything else that is drawn, shaded by each other."""
-        rng = self.rng(index, Stream.LOOK)
-        balls = [spheres(each.hand.joints, each.hand.tips, each.hand.scale) for each in placed]
-        centres = np.concatenate([each.world(c) for each, (c, _) in zip(placed, balls, strict=True)])
-        radii = np.concatenate([r for _, r in balls])
-        persons: list[PersonInScene] = []
-        others: list[Surface] = []
-        for number, each in enumerate(placed):
-            tailor, hand = self.tailors[each.hand.side], each.hand
-            length = self._length(each, camera)
-            body, forearm = tailor.bare(hand, each.arm, length, each.turn, each.place, number >= labelled)
-            body.texture, forearm.texture = each.skin.textures[hand.side], each.skin.arm
-            body.specular = forearm.specular = each.skin.specular
-            surfaces = [forearm, *tailor.worn(each.arm, each.wear, length, each.turn, each.place, self.wardrobe)]
-            if hand.thing is not None:
-                own = np.random.default_rng([self.seed, int(rng.integers(CLOTHS))])
-                texture = (
-                    screen(own) if hand.thing.kind == "phone" else self.wardrobe.surface(int(rng.integers(CLOTHS)))
-                )
-                thing = held(hand, each.turn, each.place, texture)
-                surfaces.append(thing)
-            assert body.normals is not None
-            body.shade = reaching(body.vertices, body.normals, centres, radii)
-            if number < labelled:
-                persons.append(self._person(each, body))
-            else:
-                surfaces.append(body)
-            others += surfaces
-        return persons, others
-
-    def _length(self, placed: Placed, camera: Camera) -> float:
-        """Length of a forearm that has left the picture at its end."""
-        mirror = self.models[placed.hand.side].mirror
-        direction = placed.turn @ (placed.arm.direction() * mirror)
-        start = placed.world((placed.arm.border.mean(0) * mirror)[None])[0]
-        longest = REACH * placed.hand.scale
-        wide = 0.055 * placed.hand.scale
-        return max(way_out(camera, start, direction, wide, longest) + 0.01, 0.03)
-
-    def _person(self, placed: Placed, body: Surface) -> PersonInScene:
-        hand = placed.hand
-        orient = cv2.Rodrigues(placed.turn)[0].T
-        return PersonInScene(
-            surface=body,
-            keypoints_3d=placed.world(hand.keypoints),
-            joints=placed.world(hand.joints),
-            betas=hand.betas,
-            pose=np.concatenate([orient, hand.pose]),
-            transl=placed.place - hand.root,
-            body=self.models[hand.side].body.name,
-            skeleton="mano16",
-        )
 
 
 def make_sampler(config: HandConfig) -> HandSampler:

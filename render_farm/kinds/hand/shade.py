@@ -31,10 +31,16 @@ def spheres(joints: Floats, tips: Floats, scale: float) -> tuple[Floats, Floats]
 def reaching(points: Floats, normals: Floats, centres: Floats, radii: Floats) -> NDArray[np.float32]:
     """Share (V,) float32 of the ambient light that spheres leave to points (V, 3) with unit normals (V, 3)."""
     middle = centres.mean(0)
-    p, c = (points - middle).astype(np.float32), (centres - middle).astype(np.float32)
-    n = normals.astype(np.float32)
-    squared = np.maximum((p * p).sum(1)[:, None] - 2 * (p @ c.T) + (c * c).sum(1), 1e-8)
-    facing = (n @ c.T - (n * p).sum(1)[:, None]) / np.sqrt(squared)
-    covered = np.clip(facing, 0, 1) * np.minimum(radii**2 / squared, 1)
-    free = 1 - np.float32(STRENGTH) * covered.sum(1)
-    return np.maximum(free, np.float32(LEAST))
+    p, c, n = (part.astype(np.float32) for part in (points - middle, centres - middle, normals))
+    own, one = np.einsum("vi,vi->v", p, p)[:, None], np.ones((len(c), 1), np.float32)
+    squared = (
+        np.concatenate([-2 * p, own, np.ones_like(own)], 1) @ np.concatenate([c, one, (c * c).sum(1)[:, None]], 1).T
+    )
+    inverse = np.reciprocal(np.maximum(squared, np.float32(1e-8), out=squared), out=squared)
+    facing = np.concatenate([n, -np.einsum("vi,vi->v", n, p)[:, None]], 1) @ np.concatenate([c, one], 1).T
+    covered = np.maximum(facing, 0, out=facing)
+    covered *= np.sqrt(inverse)
+    inverse *= radii.astype(np.float32) ** 2
+    covered *= np.minimum(inverse, 1, out=inverse)
+    free = 1 - np.float32(STRENGTH) * (covered @ one)[:, 0]
+    return np.asarray(np.maximum(free, np.float32(LEAST)), np.float32)

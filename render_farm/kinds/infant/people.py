@@ -19,6 +19,7 @@ from ...poses.angles import Plan
 from ...poses.config import PoseConfig
 from ...poses.points import PointReader, point_reader
 from ...poses.posing import Posed, Poser
+from ...scenes.meshes import bounds
 from ...scenes.scene import PersonInScene, Surface, Topology
 from .config import InfantScene
 from .look import Look, Looks
@@ -100,8 +101,8 @@ class People:
         skeleton = pose_joints(self.body.mesh, betas, pose)
         raised = torch.from_numpy(np.stack([look.raised for look in looks])).view(count, 3, -1)
         vertices = skin_blocks(self._mesh, skeleton, betas, raised).numpy()
-        low, high = vertices.min(1), vertices.max(1)
-        moves = -0.5 * (low + high)
+        low, high = bounds(vertices)
+        moves = np.asarray(-0.5 * (low + high), np.float32)
         moves[:, 1] = -low[:, 1] - posed.sinks
         vertices += moves[:, None]
         places = skeleton.joints + moves[:, None]

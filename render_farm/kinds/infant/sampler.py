@@ -27,6 +27,7 @@ from ...scenes.lights import night_lights
 from ...scenes.pictures import pictures_digest
 from ...scenes.scene import Scene
 from ...scenes.sensor import sample_sensor
+from ...streams import Streams
 from ..registry import Inputs
 from .config import InfantConfig, InfantScene
 from .look import Look
@@ -53,6 +54,8 @@ class Stream(IntEnum):
     CLUTTER = 24
 
 
+OWN = tuple(stream for stream in Stream if stream not in (Stream.SHAPE, Stream.POSE))
+"""Streams that the sampler draws from itself."""
 PLACED = {
     "occluders": Stream.OCCLUDERS,
     "furniture": Stream.FURNITURE,
@@ -98,6 +101,7 @@ class InfantSampler:
         config = _with_texels(config, max(width, height))
         self.config, self.body, self.seed = config, body, seed
         self.width, self.height = width, height
+        self._streams = Streams(seed)
         self.people = People(config, body, seed, joint_sets)
         self.counts = self.people.poser.counts
         self.backgrounds = Backgrounds(config.backgrounds, seed)
@@ -105,12 +109,13 @@ class InfantSampler:
 
     def rng(self, index: int, stream: Stream) -> np.random.Generator:
         """The generator of one subsystem of one frame."""
-        return np.random.default_rng([self.seed, index, int(stream)])
+        return self._streams(index, int(stream))
 
     def scenes(self, start: int) -> list[Scene]:
         """The 32 scenes of the block that begins at ``start``, a multiple of 32."""
         assert start % BLOCK == 0, f"blocks start at multiples of {BLOCK}, found {start}"
         indices = range(start, start + BLOCK)
+        self._streams.prepare((index, int(stream)) for index in indices for stream in OWN)
         infants = self.people.block(indices, [self._look(index) for index in indices])
         with_company = [
             index

@@ -6,12 +6,13 @@ Angles and limits are those of :mod:`render_farm.poses.postures` and :mod:`rende
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...fit.adults import ADULT_LIMITS, ARM_MODES, LEG_MODES, TRUNK_MODES
-from ...poses.angles import COLUMN, choose, truncated_normal
+from ...poses.angles import COLUMN, PLACES, choose, truncated_normal
 from ...poses.postures import ARM, DEFAULTS, LEG, MIDLINE, NAMES, Angles
 
 Floats = NDArray[np.float64]
@@ -200,22 +201,24 @@ def draw_activity(rng: np.random.Generator, name: str) -> str:
 
 def draw_angles(rng: np.random.Generator, activity: Activity, spread: float, candidates: int) -> Floats:
     """Angles (candidates, 40) in degrees: one choice of modes, trunk and head the same in all, the limbs differ."""
-    mean, sd = np.zeros(len(NAMES)), np.zeros(len(NAMES))
-
-    def put(prefix: str, names: tuple[str, ...], mode: Angles) -> None:
-        for name in names:
-            mean[COLUMN[prefix + name]], sd[COLUMN[prefix + name]] = mode.get(name, _REST.get(name, (0.0, 8.0)))
-
     trunk = choose(rng, activity.trunks)
-    put("", MIDLINE, TRUNKS[trunk])
-    if trunk == "cheek" and rng.random() < 0.5:
-        mean[COLUMN["neck_turn"]] *= -1
-    for names, modes, weights in ((ARM, ARMS, activity.arms), (LEG, LEGS, activity.legs)):
+    parts = [_modes(MIDLINE, "trunk", trunk)]
+    flipped = trunk == "cheek" and rng.random() < 0.5
+    for names, kind, weights in ((ARM, "arm", activity.arms), (LEG, "leg", activity.legs)):
         left, _, right = choose(rng, weights).partition("+")
         swap = rng.random() < 0.5
         left, right = (right or left, left) if swap and names is ARM and activity.soles else (left, right or left)
-        put("l_", names, modes[left])
-        put("r_", names, modes[right])
+        parts += [_modes(names, kind, left), _modes(names, kind, right)]
+    mean, sd = np.concatenate(parts, 1)[:, PLACES]
+    if flipped:
+        mean[COLUMN["neck_turn"]] *= -1
     uniform = rng.random((candidates, len(NAMES)))
     uniform[:, : len(MIDLINE)] = uniform[0, : len(MIDLINE)]
     return truncated_normal(uniform, mean, sd * spread, LOW, HIGH)
+
+
+@cache
+def _modes(names: tuple[str, ...], part: str, mode: str) -> Floats:
+    """Mean and deviation (2, n) of the angles ``names`` in a mode of trunk, arm or leg."""
+    table = {"trunk": TRUNKS, "arm": ARMS, "leg": LEGS}[part][mode]
+    return np.array([table.get(name, _REST.get(name, (0.0, 8.0))) for name in names]).T

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ....models.bodies.skinning import SkinnedMesh, joint_transforms
-from ....models.geometry import axis_angle_to_matrix
-from ...poses.angles import COLUMN, angles_to_pose
+from ....models.bodies.blocks import pose_joints
+from ....models.bodies.skinning import SkinnedMesh
+from ....models.turns import about, quaternions_to_matrices
+from ...poses.angles import COLUMN, angles_to_rotations
 from ...poses.resting import turn_about
 from .activities import HIGH, LOW, Activity
 
@@ -31,15 +32,14 @@ def balanced(
     """
     soles = np.array([table.soles for table in tables])
     stands = np.array([table.support == "feet" for table in tables])
-    rest = mesh.joints + (columns @ mesh.joint_shapedirs).view(len(columns), -1, 3)
     for _ in range(3):
         for side in ("l_", "r_"):
             hip, knee, ankle = (COLUMN[side + name] for name in ("hip_flex", "knee", "ankle"))
             wanted = np.clip(pitch - angles[:, hip] + angles[:, knee], LOW[ankle], HIGH[ankle])
             angles[soles, ankle] = wanted[soles]
-        turns = axis_angle_to_matrix(angles_to_pose(angles))
-        turns[:, 0] = torch.from_numpy(np.stack([turn_about(_X, np.radians(p)) for p in pitch])).float()
-        joints = joint_transforms(turns, rest, mesh.parents)[1].double().numpy()
+        turns = angles_to_rotations(angles)
+        turns[:, 0] = quaternions_to_matrices(about(0, pitch))
+        joints = pose_joints(mesh, columns, turns).joints.astype(np.float64)
         centre = np.einsum("j,bjk->bk", MASS, _segments(joints)) / MASS.sum()
         feet = 0.5 * (joints[:, [7, 8]] + joints[:, [10, 11]])
         low = np.minimum(feet[:, 0, 1], feet[:, 1, 1])

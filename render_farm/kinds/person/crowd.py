@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ....models.bodies.blocks import blocked, pose_joints, skin_blocks
 from ....models.bodies.body import Body
-from ....models.geometry import axis_angle_to_matrix, matrix_to_axis_angle
 from ...looks.adults import AdultLook, AdultLooks
 from ...poses.points import PointReader, point_reader
-from ...poses.resting import turn_about
 from ...scenes.scene import PersonInScene, Surface
+from ...streams import generators
 from .placing import Spot
 from .posing import People, Poser, Request
 
@@ -57,8 +57,7 @@ class Crowds:
         """Pose, dress and skin all people of a block in one pass."""
         people = self.poser.pose(requests)
         looks = []
-        for k, request in enumerate(requests):
-            rng = np.random.default_rng([*request.key[:2], self.stream, request.key[2]])
+        for k, rng in enumerate(generators([(*r.key[:2], self.stream, r.key[2]) for r in requests])):
             grey = people.ages[k] == "old" and rng.random() < 0.85
             looks.append(self.looks.pick(rng, bool(people.woman[k]), grey))
         size = torch.from_numpy(people.size)
@@ -92,8 +91,7 @@ class Crowds:
         surface = Surface(self.looks.topology, spot.place(crowd.vertices[row]), look.texture, look.specular, look.wrap)
         joints = spot.place(crowd.joints[row])
         pose = people.pose[row].numpy().copy()
-        turn = torch.from_numpy(turn_about(np.array([0.0, 1.0, 0.0]), spot.yaw)).float()
-        pose[0] = matrix_to_axis_angle(turn @ axis_angle_to_matrix(people.pose[row, 0])).numpy()
+        pose[0] = cv2.Rodrigues(spot.turn @ cv2.Rodrigues(pose[0].astype(np.float64))[0])[0].ravel()
         person = PersonInScene(
             surface=surface,
             keypoints_3d=spot.place(crowd.keypoints[row]),

@@ -106,32 +106,33 @@ class Places:
         rays = [(turn[0, k] * x[None] + turn[1, k] * y[:, None] + turn[2, k]).astype(np.float32) for k in range(3)]
         ways = []
         for axis, ray in ((0, rays[0]), (1, rays[2])):
-            safe = np.where(np.abs(ray) < 1e-6, 1e-6, ray)
-            wall = np.where(safe > 0, place.high[axis], place.low[axis]).astype(np.float32)
+            safe = np.where(np.abs(ray) < 1e-6, np.float32(1e-6), ray)
+            wall = np.where(safe > 0, np.float32(place.high[axis]), np.float32(place.low[axis]))
             ways.append((wall - np.float32(eye[2 * axis])) / safe)
         along_x = ways[0] < ways[1]
         way = np.where(along_x, ways[0], ways[1])
         up = np.float32(eye[1]) + way * rays[1]
-        beside = np.where(along_x, eye[2] + way * rays[2], eye[0] + way * rays[0]).astype(np.float32)
-        number = np.where(along_x, rays[0] > 0, 2 + (rays[2] > 0)).astype(np.int64)
+        beside = np.where(along_x, np.float32(eye[2]) + way * rays[2], np.float32(eye[0]) + way * rays[0])
+        number = np.where(along_x, rays[0] > 0, 2 + (rays[2] > 0))
 
         rows, columns = painted.shape[:2]
-        across = ((beside / span + shift[number]) % 1.0 * columns).astype(np.float32)
-        down = np.clip((1 - up / place.height) * rows, 0, rows - 1).astype(np.float32)
+        turns = beside * np.float32(1 / span) + shift.astype(np.float32)[number]
+        across = (turns - np.floor(turns)) * np.float32(columns)
+        down = np.clip((1 - up * np.float32(1 / place.height)) * np.float32(rows), 0, rows - 1)
         seen = cv2.remap(painted, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
         covered = cv2.remap(cover, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-        result = seen * sides[number][..., None]
-        open_ = np.where(up > place.height, 1.0, 1.0 - covered / 255.0)[..., None]
+        open_ = np.where(up > place.height, np.float32(1), 1 - covered * np.float32(1 / 255))[..., None]
         if place.indoor:
-            above: Floats = np.repeat(255 * lamp * np.linspace(1.0, dim, width)[::side, None], 3, 1)
+            glow = 255 * lamp * np.linspace(1, dim, width, dtype=np.float32)
+            above = np.repeat(glow[::side, None], 3, 1)
         else:
             rise = np.arctan2(rays[1], np.hypot(rays[0], rays[2]))
-            turned = (np.arctan2(rays[0], rays[2]) / (2 * np.pi) + 0.5) * 256
-            down = np.clip((1 - rise / (np.pi / 2)) * 63, 0, 63).astype(np.float32)
-            sky_seen = cv2.remap(
-                self.sky(sky), turned.astype(np.float32), down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
-            )
-            above = np.asarray(sky_seen, np.float64)
-        picture = np.clip(result * (1 - open_) + above * open_, 0, 255).astype(np.uint8)
+            turned = np.arctan2(rays[0], rays[2]) * np.float32(128 / np.pi) + 128
+            upwards = np.clip((1 - rise * np.float32(2 / np.pi)) * 63, 0, 63)
+            seen_sky = cv2.remap(self.sky(sky), turned, upwards, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+            above = np.asarray(seen_sky, np.float32)
+        lit = seen * (sides.astype(np.float32)[number][..., None] * (1 - open_))
+        lit += above * open_
+        picture = np.clip(lit, 0, 255, out=lit).astype(np.uint8)
         sigma = blur * max(width, height) / 256
         return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma) if sigma > 0.3 else picture, np.uint8)

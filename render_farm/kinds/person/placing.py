@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from .config import PeopleConfig
 Floats = NDArray[np.float64]
 _CELL, _TRIES = 0.06, 14
 _SHAPE = (304, 24, 304)
+_SIZE, _MIDDLE, _LAST = (
+    np.array(values)[:, None] for values in ((_CELL, 2 * _CELL, _CELL), (152, 1, 152), (303, 23, 303))
+)
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,16 @@ class Spot:
     yaw: float
     move: Floats
 
+    @cached_property
+    def turn(self) -> Floats:
+        """(3, 3) of the yaw."""
+        c, s = np.cos(self.yaw), np.sin(self.yaw)
+        return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+
     def place(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
         """Points (..., 3) of somebody about the origin who faces +Z, at the spot."""
-        c, s = np.cos(self.yaw), np.sin(self.yaw)
-        x, z = points[..., 0], points[..., 2]
-        placed = np.stack([c * x + s * z + self.move[0], points[..., 1], c * z - s * x + self.move[1]], -1)
-        return np.ascontiguousarray(placed, np.float32)
+        placed = np.asarray(points, np.float32) @ self.turn.T.astype(np.float32)
+        return np.asarray(placed + np.array([self.move[0], 0.0, self.move[1]], np.float32))
 
 
 class Footprint:
@@ -48,10 +56,9 @@ class Footprint:
         return not bool(self._taken[self._cells(points)].any())
 
     def _cells(self, points: NDArray[np.floating]) -> tuple[NDArray[np.intp], ...]:
-        middle = np.array([_SHAPE[0] // 2, 1, _SHAPE[2] // 2])
-        index = np.floor(np.asarray(points) / (_CELL, 2 * _CELL, _CELL)).astype(np.intp) + middle
-        inside = np.all((index >= 1) & (index < np.array(_SHAPE) - 1), 1)
-        return tuple(index[inside].T)
+        cells = np.floor(np.asarray(points).T / _SIZE).astype(np.intp) + _MIDDLE
+        inside = ((cells >= 1) & (cells < _LAST)).all(0)
+        return tuple(cells[:, inside])
 
 
 def place_people(

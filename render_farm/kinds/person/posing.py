@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ....models.bodies.blocks import pose_joints, skin_blocks
 from ....models.bodies.body import Body
 from ....models.bodies.gestures import ANGLES, GESTURES, LIMITS, hand_pose
-from ....models.bodies.skinning import skin
 from ....models.geometry import matrix_to_axis_angle
 from ....models.joints import joint_set
 from ....models.joints.hands import HAND15
@@ -24,7 +24,9 @@ from ...poses.angles import angles_to_pose, choose
 from ...poses.config import PoseConfig
 from ...poses.mix import PoseMix, load_pose_mix
 from ...poses.plausibility import Plausibility
-from ...poses.resting import Proxy, build_proxy, pick_candidates, settle, stand
+from ...poses.resting import Proxy, build_proxy, pick_candidates, stand
+from ...poses.settling import settle
+from ...streams import generators
 from .activities import ACTIVITIES, draw_activity, draw_angles
 from .balance import MASS, balanced, lie
 from .config import AGES, PeopleConfig, PersonPoses
@@ -131,7 +133,7 @@ class Poser:
         return np.asarray(excess.sum(1))
 
     def _attempt(self, requests: list[Request], attempt: int) -> People:
-        rngs = [np.random.default_rng([*request.key, 0]) for request in requests]
+        rngs = generators([(*request.key, 0) for request in requests])
         ages = [choose(rng, self.people.ages) for rng in rngs]
         months = [(12 * AGES[age][0], 12 * AGES[age][1]) for age in ages]
         known = self.body.population is not None
@@ -142,7 +144,7 @@ class Poser:
         expression = torch.from_numpy(
             np.stack([self.people.expression * rng.standard_normal(self.body.num_expressions) for rng in rngs])
         ).float()
-        rngs = [np.random.default_rng([*request.key, 1, attempt]) for request in requests]
+        rngs = generators([(*request.key, 1, attempt) for request in requests])
         names, pose, orient, origins = self._drawn(requests, rngs, shape)
         full = self._whole(rngs, pose)
         for row, (request, rng) in enumerate(zip(requests, rngs, strict=True)):
@@ -177,7 +179,7 @@ class Poser:
         columns = self._columns(betas)
         angles = pick_candidates(self.proxy, columns, np.stack(candidates))
         tables = [ACTIVITIES[name] for name in names]
-        angles, pitch = balanced(self.proxy.mesh, tables, angles, np.array(pitches), columns)
+        angles, pitch = balanced(self.proxy.mesh.mesh, tables, angles, np.array(pitches), columns)
         orient = [lie(table, p, *tilt) for table, p, tilt in zip(tables, pitch, tilts, strict=True)]
         return names, angles_to_pose(angles), np.stack(orient), [""] * len(names)
 
@@ -194,10 +196,11 @@ class Poser:
             angles = np.stack([draw_gesture(rng) for rng in rngs])
             hands = hand_pose(angles, side, self._hand_rest[side]).reshape(len(rngs), 15, 3)
             full[:, fingers] = torch.from_numpy(hands).float()
-        for row, rng in enumerate(rngs):
-            opened, gaze = max(0.0, rng.normal(-0.02, 0.08)), rng.normal(0, 0.10, 2)
-            for name, joint in self._face.items():
-                full[row, joint] = torch.tensor([opened, 0, 0] if name == "jaw" else [gaze[0], gaze[1], 0])
+        faces = np.array([(rng.normal(-0.02, 0.08), *rng.normal(0, 0.10, 2)) for rng in rngs], np.float32)
+        for name, joint in self._face.items():
+            full[:, joint, :2] = torch.from_numpy(faces[:, 1:])
+            if name == "jaw":
+                full[:, joint, 0], full[:, joint, 1] = torch.from_numpy(np.maximum(faces[:, 0], 0)), 0.0
         return full
 
     def _at_rest(self, names: list[str], betas: torch.Tensor, full: torch.Tensor, orient: Floats) -> torch.Tensor:
@@ -205,19 +208,23 @@ class Poser:
         kept = [joint if joint >= 0 else 0 for joint in self._body24]
         pose = full[:, kept].clone()
         pose[:, [0, 22, 23]] = 0
-        rough = skin(self.proxy.mesh, self._columns(betas), pose)[0].transpose(1, 2).double().numpy()
-        turns = []
+        columns = self._columns(betas)
+        skeleton = pose_joints(self.proxy.mesh.mesh, columns, pose)
+        rough = skin_blocks(self.proxy.mesh, skeleton, columns).double().numpy() @ orient.transpose(0, 2, 1)
+        turns, limits, standing = orient.copy(), np.zeros(len(names)), []
         for k, name in enumerate(names):
-            points, last = rough[k] @ orient[k].T, np.eye(3)
             activity = ACTIVITIES.get(name)
             if activity is None:  # of a file: what stands keeps its gravity
-                last = np.eye(3) if name == "file_standing" else settle(points, self.mass, 40.0)
+                limits[k] = 0.0 if name == "file_standing" else 40.0
             elif activity.support == "settle":
-                last = settle(points, self.mass, activity.limit)
+                limits[k] = activity.limit
             elif activity.support == "feet":
-                last = stand(points, self.proxy.owner)
-            turns.append(last @ orient[k])
-        return matrix_to_axis_angle(torch.from_numpy(np.stack(turns)).float())
+                standing.append(k)
+        if standing:
+            turns[standing] = stand(rough[standing], self.proxy.owner) @ orient[standing]
+        if len(loose := np.flatnonzero(limits > 0)):
+            turns[loose] = settle(rough[loose], self.mass, limits[loose]) @ orient[loose]
+        return matrix_to_axis_angle(torch.from_numpy(turns).float())
 
 
 def draw_gesture(rng: np.random.Generator) -> Floats:

@@ -33,6 +33,7 @@ from ...scenes.pictures import pictures_digest
 from ...scenes.scene import Camera, Ground, Lights, PersonInScene, Scene, Surface
 from ...scenes.sensor import sample_sensor
 from ...scenes.surroundings import place_panorama
+from ...streams import Streams
 from ..registry import Inputs
 from . import props
 from .activities import ACTIVITIES
@@ -85,6 +86,7 @@ class PersonSampler:
     ) -> None:
         self.config, self.body, self.seed = config, body, seed
         self.width, self.height = width, height
+        self._streams = Streams(seed)
         fine = max(width, height) > 600
         self.poser = Poser(body, config.poses, config.people)
         self.counts: Counter[str] = self.poser.counts
@@ -96,12 +98,13 @@ class PersonSampler:
 
     def rng(self, index: int, stream: Stream, *more: int) -> np.random.Generator:
         """The generator of one subsystem of one frame (and one of its people)."""
-        return np.random.default_rng([self.seed, index, int(stream), *more])
+        return self._streams(index, int(stream), *more)
 
     def scenes(self, start: int) -> list[Scene]:
         """The 32 scenes of the block that begins at ``start``, a multiple of 32."""
         assert start % BLOCK == 0, f"blocks start at multiples of {BLOCK}, found {start}"
         indices = range(start, start + BLOCK)
+        self._streams.prepare((index, int(stream)) for index in indices for stream in Stream)
         requests = [request for index in indices for request in self._requests(index)]
         with torch.no_grad():
             crowd = self.crowds.draw(requests)

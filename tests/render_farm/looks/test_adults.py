@@ -10,10 +10,10 @@ import torch
 
 from sim2pose.config import UserError
 from sim2pose.models.bodies import load_body
+from sim2pose.models.bodies.blocks import blocked, pose_joints, skin_blocks
 from sim2pose.models.bodies.body import Body
 from sim2pose.models.bodies.meshes import grid_atlas
-from sim2pose.models.bodies.skinning import skin
-from sim2pose.render_farm.looks.adults import AdultLooks, dressed_mesh
+from sim2pose.render_farm.looks.adults import AdultLooks
 from sim2pose.render_farm.looks.adults_config import BOTTOMS, OUTERS, TOPS, AdultsConfig
 from sim2pose.render_farm.looks.adults_drape import measure_hang
 from sim2pose.render_farm.looks.adults_outfits import draw_clothes
@@ -93,11 +93,10 @@ def test_dressed_rest_shape_goes_along_with_the_pose(person: Body, looks: AdultL
     assert np.isfinite(offsets).all() and 0.005 < np.linalg.norm(offsets, axis=-1).max() < 0.12
     shape, pose = torch.zeros(2, person.num_betas), torch.zeros(2, person.joint_count, 3)
     pose[:, 18] = torch.tensor([0.0, -1.2, 0.0])
-    columns = torch.cat([person.shape_columns(shape), torch.eye(2)], 1)
-    planes, joints = skin(dressed_mesh(person.mesh, offsets), columns, pose)
-    bare, still = skin(person.mesh, columns[:, :-2], pose)
-    torch.testing.assert_close(joints, still)
-    moved = (planes - bare).norm(dim=1).numpy()
+    columns, mesh = person.shape_columns(shape), blocked(person.mesh)
+    skeleton, worn = pose_joints(person.mesh, columns, pose), torch.from_numpy(offsets).transpose(1, 2)
+    dressed, bare = skin_blocks(mesh, skeleton, columns, worn), skin_blocks(mesh, skeleton, columns)
+    moved = (dressed - bare).norm(dim=2).numpy()
     assert np.quantile(np.abs(moved - np.linalg.norm(offsets, axis=-1)), 0.95) < 0.002
 
 

@@ -9,7 +9,8 @@ from sim2pose.config import UserError
 from sim2pose.models.bodies import load_body
 from sim2pose.models.geometry import camera_matrix
 from sim2pose.render_farm.looks.bodymap import build_body_map
-from sim2pose.render_farm.scenes.arms import Arms, cut_arm
+from sim2pose.render_farm.scenes.arm_mesh import cut_arm
+from sim2pose.render_farm.scenes.arms import Arms
 from sim2pose.render_farm.scenes.cloths import HeightMap
 from sim2pose.render_farm.scenes.clutter import Heaps
 from sim2pose.render_farm.scenes.config import TOYS, OccluderConfig
