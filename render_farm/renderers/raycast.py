@@ -1,8 +1,7 @@
 """Ray-casting renderer: Warp on the CPU or CUDA; needs no system library, so it works wherever pip does.
 
-What each pixel's centre sees is found by rays on a GPU and by trying triangles on a CPU (see raycast_kernels.py). Hard
-shadows are traced to the light through trees that are kept for each topology and refitted to the pose. The first use
-compiles the kernels (about 20 s on one CPU core, then cached by Warp).
+What each pixel's centre sees is found by rays on a GPU and by trying triangles on a CPU (cast_kernels.py); so are hard shadows
+(shadow_kernels.py). The first use compiles the kernels (about 20 s on one CPU core, then cached by Warp).
 """
 
 from __future__ import annotations
@@ -15,17 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...config import UserError
-from ..scenes.scene import Rendered, Scene
+from ..scenes.scene import Camera, Ground, Rendered, Scene
 from . import look
 from .finish import finish
 from .mesh import IdentityCache, StaticMesh
 from .selfcheck import check_renderer
 from .shading import DrawItem, Prepared, ground_texels, halved, levels, prepare
-from .shadows import LOWEST_SUN, light_basis
+from .shadows import light_basis
 from .vertices import VertexLight
 from .warp_session import start_warp
 
 SHADOWS = ("soft", "hard")
+EMPTY = -1e30
 
 
 @dataclass
@@ -44,12 +44,12 @@ class RaycastRenderer:
 
     Args:
         device: "cpu" or "cuda".
-        shadow: "soft" shades as the opengl renderer does; "hard" traces a ray to the light from every pixel, with sharp
+        shadow: "soft" shades as the opengl renderer does; "hard" looks from every pixel to the light, with sharp
             shadows of people on themselves, on each other and on the ground.
         normals: also return surface normals.
         ambient_shadow: people and things darken each other's share of the surroundings' light.
         antialias: soften silhouettes in the picture (labels stay exact).
-        rays: find what pixels see by rays; None does so on a GPU only. Both ways give the same labels.
+        rays: find what pixels see, and shadows, by rays; None does so on a GPU only. Both ways give the same labels.
 
     Raises:
         UserError: for device "cuda" without a usable CUDA device, or if what is drawn is wrong.
@@ -71,9 +71,9 @@ class RaycastRenderer:
         self._wp = wp = start_warp()
         if device == "cuda" and not wp.is_cuda_available():
             raise UserError("renderer raycast: no CUDA device is available here; use device=cpu")
-        from . import raycast_kernels
+        from . import cast_kernels, paint_kernels, shadow_kernels
 
-        self._kernels = raycast_kernels
+        self._casting, self._shadows, self._painting = cast_kernels, shadow_kernels, paint_kernels
         self._device = wp.get_device(device)
         self.device_name = f"{self._device.name or self._device} (Warp {wp.config.version})"
         self.shadow, self.antialias, self.normals = shadow, antialias, normals
@@ -82,6 +82,7 @@ class RaycastRenderer:
         self._static: dict[str, _Static] = {}
         self._grounds: IdentityCache[tuple[Any, Any]] = IdentityCache(128)
         self._textures: IdentityCache[NDArray[np.uint32]] = IdentityCache(64)
+        self._buffers: dict[tuple[str, bool], Any] = {}
         check_renderer(self)
 
     def render(self, scene: Scene) -> Rendered:
@@ -96,49 +97,101 @@ class RaycastRenderer:
         return rendered
 
     def close(self) -> None:
-        """Release meshes and textures."""
+        """Release meshes, textures and buffers."""
         self._static.clear()
+        self._buffers.clear()
         self._grounds, self._textures = IdentityCache(128), IdentityCache(64)
 
     def _cast(self, scene: Scene, prepared: Prepared) -> Rendered:
-        wp, kernels, lit = self._wp, self._kernels, prepared.lit
-        size = scene.camera.height, scene.camera.width
+        lit, camera = prepared.lit, scene.camera
+        pixels = camera.height * camera.width
         frame, surfaces = self._frame(scene, prepared), self._surfaces(prepared)
-        hits, picture, shaded = kernels.Hits(), kernels.Picture(), kernels.Shaded()
-        hits.depth = wp.zeros(size, dtype=float, device=self._device)
-        hits.surface, hits.face = (wp.empty(size, dtype=int, device=self._device) for _ in range(2))
-        hits.weights = wp.empty(size, dtype=wp.vec2, device=self._device)
-        picture.rgb = wp.empty((*size, 3), dtype=wp.uint8, device=self._device)
-        picture.parts, picture.instances = (wp.empty(size, dtype=wp.uint8, device=self._device) for _ in range(2))
-        picture.normals = wp.empty((*size, 3) if self.normals else (0, 0, 3), dtype=wp.int8, device=self._device)
+        hits = self._find(scene, prepared, frame, surfaces)
+        shaded, picture = self._painting.Shaded(), self._painting.Picture()
         shaded.direct, shaded.ambient, shaded.glint, shaded.normals = lit.direct, lit.ambient, lit.glint, lit.normals
-        shaded.light_basis = wp.mat33(*light_basis(scene.lights.direction).ravel().tolist())
-        shaded.grid, shaded.field = lit.grid, lit.field
-        if self._rays:
-            self._launch(kernels.hit_by_rays, size, [frame, surfaces, hits])
-        elif lit.total:
-            seen = wp.empty(lit.total, dtype=wp.vec3, device=self._device)
-            self._launch(kernels.to_camera, lit.total, [frame, lit.points, seen])
-            K = wp.mat33(*np.asarray(scene.camera.K, np.float64).ravel().tolist())
-            for index, item in enumerate(prepared.items):
-                faces = len(item.surface.topology.faces)
-                self._launch(kernels.hit_by_triangles, faces, [frame, surfaces, seen, K, index, hits])
-        self._launch(kernels.paint, size, [frame, surfaces, shaded, self._behind(scene, prepared), hits, picture])
-        arrays = [picture.rgb, hits.depth, picture.parts, picture.instances]
-        return Rendered(*self._to_host([*arrays, picture.normals] if self.normals else arrays))
+        shaded.arrives = hits.depth  # not read
+        if frame.hard_shadow:
+            shaded.arrives = self._hard_shadow(prepared, frame, surfaces, hits)
+        picture.colours = self._buffer("colours", pixels, int)
+        picture.labels = self._buffer("labels", pixels, self._wp.uint16)
+        picture.normals = self._buffer("normals", pixels if self.normals else 0, int)
+        behind = self._behind(scene, prepared)
+        self._launch(self._painting.paint, pixels, [frame, surfaces, shaded, behind, hits, picture])
+        return self._fetch(camera, hits, picture)
 
-    def _launch(self, kernel: Any, dim: Any, inputs: list[Any]) -> None:
+    def _find(self, scene: Scene, prepared: Prepared, frame: Any, surfaces: Any) -> Any:
+        """What each pixel sees."""
+        wp, kernels, lit = self._wp, self._casting, prepared.lit
+        pixels = frame.height * frame.width
+        hits = kernels.Hits()
+        hits.depth = self._buffer("depth", pixels, float)
+        hits.surface, hits.face = (self._buffer(name, pixels, int) for name in ("surface", "face"))
+        hits.weights = self._buffer("weights", pixels, wp.vec2)
+        if self._rays:
+            self._launch(kernels.hit_by_rays, pixels, [frame, surfaces, hits])
+            return hits
+        self._launch(kernels.hit_ground, pixels, [frame, hits])
+        if lit.total:
+            seen = self._buffer("seen", lit.total, wp.vec3)
+            self._launch(kernels.turn_points, lit.total, [frame.rotation, frame.translation, lit.points, seen])
+            K = wp.mat33(*np.asarray(scene.camera.K, np.float64).ravel().tolist())
+            self._launch(kernels.hit_by_triangles, len(surfaces.corners), [frame, surfaces, seen, K, hits])
+        return hits
+
+    def _hard_shadow(self, prepared: Prepared, frame: Any, surfaces: Any, hits: Any) -> Any:
+        """(H * W,) share of the lamp's light that reaches what each pixel sees, 0 or 1."""
+        wp, kernels, lit = self._wp, self._shadows, prepared.lit
+        pixels, faces, cells = frame.height * frame.width, len(surfaces.corners), kernels.CELLS**2
+        shadows = kernels.Shadows()
+        shadows.points = self._buffer("lightward", lit.total, wp.vec3)
+        shadows.bounds = self._buffer("bounds", 4, float)
+        shadows.tops = self._buffer("tops", cells, float)
+        shadows.first = self._buffer("first", cells, int)
+        shadows.following = self._buffer("following", pixels, int)
+        shadows.places = self._buffer("places", pixels, wp.vec3)
+        shadows.arrives = self._buffer("arrives", pixels, float)
+        shadows.bounds.fill_(-EMPTY)
+        shadows.tops.fill_(EMPTY)
+        shadows.first.fill_(-1)
+        self._launch(self._casting.turn_points, lit.total, [frame.light_basis, wp.vec3(), lit.points, shadows.points])
+        self._launch(kernels.bound_points, lit.total, [shadows.points, shadows.bounds])
+        self._launch(kernels.raise_tops, faces, [frame, surfaces, shadows])
+        self._launch(kernels.find_shadow, pixels, [frame, surfaces, hits, lit.direct, shadows])
+        if not self._rays:
+            self._launch(kernels.shadow_by_triangles, faces, [frame, surfaces, shadows])
+        return shadows.arrives
+
+    def _fetch(self, camera: Camera, hits: Any, picture: Any) -> Rendered:
+        """The picture as numpy's own arrays."""
+        size = camera.height, camera.width
+        arrays = [picture.colours, hits.depth, picture.labels, *([picture.normals] if self.normals else [])]
+        colours, depth, labels, *normals = (array.reshape(size) for array in self._to_host(arrays))
+        rgb = cv2.cvtColor(colours.view(np.uint8).reshape(*size, 4), cv2.COLOR_RGBA2RGB)
+        parts, instances = cv2.split(labels.view(np.uint8).reshape(*size, 2))
+        turned = [np.ascontiguousarray(each.view(np.int8).reshape(*size, 4)[..., :3]) for each in normals]
+        return Rendered(rgb, depth.copy(), parts, instances, *turned)
+
+    def _launch(self, kernel: Any, dim: int, inputs: list[Any]) -> None:
         self._wp.launch(kernel, dim=dim, inputs=inputs, device=self._device)
 
+    def _buffer(self, name: str, count: int, dtype: Any, pinned: bool = False) -> Any:
+        """The first ``count`` elements of a buffer that grows as needed and keeps its memory."""
+        known = self._buffers.get((name, pinned))
+        if known is None or known.shape[0] < count:
+            device = "cpu" if pinned else self._device
+            known = self._wp.empty(count, dtype=dtype, device=device, pinned=pinned)
+            self._buffers[name, pinned] = known
+        return known if known.shape[0] == count else known[:count]
+
     def _to_host(self, arrays: list[Any]) -> list[NDArray[Any]]:
-        """Arrays as numpy's own: all copies from a GPU are under way at once, into pinned memory."""
+        """Arrays as numpy, valid until the next frame: all copies from a GPU are under way at once, into pinned memory."""
         if self._device.is_cpu:
-            return [np.array(array.numpy()) for array in arrays]
-        pinned = [self._wp.empty(a.shape, dtype=a.dtype, device="cpu", pinned=True) for a in arrays]
+            return [array.numpy() for array in arrays]
+        pinned = [self._buffer(f"host {i}", len(a), a.dtype, pinned=True) for i, a in enumerate(arrays)]
         for target, array in zip(pinned, arrays, strict=True):
             self._wp.copy(target, array)
         self._wp.synchronize_stream(self._device)
-        return [target.numpy() for target in pinned]  # views that keep their memory alive
+        return [target.numpy() for target in pinned]
 
     def _array(self, values: NDArray[Any], dtype: Any = None) -> Any:
         """A Warp array of a numpy array: on the CPU without a copy."""
@@ -146,35 +199,38 @@ class RaycastRenderer:
         return self._wp.from_numpy(values, dtype=dtype, device=self._device)
 
     def _frame(self, scene: Scene, prepared: Prepared) -> Any:
-        wp, camera, lights, ground = self._wp, scene.camera, scene.lights, scene.ground
-        frame, inverse = self._kernels.Frame(), np.linalg.inv(camera.K)
-        direction = light_basis(lights.direction)[2]
+        wp, camera, lights = self._wp, scene.camera, scene.lights
+        frame, inverse = self._casting.Frame(), np.linalg.inv(camera.K)
+        frame.width, frame.height = camera.width, camera.height
         frame.pixel_to_ray = wp.mat33(*(np.asarray(camera.R).T @ inverse).ravel().tolist())
         frame.pixel_to_camera = wp.mat33(*inverse.ravel().tolist())
         frame.rotation = wp.mat33(*np.asarray(camera.R, np.float64).ravel().tolist())
         frame.translation = wp.vec3(*map(float, camera.t))
         frame.eye = wp.vec3(*map(float, camera.position))
-        frame.light_direction = wp.vec3(*direction.tolist())
+        frame.light_basis = wp.mat33(*light_basis(lights.direction).ravel().tolist())
         frame.lamp = wp.vec3(*map(float, lights.colour))
         frame.plane_ambient = wp.vec3(*look.ambient_from_above(lights).tolist())
         frame.plane_light = wp.vec3(*look.lamp_from_above(lights).tolist())
-        if ground is not None:
-            cos, sin = float(np.cos(ground.yaw)), float(np.sin(ground.yaw))
-            frame.ground_turn = wp.vec4(cos, -sin, sin, cos)  # undoes a rotation by yaw about +Y
-            half = ground.half_size if ground.half_size is not None else (1e9, 1e9)
-            frame.ground_place = wp.vec4(*map(float, (*ground.centre, *half)))
-            frame.ground_look = wp.vec4(float(ground.height), 1 / ground.tile, ground_texels(ground, camera), 1.0)
+        if scene.ground is not None:
+            self._lay_ground(frame, scene.ground, camera)
         frame.occlusion_region = wp.vec4(0.0, 0.0, 1.0, 1.0)
         if prepared.ground is not None:
             low, size = prepared.ground.origin, prepared.ground.size
             frame.occlusion_region = wp.vec4(*map(float, (*low, *(1 / size))))
-            frame.map_holds_shadow = int(direction[1] >= LOWEST_SUN)  # else shadows are longer than the map
         frame.surfaces = len(prepared.items)
-        frame.hard_shadow = int(self.shadow == "hard")
+        frame.hard_shadow = int(self.shadow == "hard" and prepared.lit.total > 0)
+        frame.traced = int(self._rays)
         return frame
 
+    def _lay_ground(self, frame: Any, ground: Ground, camera: Camera) -> None:
+        vec4, cos, sin = self._wp.vec4, float(np.cos(ground.yaw)), float(np.sin(ground.yaw))
+        frame.ground_turn = vec4(cos, -sin, sin, cos)  # undoes a rotation by yaw about +Y
+        half = ground.half_size if ground.half_size is not None else (1e9, 1e9)
+        frame.ground_place = vec4(*map(float, (*ground.centre, *half)))
+        frame.ground_look = vec4(float(ground.height), 1 / ground.tile, ground_texels(ground, camera), 1.0)
+
     def _surfaces(self, prepared: Prepared) -> Any:
-        """Everything concatenated, and where shadows or pixels are traced, trees refitted to the frame."""
+        """Everything concatenated, and where rays are followed, trees refitted to the frame."""
         wp = self._wp
         used: dict[str, int] = {}
         meshes, offsets, sizes, texels, statics, first = [], [], [], [], [], [0, 0, 0]
@@ -182,15 +238,14 @@ class RaycastRenderer:
             static = self._topology(item.mesh)
             name = item.surface.topology.name
             slot = used[name] = used.get(name, -1) + 1
-            traced = self._rays or self.shadow == "hard"
-            meshes.append(self._refit(static, slot, item.surface.vertices).id if traced else 0)
+            meshes.append(self._refit(static, slot, item.surface.vertices).id if self._rays else 0)
             texture = self._texels(item)
             offsets.append((begin, *first[1:], int(item.mesh.two_sided)))
             sizes.append(texture.shape)
             texels.append(texture.ravel())
             statics.append(static)
             first = [0, first[1] + len(static.parts), first[2] + texture.size]
-        surfaces = self._kernels.Surfaces()
+        surfaces = self._casting.Surfaces()
         surfaces.meshes = self._array(np.array(meshes, np.uint64).reshape(-1), wp.uint64)
         surfaces.offsets = self._array(np.array(offsets, np.int32).reshape(-1, 4), wp.vec4i)
         surfaces.sizes = self._array(np.array(sizes, np.int32).reshape(-1, 2), wp.vec2i)
@@ -238,7 +293,7 @@ class RaycastRenderer:
         return static.pool[slot]
 
     def _behind(self, scene: Scene, prepared: Prepared) -> Any:
-        wp, behind = self._wp, self._kernels.Behind()
+        wp, behind = self._wp, self._painting.Behind()
         texture = scene.ground.texture if scene.ground is not None else np.zeros((1, 1, 3), np.uint8)
         known = self._grounds.get(texture)
         if known is None:

@@ -1,0 +1,242 @@
+"""Warp kernels that find what each pixel's centre sees.
+
+It is found in one of two ways with equal results: by a ray through each pixel centre (on a GPU), or by trying each triangle on
+the pixels around it, several times as fast where one core does all the work.
+"""
+
+# mypy: disable-error-code="valid-type,misc,no-any-return"
+# ruff: noqa: UP018, RUF046 - Warp wants int(...) and float(...) around variables that change in branches and loops
+import warp as wp
+
+from . import look
+
+wp.set_module_options({"enable_backward": False, "fast_math": True})
+
+NEAR = wp.constant(float(look.NEAR))
+FAR = wp.constant(float(look.FAR))
+PIERCED = wp.constant(16)  # faces seen from behind that a ray may pass before it gives up
+SKIP = wp.constant(1.0e-5)  # share of the way a ray moves on behind such a face
+
+
+@wp.struct
+class Frame:
+    """Camera, lights and ground of a frame; see ``glsl/frame.glsl`` for the fields.
+
+    ``width``, ``height``: of the picture; ``light_basis``: rows are two axes across the lamp's light and towards it;
+    ``traced``: 1 to find pixels and shadows by rays through trees.
+    """
+
+    width: int
+    height: int
+    pixel_to_ray: wp.mat33
+    pixel_to_camera: wp.mat33
+    rotation: wp.mat33
+    translation: wp.vec3
+    eye: wp.vec3
+    light_basis: wp.mat33
+    lamp: wp.vec3
+    plane_ambient: wp.vec3
+    plane_light: wp.vec3
+    ground_turn: wp.vec4
+    ground_place: wp.vec4
+    ground_look: wp.vec4
+    occlusion_region: wp.vec4
+    surfaces: int
+    hard_shadow: int
+    traced: int
+
+
+@wp.struct
+class Surfaces:
+    """All surfaces of a scene, one entry each; the last four are concatenated over the surfaces.
+
+    ``offsets``: first vertex, first face, first texel, and 1 if seen from both sides; ``sizes``: height and width of the
+    texture; ``instances``: numbers for the instance map.
+    """
+
+    meshes: wp.array(dtype=wp.uint64)
+    offsets: wp.array(dtype=wp.vec4i)
+    sizes: wp.array(dtype=wp.vec2i)
+    instances: wp.array(dtype=wp.uint8)
+    corners: wp.array(dtype=wp.vec3i)  # of each face: vertices, from the surface's first
+    corner_uv: wp.array2d(dtype=wp.vec2)
+    parts: wp.array(dtype=wp.uint8)
+    texels: wp.array(dtype=wp.uint32)  # red + 256 green + 65536 blue
+
+
+@wp.struct
+class Hits:
+    """What each pixel sees, row by row: depth (0 nothing), surface (-1 the ground), face (of all), weights of two corners."""
+
+    depth: wp.array(dtype=float)
+    surface: wp.array(dtype=int)
+    face: wp.array(dtype=int)
+    weights: wp.array(dtype=wp.vec2)
+
+
+@wp.func
+def surface_of(frame: Frame, surfaces: Surfaces, face: int) -> int:
+    """The surface that a face, counted over all surfaces, belongs to."""
+    surface = int(0)
+    for index in range(1, frame.surfaces):
+        if surfaces.offsets[index][1] <= face:
+            surface = index
+    return surface
+
+
+@wp.func
+def ray_of(frame: Frame, pixel: int) -> wp.vec3:
+    """The ray through a pixel's centre, in the world; its camera z is 1, so that distances along it are depths."""
+    row = pixel / frame.width
+    return frame.pixel_to_ray * wp.vec3(float(pixel - row * frame.width), float(row), 1.0)
+
+
+@wp.func
+def ground_spot(frame: Frame, place: wp.vec3) -> wp.vec2:
+    """A place on the ground in metres along its texture's axes."""
+    x = place[0] - frame.ground_place[0]
+    z = place[2] - frame.ground_place[1]
+    turn = frame.ground_turn
+    return wp.vec2(turn[0] * x + turn[1] * z, turn[2] * x + turn[3] * z)
+
+
+@wp.func
+def ground_depth(frame: Frame, ray: wp.vec3) -> float:
+    """Depth at which a ray meets the ground, or 0."""
+    if frame.ground_look[3] == 0.0:
+        return 0.0
+    z = (frame.ground_look[0] - frame.eye[1]) / ray[1]
+    if not (z > NEAR and z < FAR):
+        return 0.0
+    spot = ground_spot(frame, frame.eye + ray * z)
+    if wp.abs(spot[0]) > frame.ground_place[2] or wp.abs(spot[1]) > frame.ground_place[3]:
+        return 0.0
+    return z
+
+
+@wp.func
+def hit_surface(mesh: wp.uint64, two_sided: int, origin: wp.vec3, ray: wp.vec3, limit: float) -> wp.MeshQueryRay:
+    """Nearest hit before ``limit``; faces seen from behind are passed through unless the mesh is two-sided."""
+    query = wp.mesh_query_ray(mesh, origin, ray, limit)
+    if two_sided == 0:
+        start = float(0.0)
+        count = int(0)
+        while query.result and query.sign < 0.0 and count < PIERCED:
+            start = start + query.t * (1.0 + SKIP) + 1.0e-6
+            query = wp.mesh_query_ray(mesh, origin + ray * start, ray, limit - start)
+            count += 1
+        query.t = query.t + start
+        if query.result and query.sign < 0.0:
+            query.result = False
+    return query
+
+
+@wp.kernel
+def hit_by_rays(frame: Frame, surfaces: Surfaces, hits: Hits) -> None:
+    """One ray a pixel against the surfaces' trees."""
+    pixel = wp.tid()
+    ray = ray_of(frame, pixel)
+    depth = ground_depth(frame, ray)
+    limit = FAR - NEAR
+    if depth > 0.0:
+        limit = depth - NEAR
+    best = int(-1)
+    face = int(0)
+    weights = wp.vec2(0.0, 0.0)
+    for index in range(frame.surfaces):
+        query = hit_surface(surfaces.meshes[index], surfaces.offsets[index][3], frame.eye + ray * NEAR, ray, limit)
+        if query.result:
+            limit = query.t
+            depth = query.t + NEAR
+            best = index
+            face = query.face + surfaces.offsets[index][1]
+            weights = wp.vec2(query.u, query.v)
+    hits.depth[pixel] = depth
+    hits.surface[pixel] = best
+    hits.face[pixel] = face
+    hits.weights[pixel] = weights
+
+
+@wp.kernel
+def hit_ground(frame: Frame, hits: Hits) -> None:
+    """What pixels see where there is no surface."""
+    pixel = wp.tid()
+    hits.depth[pixel] = ground_depth(frame, ray_of(frame, pixel))
+    hits.surface[pixel] = -1
+
+
+@wp.kernel
+def turn_points(
+    turn: wp.mat33, shift: wp.vec3, points: wp.array(dtype=wp.vec3), turned: wp.array(dtype=wp.vec3)
+) -> None:
+    """Points of the world in another frame."""
+    index = wp.tid()
+    turned[index] = turn * points[index] + shift
+
+
+@wp.func
+def pixel_bounds(K: wp.mat33, p: wp.vec3, q: wp.vec3, r: wp.vec3, width: int, height: int) -> wp.vec4i:
+    """First and last column and row of the pixels that a triangle of the camera frame may cover."""
+    left = int(0)
+    right = width - 1
+    upper = int(0)
+    lower = height - 1
+    if wp.min(p[2], wp.min(q[2], r[2])) > NEAR:
+        a = K * p / p[2]
+        b = K * q / q[2]
+        c = K * r / r[2]
+        left = wp.max(left, int(wp.ceil(wp.max(wp.min(a[0], wp.min(b[0], c[0])), -1.0e6) - 0.01)))
+        right = wp.min(right, int(wp.floor(wp.min(wp.max(a[0], wp.max(b[0], c[0])), 1.0e6) + 0.01)))
+        upper = wp.max(upper, int(wp.ceil(wp.max(wp.min(a[1], wp.min(b[1], c[1])), -1.0e6) - 0.01)))
+        lower = wp.min(lower, int(wp.floor(wp.min(wp.max(a[1], wp.max(b[1], c[1])), 1.0e6) + 0.01)))
+    if wp.max(p[2], wp.max(q[2], r[2])) <= NEAR:
+        right = int(-1)
+    return wp.vec4i(left, right, upper, lower)
+
+
+@wp.kernel
+def hit_by_triangles(
+    frame: Frame,
+    surfaces: Surfaces,
+    seen: wp.array(dtype=wp.vec3),
+    K: wp.mat33,
+    hits: Hits,
+) -> None:
+    """One triangle against the pixels around it; launched on one core only, so nothing is atomic.
+
+    With p, q, r the corners in the camera frame and d a pixel's ray, the weight of p is ``d . (q x r)`` over the sum of the
+    three; products are of edges, ``q x (r - q)``, where float32 loses nothing that matters.
+    """
+    face = wp.tid()
+    surface = surface_of(frame, surfaces, face)
+    offset = surfaces.offsets[surface]
+    corner = surfaces.corners[face]
+    p = seen[offset[0] + corner[0]]
+    q = seen[offset[0] + corner[1]]
+    r = seen[offset[0] + corner[2]]
+    normal = wp.cross(q - p, r - p)
+    level = wp.dot(normal, p)
+    if level < 0.0 or offset[3] == 1:
+        bounds = pixel_bounds(K, p, q, r, frame.width, frame.height)
+        turn = wp.transpose(frame.pixel_to_camera)
+        over_p = turn * wp.cross(q, r - q)
+        over_q = turn * wp.cross(r, p - r)
+        slope = turn * normal
+        sign = float(-1.0)
+        if level > 0.0:
+            sign = 1.0
+        for row in range(bounds[2], bounds[3] + 1):
+            for column in range(bounds[0], bounds[1] + 1):
+                at = wp.vec3(float(column), float(row), 1.0)
+                total = wp.dot(slope, at) * sign
+                one = wp.dot(over_p, at) * sign
+                two = wp.dot(over_q, at) * sign
+                if one >= 0.0 and two >= 0.0 and total > 0.0 and one + two <= total:
+                    z = level * sign / total
+                    pixel = row * frame.width + column
+                    old = hits.depth[pixel]
+                    if z > NEAR and z < FAR and (old == 0.0 or z < old or (z == old and hits.surface[pixel] < 0)):
+                        hits.depth[pixel] = z
+                        hits.surface[pixel] = surface
+                        hits.face[pixel] = face
+                        hits.weights[pixel] = wp.vec2(one / total, two / total)
