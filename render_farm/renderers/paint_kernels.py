@@ -5,7 +5,7 @@
 import warp as wp
 
 from .cast_kernels import Frame, Hits, Surfaces, ground_spot, ray_of
-from .colour_kernels import bilinear, show, to_linear, trilinear
+from .colour_kernels import bilinear, to_linear, trilinear
 
 wp.set_module_options({"enable_backward": False, "fast_math": True})
 
@@ -27,20 +27,31 @@ class Behind:
 
     ground: wp.array(dtype=wp.uint32)
     ground_levels: wp.array(dtype=wp.vec3i)  # first texel, height, width of each level
-    occlusion: wp.array3d(dtype=wp.uint8)
+    occlusion: wp.array(dtype=int)  # row by row, ambient + 256 directional share, 255 all
+    side: int  # of the occlusion map
 
 
 @wp.struct
 class Picture:
     """What is returned, row by row; ``normals`` is empty unless asked for.
 
-    Packed, lowest byte first, because whatever is written in single bytes has the compiler read all else again:
-    ``colours`` red, green, blue, 0; ``labels`` part, instance; ``normals`` x, y, z, 0.
+    ``red``, ``green``, ``blue``: linear light. Packed, lowest byte first, because whatever is written in single bytes has the
+    compiler read all else again: ``labels`` part, instance; ``normals`` x, y, z, 0.
     """
 
-    colours: wp.array(dtype=int)
+    red: wp.array(dtype=float)
+    green: wp.array(dtype=float)
+    blue: wp.array(dtype=float)
     labels: wp.array(dtype=wp.uint16)
     normals: wp.array(dtype=int)
+
+
+@wp.func
+def write_light(picture: Picture, pixel: int, light: wp.vec3) -> None:
+    """Write the light of a pixel."""
+    picture.red[pixel] = light[0]
+    picture.green[pixel] = light[1]
+    picture.blue[pixel] = light[2]
 
 
 @wp.func
@@ -67,7 +78,7 @@ def paint(frame: Frame, surfaces: Surfaces, shaded: Shaded, behind: Behind, hits
         share = float(-1.0)
         if frame.hard_shadow == 1:
             share = shaded.arrives[pixel]
-        picture.colours[pixel] = show(ground_light(frame, behind, ray, z, share))
+        write_light(picture, pixel, ground_light(frame, behind, ray, z, share))
         normal = wp.vec3(0.0, wp.sign(-ray[1]), 0.0)
     picture.labels[pixel] = wp.uint16(0)
     if picture.normals.shape[0] > 0:
@@ -98,7 +109,7 @@ def paint_surface(
     if frame.hard_shadow == 1:
         direct = direct * shaded.arrives[pixel]
         glint = glint * shaded.arrives[pixel]
-    picture.colours[pixel] = show(wp.cw_mul(albedo, direct + ambient) + frame.lamp * glint)
+    write_light(picture, pixel, wp.cw_mul(albedo, direct + ambient) + frame.lamp * glint)
     picture.labels[pixel] = wp.uint16(int(surfaces.parts[at]) + 256 * int(surfaces.instances[index]))
     if picture.normals.shape[0] > 0:
         normal = shaded.normals[i] * a + shaded.normals[j] * b + shaded.normals[k] * c
@@ -110,7 +121,7 @@ def ground_light(frame: Frame, behind: Behind, ray: wp.vec3, z: float, share: fl
     """Light that the ground sends along a ray; ``share`` of the lamp's arrives, or the occlusion map says it if negative."""
     place = frame.eye + ray * z
     region = frame.occlusion_region
-    arrives = shade_at(behind.occlusion, (place[0] - region[0]) * region[2], (place[2] - region[1]) * region[3])
+    arrives = shade_at(behind.occlusion, behind.side, (place[0] - region[0]) * region[2], (place[2] - region[1]) * region[3])
     light = arrives[1]
     if share >= 0.0:
         light = share
@@ -123,19 +134,21 @@ def ground_light(frame: Frame, behind: Behind, ray: wp.vec3, z: float, share: fl
 
 
 @wp.func
-def shade_at(values: wp.array3d(dtype=wp.uint8), u: float, v: float) -> wp.vec2:
+def shade_at(values: wp.array(dtype=int), side: int, u: float, v: float) -> wp.vec2:
     """Ambient and directional share from the occlusion map, clamped to its border, bilinear."""
-    height = values.shape[0]
-    width = values.shape[1]
-    x = wp.clamp(u * float(width) - 0.5, 0.0, float(width) - 1.001)
-    y = wp.clamp(v * float(height) - 0.5, 0.0, float(height) - 1.001)
+    x = wp.clamp(u * float(side) - 0.5, 0.0, float(side) - 1.001)
+    y = wp.clamp(v * float(side) - 0.5, 0.0, float(side) - 1.001)
     column = int(x)
     row = int(y)
     a = x - float(column)
     b = y - float(row)
-    share = wp.vec2(0.0, 0.0)
-    for channel in range(2):
-        top = float(values[row, column, channel]) * (1.0 - a) + float(values[row, column + 1, channel]) * a
-        low = float(values[row + 1, column, channel]) * (1.0 - a) + float(values[row + 1, column + 1, channel]) * a
-        share[channel] = (top * (1.0 - b) + low * b) / 255.0
-    return share
+    at = row * side + column
+    top = shares(values[at]) * (1.0 - a) + shares(values[at + 1]) * a
+    low = shares(values[at + side]) * (1.0 - a) + shares(values[at + side + 1]) * a
+    return (top * (1.0 - b) + low * b) * (1.0 / 255.0)
+
+
+@wp.func
+def shares(packed: int) -> wp.vec2:
+    """Ambient and directional share of a packed texel, 0..255."""
+    return wp.vec2(float(packed & 255), float(packed >> 8))

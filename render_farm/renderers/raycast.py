@@ -25,6 +25,7 @@ from .vertices import VertexLight
 from .warp_session import start_warp
 
 SHADOWS = ("soft", "hard")
+CHANNELS = ("red", "green", "blue")
 EMPTY = -1e30
 
 
@@ -71,9 +72,10 @@ class RaycastRenderer:
         self._wp = wp = start_warp()
         if device == "cuda" and not wp.is_cuda_available():
             raise UserError("renderer raycast: no CUDA device is available here; use device=cpu")
-        from . import cast_kernels, paint_kernels, shadow_kernels
+        from . import cast_kernels, colour_kernels, paint_kernels, shadow_kernels
 
-        self._casting, self._shadows, self._painting = cast_kernels, shadow_kernels, paint_kernels
+        self._casting, self._shadows = cast_kernels, shadow_kernels
+        self._painting, self._colours = paint_kernels, colour_kernels
         self._device = wp.get_device(device)
         self.device_name = f"{self._device.name or self._device} (Warp {wp.config.version})"
         self.shadow, self.antialias, self.normals = shadow, antialias, normals
@@ -112,12 +114,14 @@ class RaycastRenderer:
         shaded.arrives = hits.depth  # not read
         if frame.hard_shadow:
             shaded.arrives = self._hard_shadow(prepared, frame, surfaces, hits)
-        picture.colours = self._buffer("colours", pixels, int)
+        picture.red, picture.green, picture.blue = (self._buffer(name, pixels, float) for name in CHANNELS)
         picture.labels = self._buffer("labels", pixels, self._wp.uint16)
         picture.normals = self._buffer("normals", pixels if self.normals else 0, int)
         behind = self._behind(scene, prepared)
         self._launch(self._painting.paint, pixels, [frame, surfaces, shaded, behind, hits, picture])
-        return self._fetch(camera, hits, picture)
+        colours = self._buffer("colours", pixels, int)
+        self._launch(self._colours.show, pixels, [picture.red, picture.green, picture.blue, colours])
+        return self._fetch(camera, [colours, hits.depth, picture.labels, *([picture.normals] if self.normals else [])])
 
     def _find(self, scene: Scene, prepared: Prepared, frame: Any, surfaces: Any) -> Any:
         """What each pixel sees."""
@@ -161,10 +165,9 @@ class RaycastRenderer:
             self._launch(kernels.shadow_by_triangles, faces, [frame, surfaces, shadows])
         return shadows.arrives
 
-    def _fetch(self, camera: Camera, hits: Any, picture: Any) -> Rendered:
-        """The picture as numpy's own arrays."""
+    def _fetch(self, camera: Camera, arrays: list[Any]) -> Rendered:
+        """The picture from colours, depth, labels and, if there, normals."""
         size = camera.height, camera.width
-        arrays = [picture.colours, hits.depth, picture.labels, *([picture.normals] if self.normals else [])]
         colours, depth, labels, *normals = (array.reshape(size) for array in self._to_host(arrays))
         rgb = cv2.cvtColor(colours.view(np.uint8).reshape(*size, 4), cv2.COLOR_RGBA2RGB)
         parts, instances = cv2.split(labels.view(np.uint8).reshape(*size, 2))
@@ -306,8 +309,9 @@ class RaycastRenderer:
             )
             self._grounds.put(texture, known)
         behind.ground, behind.ground_levels = known
-        free = np.full((2, 2, 2), 255, np.uint8)
-        behind.occlusion = self._array(prepared.ground.values if prepared.ground is not None else free, wp.uint8)
+        shares = prepared.ground.values if prepared.ground is not None else np.full((2, 2, 2), 255, np.uint8)
+        behind.occlusion = self._array(np.ascontiguousarray(shares).view("<u2").astype(np.int32).ravel(), wp.int32)
+        behind.side = len(shares)
         return behind
 
 
