@@ -166,32 +166,26 @@ def hit_ground(frame: Frame, hits: Hits) -> None:
 
 
 @wp.kernel
-def turn_points(
-    turn: wp.mat33, shift: wp.vec3, points: wp.array(dtype=wp.vec3), turned: wp.array(dtype=wp.vec3)
+def see_points(
+    frame: Frame, K: wp.mat33, points: wp.array(dtype=wp.vec3), seen: wp.array(dtype=wp.vec3), shown: wp.array(dtype=wp.vec2)
 ) -> None:
-    """Points of the world in another frame."""
+    """Points of the world in the camera frame, and in pixels."""
     index = wp.tid()
-    turned[index] = turn * points[index] + shift
+    point = frame.rotation * points[index] + frame.translation
+    pixel = K * point
+    scale = 1.0 / point[2]
+    seen[index] = point
+    shown[index] = wp.vec2(pixel[0] * scale, pixel[1] * scale)
 
 
 @wp.func
-def pixel_bounds(K: wp.mat33, p: wp.vec3, q: wp.vec3, r: wp.vec3, width: int, height: int) -> wp.vec4i:
-    """First and last column and row of the pixels that a triangle of the camera frame may cover."""
-    left = int(0)
-    right = width - 1
-    upper = int(0)
-    lower = height - 1
-    if wp.min(p[2], wp.min(q[2], r[2])) > NEAR:
-        a = K * p / p[2]
-        b = K * q / q[2]
-        c = K * r / r[2]
-        left = wp.max(left, int(wp.ceil(wp.max(wp.min(a[0], wp.min(b[0], c[0])), -1.0e6) - 0.01)))
-        right = wp.min(right, int(wp.floor(wp.min(wp.max(a[0], wp.max(b[0], c[0])), 1.0e6) + 0.01)))
-        upper = wp.max(upper, int(wp.ceil(wp.max(wp.min(a[1], wp.min(b[1], c[1])), -1.0e6) - 0.01)))
-        lower = wp.min(lower, int(wp.floor(wp.min(wp.max(a[1], wp.max(b[1], c[1])), 1.0e6) + 0.01)))
-    if wp.max(p[2], wp.max(q[2], r[2])) <= NEAR:
-        right = int(-1)
-    return wp.vec4i(left, right, upper, lower)
+def pixels_of(frame: Frame, a: wp.vec2, b: wp.vec2, c: wp.vec2) -> wp.vec4i:
+    """First and last column and row of the pixels that a triangle before the camera may cover."""
+    left = wp.max(wp.min(a[0], wp.min(b[0], c[0])) - 0.01, 0.0)
+    right = wp.min(wp.max(a[0], wp.max(b[0], c[0])) + 0.01, float(frame.width - 1))
+    upper = wp.max(wp.min(a[1], wp.min(b[1], c[1])) - 0.01, 0.0)
+    lower = wp.min(wp.max(a[1], wp.max(b[1], c[1])) + 0.01, float(frame.height - 1))
+    return wp.vec4i(int(wp.ceil(left)), int(wp.floor(right)), int(wp.ceil(upper)), int(wp.floor(lower)))
 
 
 @wp.kernel
@@ -199,7 +193,7 @@ def hit_by_triangles(
     frame: Frame,
     surfaces: Surfaces,
     seen: wp.array(dtype=wp.vec3),
-    K: wp.mat33,
+    shown: wp.array(dtype=wp.vec2),
     hits: Hits,
 ) -> None:
     """One triangle against the pixels around it; launched on one core only, so nothing is atomic.
@@ -211,32 +205,39 @@ def hit_by_triangles(
     surface = surface_of(frame, surfaces, face)
     offset = surfaces.offsets[surface]
     corner = surfaces.corners[face]
-    p = seen[offset[0] + corner[0]]
-    q = seen[offset[0] + corner[1]]
-    r = seen[offset[0] + corner[2]]
+    i = offset[0] + corner[0]
+    j = offset[0] + corner[1]
+    k = offset[0] + corner[2]
+    p = seen[i]
+    q = seen[j]
+    r = seen[k]
     normal = wp.cross(q - p, r - p)
     level = wp.dot(normal, p)
-    if level < 0.0 or offset[3] == 1:
-        bounds = pixel_bounds(K, p, q, r, frame.width, frame.height)
-        turn = wp.transpose(frame.pixel_to_camera)
-        over_p = turn * wp.cross(q, r - q)
-        over_q = turn * wp.cross(r, p - r)
-        slope = turn * normal
-        sign = float(-1.0)
-        if level > 0.0:
-            sign = 1.0
-        for row in range(bounds[2], bounds[3] + 1):
-            for column in range(bounds[0], bounds[1] + 1):
-                at = wp.vec3(float(column), float(row), 1.0)
-                total = wp.dot(slope, at) * sign
-                one = wp.dot(over_p, at) * sign
-                two = wp.dot(over_q, at) * sign
-                if one >= 0.0 and two >= 0.0 and total > 0.0 and one + two <= total:
-                    z = level * sign / total
-                    pixel = row * frame.width + column
-                    old = hits.depth[pixel]
-                    if z > NEAR and z < FAR and (old == 0.0 or z < old or (z == old and hits.surface[pixel] < 0)):
-                        hits.depth[pixel] = z
-                        hits.surface[pixel] = surface
-                        hits.face[pixel] = face
-                        hits.weights[pixel] = wp.vec2(one / total, two / total)
+    if (level > 0.0 and offset[3] == 0) or wp.max(p[2], wp.max(q[2], r[2])) <= NEAR:
+        return
+    bounds = wp.vec4i(0, frame.width - 1, 0, frame.height - 1)
+    if wp.min(p[2], wp.min(q[2], r[2])) > NEAR:
+        bounds = pixels_of(frame, shown[i], shown[j], shown[k])
+        if bounds[0] > bounds[1] or bounds[2] > bounds[3]:
+            return
+    turn = wp.transpose(frame.pixel_to_camera) * wp.where(level > 0.0, 1.0, -1.0)
+    over_p = turn * wp.cross(q, r - q)
+    over_q = turn * wp.cross(r, p - r)
+    slope = turn * normal
+    level = wp.abs(level)
+    for row in range(bounds[2], bounds[3] + 1):
+        y = float(row)
+        for column in range(bounds[0], bounds[1] + 1):
+            x = float(column)
+            total = slope[0] * x + (slope[1] * y + slope[2])
+            one = over_p[0] * x + (over_p[1] * y + over_p[2])
+            two = over_q[0] * x + (over_q[1] * y + over_q[2])
+            if one >= 0.0 and two >= 0.0 and total > 0.0 and one + two <= total:
+                z = level / total
+                pixel = row * frame.width + column
+                old = hits.depth[pixel]
+                if z > NEAR and z < FAR and (old == 0.0 or z < old or (z == old and hits.surface[pixel] < 0)):
+                    hits.depth[pixel] = z
+                    hits.surface[pixel] = surface
+                    hits.face[pixel] = face
+                    hits.weights[pixel] = wp.vec2(one / total, two / total)

@@ -136,10 +136,10 @@ class RaycastRenderer:
             return hits
         self._launch(kernels.hit_ground, pixels, [frame, hits])
         if lit.total:
-            seen = self._buffer("seen", lit.total, wp.vec3)
-            self._launch(kernels.turn_points, lit.total, [frame.rotation, frame.translation, lit.points, seen])
+            seen, shown = self._buffer("seen", lit.total, wp.vec3), self._buffer("shown", lit.total, wp.vec2)
             K = wp.mat33(*np.asarray(scene.camera.K, np.float64).ravel().tolist())
-            self._launch(kernels.hit_by_triangles, len(surfaces.corners), [frame, surfaces, seen, K, hits])
+            self._launch(kernels.see_points, lit.total, [frame, K, lit.points, seen, shown])
+            self._launch(kernels.hit_by_triangles, len(surfaces.corners), [frame, surfaces, seen, shown, hits])
         return hits
 
     def _hard_shadow(self, prepared: Prepared, frame: Any, surfaces: Any, hits: Any) -> Any:
@@ -157,8 +157,7 @@ class RaycastRenderer:
         shadows.bounds.fill_(-EMPTY)
         shadows.tops.fill_(EMPTY)
         shadows.first.fill_(-1)
-        self._launch(self._casting.turn_points, lit.total, [frame.light_basis, wp.vec3(), lit.points, shadows.points])
-        self._launch(kernels.bound_points, lit.total, [shadows.points, shadows.bounds])
+        self._launch(kernels.turn_points, lit.total, [frame, lit.points, shadows])
         self._launch(kernels.raise_tops, faces, [frame, surfaces, shadows])
         self._launch(kernels.find_shadow, pixels, [frame, surfaces, hits, lit.direct, shadows])
         if not self._rays:

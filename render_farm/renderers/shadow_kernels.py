@@ -14,7 +14,7 @@ from .cast_kernels import Frame, Hits, Surfaces, ray_of, surface_of
 
 wp.set_module_options({"enable_backward": False, "fast_math": True})
 
-CELLS = wp.constant(160)
+CELLS = wp.constant(224)
 SHADOW_LIFT = wp.constant(0.004)  # metres a shadow ray starts before the surface
 REACH = wp.constant(1000.0)  # metres, the length of a shadow ray
 BELOW = wp.constant(-1.0e30)
@@ -40,13 +40,15 @@ class Shadows:
 
 
 @wp.kernel
-def bound_points(points: wp.array(dtype=wp.vec3), bounds: wp.array(dtype=float)) -> None:
-    """Bounds across the light."""
-    place = points[wp.tid()]
-    wp.atomic_min(bounds, 0, place[0])
-    wp.atomic_min(bounds, 1, place[1])
-    wp.atomic_min(bounds, 2, -place[0])
-    wp.atomic_min(bounds, 3, -place[1])
+def turn_points(frame: Frame, points: wp.array(dtype=wp.vec3), shadows: Shadows) -> None:
+    """Points of the world in the light's axes, and their bounds across it."""
+    index = wp.tid()
+    place = frame.light_basis * points[index]
+    shadows.points[index] = place
+    wp.atomic_min(shadows.bounds, 0, place[0])
+    wp.atomic_min(shadows.bounds, 1, place[1])
+    wp.atomic_min(shadows.bounds, 2, -place[0])
+    wp.atomic_min(shadows.bounds, 3, -place[1])
 
 
 @wp.func
@@ -68,6 +70,12 @@ def cells_of(shadows: Shadows, p: wp.vec3, q: wp.vec3, r: wp.vec3) -> wp.vec4i:
     )
 
 
+@wp.func
+def turned_away(p: wp.vec3, q: wp.vec3, r: wp.vec3) -> bool:
+    """Whether the lamp sees a triangle from behind."""
+    return (q[0] - p[0]) * (r[1] - p[1]) < (q[1] - p[1]) * (r[0] - p[0])
+
+
 @wp.kernel
 def raise_tops(frame: Frame, surfaces: Surfaces, shadows: Shadows) -> None:
     """One triangle raises the tops of the cells that it touches."""
@@ -77,6 +85,8 @@ def raise_tops(frame: Frame, surfaces: Surfaces, shadows: Shadows) -> None:
     p = shadows.points[offset[0] + corner[0]]
     q = shadows.points[offset[0] + corner[1]]
     r = shadows.points[offset[0] + corner[2]]
+    if offset[3] == 0 and turned_away(p, q, r):
+        return
     top = wp.max(p[2], wp.max(q[2], r[2]))
     cells = cells_of(shadows, p, q, r)
     for row in range(cells[2], cells[3] + 1):
@@ -162,7 +172,9 @@ def shadow_by_triangles(frame: Frame, surfaces: Surfaces, shadows: Shadows) -> N
     p = shadows.points[offset[0] + corner[0]]
     q = shadows.points[offset[0] + corner[1]]
     r = shadows.points[offset[0] + corner[2]]
-    if (q[0] - p[0]) * (r[1] - p[1]) < (q[1] - p[1]) * (r[0] - p[0]):  # turned away: the same, turned round
+    if turned_away(p, q, r):
+        if offset[3] == 0:
+            return
         r = shadows.points[offset[0] + corner[1]]
         q = shadows.points[offset[0] + corner[2]]
     top = wp.max(p[2], wp.max(q[2], r[2]))
