@@ -15,6 +15,7 @@ wp.set_module_options({"enable_backward": False, "fast_math": True})
 NEAR = wp.constant(float(look.NEAR))
 FAR = wp.constant(float(look.FAR))
 PIERCED = wp.constant(16)  # faces seen from behind that a ray may pass before it gives up
+WIDE = wp.constant(8)  # columns of a triangle from which on each row is worth narrowing
 SKIP = wp.constant(1.0e-5)  # share of the way a ray moves on behind such a face
 
 
@@ -188,6 +189,17 @@ def pixels_of(frame: Frame, a: wp.vec2, b: wp.vec2, c: wp.vec2) -> wp.vec4i:
     return wp.vec4i(int(wp.ceil(left)), int(wp.floor(right)), int(wp.ceil(upper)), int(wp.floor(lower)))
 
 
+@wp.func
+def narrowed(span: wp.vec2i, slope: float, level: float) -> wp.vec2i:
+    """The columns, from first to last, in which ``slope * column + level`` may be positive, with one to spare at the end."""
+    if wp.abs(slope) * 1.0e6 < wp.abs(level) or slope == 0.0:
+        return span
+    root = wp.clamp(-level / slope, -1.0e6, 1.0e6)
+    if slope > 0.0:
+        return wp.vec2i(wp.max(span[0], int(wp.floor(root)) - 1), span[1])
+    return wp.vec2i(span[0], wp.min(span[1], int(wp.ceil(root)) + 1))
+
+
 @wp.kernel
 def hit_by_triangles(
     frame: Frame,
@@ -227,11 +239,19 @@ def hit_by_triangles(
     level = wp.abs(level)
     for row in range(bounds[2], bounds[3] + 1):
         y = float(row)
-        for column in range(bounds[0], bounds[1] + 1):
+        row_p = over_p[1] * y + over_p[2]
+        row_q = over_q[1] * y + over_q[2]
+        row_all = slope[1] * y + slope[2]
+        span = wp.vec2i(bounds[0], bounds[1])
+        if span[1] - span[0] > WIDE:
+            span = narrowed(span, over_p[0], row_p)
+            span = narrowed(span, over_q[0], row_q)
+            span = narrowed(span, slope[0] - over_p[0] - over_q[0], row_all - row_p - row_q)
+        for column in range(span[0], span[1] + 1):
             x = float(column)
-            total = slope[0] * x + (slope[1] * y + slope[2])
-            one = over_p[0] * x + (over_p[1] * y + over_p[2])
-            two = over_q[0] * x + (over_q[1] * y + over_q[2])
+            total = slope[0] * x + row_all
+            one = over_p[0] * x + row_p
+            two = over_q[0] * x + row_q
             if one >= 0.0 and two >= 0.0 and total > 0.0 and one + two <= total:
                 z = level / total
                 pixel = row * frame.width + column
