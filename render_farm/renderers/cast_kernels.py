@@ -67,7 +67,10 @@ class Surfaces:
 
 @wp.struct
 class Hits:
-    """What each pixel sees, row by row: depth (0 nothing), surface (-1 the ground), face (of all), weights of two corners."""
+    """What each pixel sees, row by row: depth (0 nothing), surface (-1 the ground), face (of all), weights of two corners.
+
+    The first weight of the ground is its level of detail.
+    """
 
     depth: wp.array(dtype=float)
     surface: wp.array(dtype=int)
@@ -116,6 +119,23 @@ def ground_depth(frame: Frame, ray: wp.vec3) -> float:
 
 
 @wp.func
+def log2_of(x: float) -> float:
+    """Binary logarithm of a positive number within 0.01, from its exponent and a parabola through its mantissa."""
+    bits = wp.cast(x, int)
+    mantissa = wp.cast((bits & 0x7FFFFF) | 0x3F800000, float)
+    return float((bits >> 23) - 127) + (2.0 - mantissa * 0.333333333) * mantissa - 1.666666667
+
+
+@wp.func
+def ground_detail(frame: Frame, ray: wp.vec3, z: float) -> float:
+    """Binary logarithm of a pixel's width on the ground in texels."""
+    # A slanted pixel counts as wide as the root of its length. All is to the fourth power here, which saves the roots.
+    width = frame.ground_look[2] * z * frame.ground_look[2] * z
+    slant = wp.dot(ray, ray) / wp.max(ray[1] * ray[1], 1.0e-8)
+    return 0.25 * log2_of(wp.max(width * width * slant, 1.0e-20))
+
+
+@wp.func
 def hit_surface(mesh: wp.uint64, two_sided: int, origin: wp.vec3, ray: wp.vec3, limit: float) -> wp.MeshQueryRay:
     """Nearest hit before ``limit``; faces seen from behind are passed through unless the mesh is two-sided."""
     query = wp.mesh_query_ray(mesh, origin, ray, limit)
@@ -138,12 +158,12 @@ def hit_by_rays(frame: Frame, surfaces: Surfaces, hits: Hits) -> None:
     pixel = wp.tid()
     ray = ray_of(frame, pixel)
     depth = ground_depth(frame, ray)
+    weights = wp.vec2(ground_detail(frame, ray, depth), 0.0)
     limit = FAR - NEAR
     if depth > 0.0:
         limit = depth - NEAR
     best = int(-1)
     face = int(0)
-    weights = wp.vec2(0.0, 0.0)
     for index in range(frame.surfaces):
         query = hit_surface(surfaces.meshes[index], surfaces.offsets[index][3], frame.eye + ray * NEAR, ray, limit)
         if query.result:
@@ -162,8 +182,11 @@ def hit_by_rays(frame: Frame, surfaces: Surfaces, hits: Hits) -> None:
 def hit_ground(frame: Frame, hits: Hits) -> None:
     """What pixels see where there is no surface."""
     pixel = wp.tid()
-    hits.depth[pixel] = ground_depth(frame, ray_of(frame, pixel))
+    ray = ray_of(frame, pixel)
+    depth = ground_depth(frame, ray)
+    hits.depth[pixel] = depth
     hits.surface[pixel] = -1
+    hits.weights[pixel] = wp.vec2(ground_detail(frame, ray, depth), 0.0)
 
 
 @wp.kernel

@@ -82,19 +82,11 @@ def bilinear(texels: wp.array(dtype=wp.uint32), first: int, height: int, width: 
 
 
 @wp.func
-def log2_of(x: float) -> float:
-    """Binary logarithm of a positive number within 0.01, from its exponent and a parabola through its mantissa."""
-    bits = wp.cast(x, int)
-    mantissa = wp.cast((bits & 0x7FFFFF) | 0x3F800000, float)
-    return float((bits >> 23) - 127) + (2.0 - mantissa * 0.333333333) * mantissa - 1.666666667
-
-
-@wp.func
 def trilinear(
-    texels: wp.array(dtype=wp.uint32), levels: wp.array(dtype=wp.vec3i), width4: float, u: float, v: float
+    texels: wp.array(dtype=wp.uint32), levels: wp.array(dtype=wp.vec3i), detail: float, u: float, v: float
 ) -> wp.vec3:
-    """A pyramid of textures at (u, v), where a pixel is as wide as the fourth root of ``width4`` texels of level 0."""
-    lod = wp.clamp(0.25 * log2_of(wp.max(width4, 1.0e-20)), 0.0, float(levels.shape[0] - 1))
+    """A pyramid of textures at (u, v); where ``detail`` is n, a pixel is as wide as 2^n texels of level 0."""
+    lod = wp.clamp(detail, 0.0, float(levels.shape[0] - 1))
     level = int(lod)
     between = lod - float(level)
     size = levels[level]

@@ -78,7 +78,7 @@ def paint(frame: Frame, surfaces: Surfaces, shaded: Shaded, behind: Behind, hits
         share = float(-1.0)
         if frame.hard_shadow == 1:
             share = shaded.arrives[pixel]
-        write_light(picture, pixel, ground_light(frame, behind, ray, z, share))
+        write_light(picture, pixel, ground_light(frame, behind, ray * z, hits.weights[pixel][0], share))
         normal = wp.vec3(0.0, wp.sign(-ray[1]), 0.0)
     picture.labels[pixel] = wp.uint16(0)
     if picture.normals.shape[0] > 0:
@@ -117,19 +117,16 @@ def paint_surface(
 
 
 @wp.func
-def ground_light(frame: Frame, behind: Behind, ray: wp.vec3, z: float, share: float) -> wp.vec3:
-    """Light that the ground sends along a ray; ``share`` of the lamp's arrives, or the occlusion map says it if negative."""
-    place = frame.eye + ray * z
+def ground_light(frame: Frame, behind: Behind, away: wp.vec3, detail: float, share: float) -> wp.vec3:
+    """Light of the ground ``away`` from the eye; ``share`` of the lamp's arrives, or the occlusion map says it if negative."""
+    place = frame.eye + away
     region = frame.occlusion_region
     arrives = shade_at(behind.occlusion, behind.side, (place[0] - region[0]) * region[2], (place[2] - region[1]) * region[3])
     light = arrives[1]
     if share >= 0.0:
         light = share
     spot = ground_spot(frame, place) * frame.ground_look[1]
-    # A slanted pixel is as wide as the root of its length; all is to the fourth power here, which saves the roots.
-    width = frame.ground_look[2] * z * frame.ground_look[2] * z
-    width4 = width * width * wp.dot(ray, ray) / wp.max(ray[1] * ray[1], 1.0e-8)
-    albedo = to_linear(trilinear(behind.ground, behind.ground_levels, width4, spot[0], spot[1]))
+    albedo = to_linear(trilinear(behind.ground, behind.ground_levels, detail, spot[0], spot[1]))
     return wp.cw_mul(albedo, frame.plane_ambient * arrives[0] + frame.plane_light * light)
 
 

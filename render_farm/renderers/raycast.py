@@ -27,6 +27,7 @@ from .warp_session import start_warp
 SHADOWS = ("soft", "hard")
 CHANNELS = ("red", "green", "blue")
 EMPTY = -1e30
+KEPT_SETS = 32  # sets of surfaces whose faces are kept together
 
 
 @dataclass
@@ -84,6 +85,7 @@ class RaycastRenderer:
         self._static: dict[str, _Static] = {}
         self._grounds: IdentityCache[tuple[Any, Any]] = IdentityCache(128)
         self._textures: IdentityCache[NDArray[np.uint32]] = IdentityCache(64)
+        self._faces: dict[tuple[int, ...], tuple[Any, Any, Any]] = {}
         self._buffers: dict[tuple[str, bool], Any] = {}
         check_renderer(self)
 
@@ -101,6 +103,7 @@ class RaycastRenderer:
     def close(self) -> None:
         """Release meshes, textures and buffers."""
         self._static.clear()
+        self._faces.clear()
         self._buffers.clear()
         self._grounds, self._textures = IdentityCache(128), IdentityCache(64)
 
@@ -252,13 +255,25 @@ class RaycastRenderer:
         surfaces.offsets = self._array(np.array(offsets, np.int32).reshape(-1, 4), wp.vec4i)
         surfaces.sizes = self._array(np.array(sizes, np.int32).reshape(-1, 2), wp.vec2i)
         surfaces.instances = self._array(np.array([item.instance for item in prepared.items], np.uint8), wp.uint8)
-        surfaces.corners = self._array(_join([s.corners for s in statics], np.zeros((0, 3), np.int32)), wp.vec3i)
-        surfaces.corner_uv = self._array(
-            _join([s.corner_uv for s in statics], np.zeros((0, 3, 2), np.float32)), wp.vec2
-        )
-        surfaces.parts = self._array(_join([s.parts for s in statics], np.zeros(0, np.uint8)), wp.uint8)
-        surfaces.texels = self._array(_join(texels, np.zeros(0, np.uint32)), wp.uint32)
+        surfaces.corners, surfaces.corner_uv, surfaces.parts = self._joined(statics)
+        surfaces.texels = self._array(np.concatenate([np.zeros(0, np.uint32), *texels]), wp.uint32)
         return surfaces
+
+    def _joined(self, statics: list[_Static]) -> tuple[Any, Any, Any]:
+        """Faces of all surfaces: corners, their texture coordinates, parts; kept for scenes of the same surfaces."""
+        key = tuple(id(static) for static in statics)  # they live as long as the renderer is open
+        known = self._faces.get(key)
+        if known is None:
+            wp = self._wp
+            known = (
+                self._array(np.concatenate([np.zeros((0, 3), np.int32), *(s.corners for s in statics)]), wp.vec3i),
+                self._array(np.concatenate([np.zeros((0, 3, 2), np.float32), *(s.corner_uv for s in statics)]), wp.vec2),
+                self._array(np.concatenate([np.zeros(0, np.uint8), *(s.parts for s in statics)]), wp.uint8),
+            )
+            if len(self._faces) == KEPT_SETS:
+                del self._faces[next(iter(self._faces))]
+            self._faces[key] = known
+        return known
 
     def _texels(self, item: DrawItem) -> NDArray[np.uint32]:
         """The item's texture at its level, packed; kept for when it comes again."""
@@ -312,13 +327,6 @@ class RaycastRenderer:
         behind.occlusion = self._array(np.ascontiguousarray(shares).view("<u2").astype(np.int32).ravel(), wp.int32)
         behind.side = len(shares)
         return behind
-
-
-def _join(arrays: list[NDArray[Any]], empty: NDArray[Any]) -> NDArray[Any]:
-    """The arrays one after another; ``empty`` where there is none. A single array is not copied."""
-    if len(arrays) == 1:
-        return arrays[0]
-    return np.concatenate([empty, *arrays])
 
 
 def _packed(texture: NDArray[np.uint8]) -> NDArray[np.uint32]:
