@@ -191,7 +191,11 @@ def hit_ground(frame: Frame, hits: Hits) -> None:
 
 @wp.kernel
 def see_points(
-    frame: Frame, K: wp.mat33, points: wp.array(dtype=wp.vec3), seen: wp.array(dtype=wp.vec3), shown: wp.array(dtype=wp.vec2)
+    frame: Frame,
+    K: wp.mat33,
+    points: wp.array(dtype=wp.vec3),
+    seen: wp.array(dtype=wp.vec3),
+    shown: wp.array(dtype=wp.vec2),
 ) -> None:
     """Points of the world in the camera frame, and in pixels."""
     index = wp.tid()

@@ -86,9 +86,7 @@ def paint(frame: Frame, surfaces: Surfaces, shaded: Shaded, behind: Behind, hits
 
 
 @wp.func
-def paint_surface(
-    frame: Frame, surfaces: Surfaces, shaded: Shaded, hits: Hits, pixel: int, picture: Picture
-) -> None:
+def paint_surface(frame: Frame, surfaces: Surfaces, shaded: Shaded, hits: Hits, pixel: int, picture: Picture) -> None:
     """One pixel that sees a surface."""
     index = hits.surface[pixel]
     first = surfaces.offsets[index]
@@ -121,7 +119,9 @@ def ground_light(frame: Frame, behind: Behind, away: wp.vec3, detail: float, sha
     """Light of the ground ``away`` from the eye; ``share`` of the lamp's arrives, or the occlusion map says it if negative."""
     place = frame.eye + away
     region = frame.occlusion_region
-    arrives = shade_at(behind.occlusion, behind.side, (place[0] - region[0]) * region[2], (place[2] - region[1]) * region[3])
+    arrives = shade_at(
+        behind.occlusion, behind.side, (place[0] - region[0]) * region[2], (place[2] - region[1]) * region[3]
+    )
     light = arrives[1]
     if share >= 0.0:
         light = share

@@ -267,7 +267,9 @@ class RaycastRenderer:
             wp = self._wp
             known = (
                 self._array(np.concatenate([np.zeros((0, 3), np.int32), *(s.corners for s in statics)]), wp.vec3i),
-                self._array(np.concatenate([np.zeros((0, 3, 2), np.float32), *(s.corner_uv for s in statics)]), wp.vec2),
+                self._array(
+                    np.concatenate([np.zeros((0, 3, 2), np.float32), *(s.corner_uv for s in statics)]), wp.vec2
+                ),
                 self._array(np.concatenate([np.zeros(0, np.uint8), *(s.parts for s in statics)]), wp.uint8),
             )
             if len(self._faces) == KEPT_SETS:

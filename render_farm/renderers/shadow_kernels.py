@@ -1,16 +1,17 @@
 """Warp kernels of hard shadows: which pixels see a place that the lamp's light does not reach.
 
 All is done along the light: in its axes, a ray to the lamp is a point, and a triangle hides it if it covers the point from
-above. Cells across the light hold the top of what lies in them; what lies above it is lit, and nobody asks further. For the rest,
-a GPU follows rays through trees; one core does without: the places in doubt wait in the cells, and each triangle is tried on
-those in the cells it covers.
+above. Of a closed mesh, only faces turned to the lamp count: whoever is hidden by another is hidden by one of them, too. Cells
+across the light hold the top of what lies in them; what lies above it is lit, and nobody asks further. For the rest, a GPU
+follows rays through trees; one core does without: the places in doubt wait in the cells, and each triangle is tried on those
+in the cells it touches.
 """
 
 # mypy: disable-error-code="valid-type,misc,no-any-return"
 # ruff: noqa: UP018, RUF046 - Warp wants int(...) and float(...) around variables that change in branches and loops
 import warp as wp
 
-from .cast_kernels import Frame, Hits, Surfaces, ray_of, surface_of
+from .cast_kernels import PIERCED, SKIP, Frame, Hits, Surfaces, ray_of, surface_of
 
 wp.set_module_options({"enable_backward": False, "fast_math": True})
 
@@ -95,12 +96,27 @@ def raise_tops(frame: Frame, surfaces: Surfaces, shadows: Shadows) -> None:
 
 
 @wp.func
+def blocks(mesh: wp.uint64, two_sided: int, start: wp.vec3, towards: wp.vec3) -> bool:
+    """Whether a ray to the lamp hits a mesh from behind, or at all if the mesh is two-sided."""
+    if two_sided == 1:
+        return wp.mesh_query_ray_anyhit(mesh, start, towards, REACH)
+    query = wp.mesh_query_ray(mesh, start, towards, REACH)
+    begin = float(0.0)
+    count = int(0)
+    while query.result and query.sign >= 0.0 and count < PIERCED:
+        begin += query.t * (1.0 + SKIP) + 1.0e-6
+        query = wp.mesh_query_ray(mesh, start + towards * begin, towards, REACH)
+        count += 1
+    return query.result
+
+
+@wp.func
 def reaches(frame: Frame, surfaces: Surfaces, place: wp.vec3) -> float:
-    """1 if a ray from a place of the light's axes to the lamp hits nothing, else 0."""
+    """1 if a ray from a place of the light's axes to the lamp meets nothing, else 0."""
     start = wp.transpose(frame.light_basis) * place
     towards = wp.vec3(frame.light_basis[2, 0], frame.light_basis[2, 1], frame.light_basis[2, 2])
     for index in range(frame.surfaces):
-        if wp.mesh_query_ray_anyhit(surfaces.meshes[index], start, towards, REACH):
+        if blocks(surfaces.meshes[index], surfaces.offsets[index][3], start, towards):
             return 0.0
     return 1.0
 
