@@ -1,7 +1,7 @@
 """Warp functions of colour: textures and their levels of detail, linear light, and what a picture shows of it."""
 
 # mypy: disable-error-code="valid-type,misc,no-any-return"
-# ruff: noqa: UP018, RUF046 - Warp wants int(...) and float(...) around variables that change in branches and loops
+
 import warp as wp
 
 from . import look

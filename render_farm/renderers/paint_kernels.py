@@ -1,7 +1,7 @@
 """Warp kernels that paint what each pixel sees: surfaces in the light at their vertices, and the ground."""
 
 # mypy: disable-error-code="valid-type,misc,no-any-return"
-# ruff: noqa: UP018, RUF046 - Warp wants int(...) and float(...) around variables that change in branches and loops
+# ruff: noqa: UP018 - Warp wants int(...) and float(...) around variables that change in branches and loops
 import warp as wp
 
 from .cast_kernels import Frame, Hits, Surfaces, ground_spot, ray_of
