@@ -2,7 +2,7 @@
 
 What each pixel's centre sees, and which of it the lamp reaches, is found by rays on a GPU (cast_kernels.py, shadow_kernels.py)
 and by trying triangles on a CPU (triangle_kernels.py); paint_kernels.py makes a picture of it. The first use compiles the
-kernels (about 15 s on one CPU core, then cached by Warp).
+kernels (about 7 s on one CPU core, then cached by Warp).
 """
 
 from __future__ import annotations
