@@ -70,7 +70,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "upload textures": ("renderers.opengl:OpenGLRenderer._texture", "renderers.opengl:OpenGLRenderer._pyramid"),
     "draw": ("renderers.opengl:OpenGLRenderer._draw", "renderers.pyrender:PyrenderRenderer._draw"),
     "trees": ("renderers.device_scenes:DeviceScenes._refit",),
-    "find what pixels see": ("renderers.raycast:RaycastRenderer._find",),
+    "cast": ("renderers.raycast:RaycastRenderer._find",),
     "hard shadow": ("renderers.raycast:RaycastRenderer._hard_shadow",),
     "paint": ("renderers.raycast:RaycastRenderer._cast",),
     "readback": ("renderers.opengl:OpenGLRenderer._read",),
