@@ -21,8 +21,8 @@ SKIP = wp.constant(1.0e-5)  # share of the way a ray moves on behind such a face
 class Frame:
     """Camera, lights and ground of a frame; see ``glsl/frame.glsl`` for the fields.
 
-    ``width``, ``height``: of the picture; ``light_basis``: rows are two axes across the lamp's light and towards it;
-    ``traced``: 1 to find pixels and shadows by rays through trees.
+    ``light_basis``: rows are the light's axes, two across the lamp's light and one towards it; ``pixel_to_light``,
+    ``eye_to_light``: a pixel's ray and the eye in these; ``traced``: 1 to find pixels and shadows by rays through trees.
     """
 
     width: int
@@ -33,6 +33,8 @@ class Frame:
     translation: wp.vec3
     eye: wp.vec3
     light_basis: wp.mat33
+    pixel_to_light: wp.mat33
+    eye_to_light: wp.vec3
     lamp: wp.vec3
     plane_ambient: wp.vec3
     plane_light: wp.vec3
@@ -87,10 +89,16 @@ def surface_of(frame: Frame, surfaces: Surfaces, face: int) -> int:
 
 
 @wp.func
+def centre_of(frame: Frame, pixel: int) -> wp.vec3:
+    """Column, row, 1 of a pixel."""
+    row = pixel / frame.width
+    return wp.vec3(float(pixel - row * frame.width), float(row), 1.0)
+
+
+@wp.func
 def ray_of(frame: Frame, pixel: int) -> wp.vec3:
     """The ray through a pixel's centre, in the world; its camera z is 1, so that distances along it are depths."""
-    row = pixel / frame.width
-    return frame.pixel_to_ray * wp.vec3(float(pixel - row * frame.width), float(row), 1.0)
+    return frame.pixel_to_ray * centre_of(frame, pixel)
 
 
 @wp.func

@@ -53,12 +53,15 @@ class DeviceScenes:
         wp, camera, lights = self._wp, scene.camera, scene.lights
         frame, inverse = self._casting.Frame(), np.linalg.inv(camera.K)
         frame.width, frame.height = camera.width, camera.height
-        frame.pixel_to_ray = wp.mat33(*(np.asarray(camera.R).T @ inverse).ravel().tolist())
+        basis, away = light_basis(lights.direction), np.asarray(camera.R).T @ inverse
+        frame.pixel_to_ray = wp.mat33(*away.ravel().tolist())
         frame.pixel_to_camera = wp.mat33(*inverse.ravel().tolist())
         frame.rotation = wp.mat33(*np.asarray(camera.R, np.float64).ravel().tolist())
         frame.translation = wp.vec3(*map(float, camera.t))
         frame.eye = wp.vec3(*map(float, camera.position))
-        frame.light_basis = wp.mat33(*light_basis(lights.direction).ravel().tolist())
+        frame.light_basis = wp.mat33(*basis.ravel().tolist())
+        frame.pixel_to_light = wp.mat33(*(basis @ away).ravel().tolist())
+        frame.eye_to_light = wp.vec3(*(basis @ camera.position).tolist())
         frame.lamp = wp.vec3(*map(float, lights.colour))
         frame.plane_ambient = wp.vec3(*look.ambient_from_above(lights).tolist())
         frame.plane_light = wp.vec3(*look.lamp_from_above(lights).tolist())
@@ -179,7 +182,7 @@ class DeviceScenes:
 
     def _array(self, values: NDArray[Any], dtype: Any = None) -> Any:
         """A Warp array of a numpy array: on the CPU without a copy."""
-        return self._wp.from_numpy(np.ascontiguousarray(values), dtype=dtype, device=self._device)
+        return self._wp.array(np.ascontiguousarray(values), dtype=dtype, device=self._device, copy=False)
 
 
 def _packed(texture: NDArray[np.uint8]) -> NDArray[np.uint32]:

@@ -133,7 +133,7 @@ class RaycastRenderer:
         pixels, faces, cells = frame.height * frame.width, len(surfaces.corners), kernels.CELLS**2
         shadows = kernels.Shadows()
         shadows.points = self._buffer("lightward", lit.total, wp.vec3)
-        shadows.bounds = self._buffer("bounds", 4, float)
+        shadows.bounds, shadows.grid = self._buffer("bounds", 4, float), self._buffer("grid", 4, float)
         shadows.tops = self._buffer("tops", cells, float)
         shadows.first = self._buffer("first", cells, int)
         shadows.following = self._buffer("following", pixels, int)
@@ -143,6 +143,7 @@ class RaycastRenderer:
         shadows.tops.fill_(EMPTY)
         shadows.first.fill_(-1)
         self._launch(kernels.turn_points, lit.total, [frame, lit.points, shadows])
+        self._launch(kernels.fit_cells, 2, [shadows])
         self._launch(kernels.raise_tops, faces, [frame, surfaces, shadows])
         self._launch(kernels.find_shadow, pixels, [frame, surfaces, hits, lit.direct, shadows])
         if not self._rays:

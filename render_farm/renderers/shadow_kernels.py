@@ -11,7 +11,7 @@ in the cells it touches.
 # ruff: noqa: UP018, RUF046 - Warp wants int(...) and float(...) around variables that change in branches and loops
 import warp as wp
 
-from .cast_kernels import PIERCED, SKIP, Frame, Hits, Surfaces, ray_of, surface_of
+from .cast_kernels import PIERCED, SKIP, Frame, Hits, Surfaces, centre_of, surface_of
 
 wp.set_module_options({"enable_backward": False, "fast_math": True})
 
@@ -26,13 +26,15 @@ HIDDEN = wp.constant(1.0e30)
 class Shadows:
     """A frame along the light; ``points`` are the vertices in the light's axes.
 
-    ``bounds``: least and, negated, largest of two axes of all points; ``tops``: highest point of the triangles in each cell;
-    ``first``: of the pixels that wait in each cell, or -1; ``following``: the next pixel, -1 for none; ``places``: what each
-    waiting pixel sees; ``arrives``: 1 for each pixel that the light reaches, else 0.
+    ``bounds``: least and, negated, largest of two axes of all points; ``grid``: origin of the cells, and cells a metre, along
+    two axes; ``tops``: highest point of the triangles in each cell; ``first``: of the pixels that wait in each cell, or -1;
+    ``following``: the next pixel, -1 for none; ``places``: what each waiting pixel sees; ``arrives``: 1 for each pixel that the
+    light reaches, else 0.
     """
 
     points: wp.array(dtype=wp.vec3)
     bounds: wp.array(dtype=float)
+    grid: wp.array(dtype=float)
     tops: wp.array(dtype=float)
     first: wp.array(dtype=int)
     following: wp.array(dtype=int)
@@ -52,12 +54,19 @@ def turn_points(frame: Frame, points: wp.array(dtype=wp.vec3), shadows: Shadows)
     wp.atomic_min(shadows.bounds, 3, -place[1])
 
 
+@wp.kernel
+def fit_cells(shadows: Shadows) -> None:
+    """Cells that span the bounds along one axis; within these, a point's cell is in [0, CELLS)."""
+    axis = wp.tid()
+    least = shadows.bounds[axis]
+    shadows.grid[axis] = least
+    shadows.grid[axis + 2] = (float(CELLS) - 0.01) / wp.max(-shadows.bounds[axis + 2] - least, 1.0e-6)
+
+
 @wp.func
 def cell_along(shadows: Shadows, axis: int, value: float) -> float:
-    """A coordinate across the light in cells; within the bounds, it lies in [0, CELLS)."""
-    least = shadows.bounds[axis]
-    extent = wp.max(-shadows.bounds[axis + 2] - least, 1.0e-6)
-    return (value - least) / extent * (float(CELLS) - 0.01)
+    """A coordinate across the light in cells."""
+    return (value - shadows.grid[axis]) * shadows.grid[axis + 2]
 
 
 @wp.func
@@ -143,7 +152,7 @@ def find_shadow(
     depth = hits.depth[pixel]
     if depth == 0.0:
         return
-    place = frame.light_basis * (frame.eye + ray_of(frame, pixel) * depth)
+    place = frame.eye_to_light + frame.pixel_to_light * centre_of(frame, pixel) * depth
     across = cell_along(shadows, 0, place[0])
     along = cell_along(shadows, 1, place[1])
     if across < 0.0 or along < 0.0 or across >= float(CELLS) or along >= float(CELLS):
