@@ -154,8 +154,8 @@ class RaycastRenderer:
         """The picture from colours, depth, labels and, if there, normals."""
         size = camera.height, camera.width
         colours, depth, labels, *normals = (array.reshape(size) for array in self._to_host(arrays))
-        rgb = cv2.cvtColor(colours.view(np.uint8).reshape(*size, 4), cv2.COLOR_RGBA2RGB)
-        parts, instances = cv2.split(labels.view(np.uint8).reshape(*size, 2))
+        rgb = np.asarray(cv2.cvtColor(colours.view(np.uint8).reshape(*size, 4), cv2.COLOR_RGBA2RGB), np.uint8)
+        parts, instances = (np.asarray(each, np.uint8) for each in cv2.split(labels.view(np.uint8).reshape(*size, 2)))
         turned = [np.ascontiguousarray(each.view(np.int8).reshape(*size, 4)[..., :3]) for each in normals]
         return Rendered(rgb, depth.copy(), parts, instances, *turned)
 
