@@ -69,8 +69,10 @@ STAGES: dict[str, tuple[str, ...]] = {
     "gather vertices": ("renderers.opengl:OpenGLRenderer._fill",),
     "upload textures": ("renderers.opengl:OpenGLRenderer._texture", "renderers.opengl:OpenGLRenderer._pyramid"),
     "draw": ("renderers.opengl:OpenGLRenderer._draw", "renderers.pyrender:PyrenderRenderer._draw"),
-    "trees": ("renderers.raycast:RaycastRenderer._refit",),
-    "cast": ("renderers.raycast:RaycastRenderer._cast",),
+    "trees": ("renderers.device_scenes:DeviceScenes._refit",),
+    "cast": ("renderers.raycast:RaycastRenderer._find",),
+    "hard shadow": ("renderers.raycast:RaycastRenderer._hard_shadow",),
+    "paint": ("renderers.raycast:RaycastRenderer._cast",),
     "readback": ("renderers.opengl:OpenGLRenderer._read",),
     "backdrop, soft edges": ("renderers.opengl:finish", "renderers.raycast:finish", "renderers.pyrender:finish"),
     "rest of the renderer": (

@@ -1,13 +1,12 @@
 """Ray-casting renderer: Warp on the CPU or CUDA; needs no system library, so it works wherever pip does.
 
-What each pixel's centre sees is found by rays on a GPU and by trying triangles on a CPU (see raycast_kernels.py). Hard
-shadows are traced to the light through trees that are kept for each topology and refitted to the pose. The first use
-compiles the kernels (about 20 s on one CPU core, then cached by Warp).
+What each pixel's centre sees, and which of it the lamp reaches, is found by rays on a GPU (cast_kernels.py, shadow_kernels.py)
+and by trying triangles on a CPU (triangle_kernels.py); paint_kernels.py makes a picture of it. The first use compiles the
+kernels (about 7 s on one CPU core, then cached by Warp).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -15,28 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...config import UserError
-from ..scenes.scene import Rendered, Scene
-from . import look
+from ..scenes.scene import Camera, Rendered, Scene
+from .device_scenes import DeviceScenes
 from .finish import finish
-from .mesh import IdentityCache, StaticMesh
 from .selfcheck import check_renderer
-from .shading import DrawItem, Prepared, ground_texels, halved, levels, prepare
-from .shadows import LOWEST_SUN, light_basis
-from .vertices import VertexLight
+from .shading import Prepared, prepare
+from .vertices import EMPTY, VertexLight
 from .warp_session import start_warp
 
 SHADOWS = ("soft", "hard")
-
-
-@dataclass
-class _Static:
-    """Device arrays of one topology."""
-
-    indices: Any
-    corners: NDArray[np.int32]
-    corner_uv: NDArray[np.float32]
-    parts: NDArray[np.uint8]
-    pool: list[Any]  # Warp meshes: one for each surface of the topology in a scene
+CHANNELS = ("red", "green", "blue")
 
 
 class RaycastRenderer:
@@ -44,12 +31,12 @@ class RaycastRenderer:
 
     Args:
         device: "cpu" or "cuda".
-        shadow: "soft" shades as the opengl renderer does; "hard" traces a ray to the light from every pixel, with sharp
+        shadow: "soft" shades as the opengl renderer does; "hard" looks from every pixel to the light, with sharp
             shadows of people on themselves, on each other and on the ground.
         normals: also return surface normals.
         ambient_shadow: people and things darken each other's share of the surroundings' light.
         antialias: soften silhouettes in the picture (labels stay exact).
-        rays: find what pixels see by rays; None does so on a GPU only. Both ways give the same labels.
+        rays: find what pixels see, and shadows, by rays; None does so on a GPU only. Both ways give the same labels.
 
     Raises:
         UserError: for device "cuda" without a usable CUDA device, or if what is drawn is wrong.
@@ -71,17 +58,17 @@ class RaycastRenderer:
         self._wp = wp = start_warp()
         if device == "cuda" and not wp.is_cuda_available():
             raise UserError("renderer raycast: no CUDA device is available here; use device=cpu")
-        from . import raycast_kernels
+        from . import cast_kernels, colour_kernels, paint_kernels, shadow_kernels, triangle_kernels
 
-        self._kernels = raycast_kernels
+        self._casting, self._triangles, self._shadows = cast_kernels, triangle_kernels, shadow_kernels
+        self._painting, self._colours = paint_kernels, colour_kernels
         self._device = wp.get_device(device)
         self.device_name = f"{self._device.name or self._device} (Warp {wp.config.version})"
         self.shadow, self.antialias, self.normals = shadow, antialias, normals
         self._rays = not self._device.is_cpu if rays is None else rays
         self._light = VertexLight(device, soft_shadow=shadow == "soft", ambient_shadow=ambient_shadow)
-        self._static: dict[str, _Static] = {}
-        self._grounds: IdentityCache[tuple[Any, Any]] = IdentityCache(128)
-        self._textures: IdentityCache[NDArray[np.uint32]] = IdentityCache(64)
+        self._scenes = DeviceScenes(wp, self._device, self._rays)
+        self._buffers: dict[tuple[str, bool], Any] = {}
         check_renderer(self)
 
     def render(self, scene: Scene) -> Rendered:
@@ -96,173 +83,100 @@ class RaycastRenderer:
         return rendered
 
     def close(self) -> None:
-        """Release meshes and textures."""
-        self._static.clear()
-        self._grounds, self._textures = IdentityCache(128), IdentityCache(64)
+        """Release meshes, textures and buffers."""
+        self._scenes = DeviceScenes(self._wp, self._device, self._rays)
+        self._buffers.clear()
 
     def _cast(self, scene: Scene, prepared: Prepared) -> Rendered:
-        wp, kernels, lit = self._wp, self._kernels, prepared.lit
-        size = scene.camera.height, scene.camera.width
-        frame, surfaces = self._frame(scene, prepared), self._surfaces(prepared)
-        hits, picture, shaded = kernels.Hits(), kernels.Picture(), kernels.Shaded()
-        hits.depth = wp.zeros(size, dtype=float, device=self._device)
-        hits.surface, hits.face = (wp.empty(size, dtype=int, device=self._device) for _ in range(2))
-        hits.weights = wp.empty(size, dtype=wp.vec2, device=self._device)
-        picture.rgb = wp.empty((*size, 3), dtype=wp.uint8, device=self._device)
-        picture.parts, picture.instances = (wp.empty(size, dtype=wp.uint8, device=self._device) for _ in range(2))
-        picture.normals = wp.empty((*size, 3) if self.normals else (0, 0, 3), dtype=wp.int8, device=self._device)
+        lit, camera, hard = prepared.lit, scene.camera, self.shadow == "hard" and prepared.lit.total > 0
+        frame, surfaces = self._scenes.frame(scene, prepared, hard), self._scenes.surfaces(prepared)
+        hits = self._find(scene, prepared, frame, surfaces)
+        shaded = self._painting.Shaded()
         shaded.direct, shaded.ambient, shaded.glint, shaded.normals = lit.direct, lit.ambient, lit.glint, lit.normals
-        shaded.light_basis = wp.mat33(*light_basis(scene.lights.direction).ravel().tolist())
-        shaded.grid, shaded.field = lit.grid, lit.field
-        if self._rays:
-            self._launch(kernels.hit_by_rays, size, [frame, surfaces, hits])
-        elif lit.total:
-            seen = wp.empty(lit.total, dtype=wp.vec3, device=self._device)
-            self._launch(kernels.to_camera, lit.total, [frame, lit.points, seen])
-            K = wp.mat33(*np.asarray(scene.camera.K, np.float64).ravel().tolist())
-            for index, item in enumerate(prepared.items):
-                faces = len(item.surface.topology.faces)
-                self._launch(kernels.hit_by_triangles, faces, [frame, surfaces, seen, K, index, hits])
-        self._launch(kernels.paint, size, [frame, surfaces, shaded, self._behind(scene, prepared), hits, picture])
-        arrays = [picture.rgb, hits.depth, picture.parts, picture.instances]
-        return Rendered(*self._to_host([*arrays, picture.normals] if self.normals else arrays))
+        shaded.arrives = self._hard_shadow(prepared, frame, surfaces, hits) if hard else self._buffer("none", 0, float)
+        behind = self._scenes.behind(scene, prepared)
+        return self._fetch(camera, self._paint([frame, surfaces, shaded, behind, hits], camera.height * camera.width))
 
-    def _launch(self, kernel: Any, dim: Any, inputs: list[Any]) -> None:
+    def _find(self, scene: Scene, prepared: Prepared, frame: Any, surfaces: Any) -> Any:
+        """What each pixel sees."""
+        wp, lit, pixels = self._wp, prepared.lit, frame.height * frame.width
+        hits = self._casting.Hits()
+        hits.depth = self._buffer("depth", pixels, float)
+        hits.surface, hits.face = (self._buffer(name, pixels, int) for name in ("surface", "face"))
+        hits.weights = self._buffer("weights", pixels, wp.vec2)
+        if self._rays:
+            self._launch(self._casting.hit_by_rays, pixels, [frame, surfaces, hits])
+            return hits
+        self._launch(self._casting.hit_ground, pixels, [frame, hits])
+        if lit.total:
+            kernels = self._triangles
+            seen, shown = self._buffer("seen", lit.total, wp.vec3), self._buffer("shown", lit.total, wp.vec2)
+            K = wp.mat33(*np.asarray(scene.camera.K, np.float64).ravel().tolist())
+            self._launch(kernels.see_points, lit.total, [frame, K, lit.points, seen, shown])
+            self._launch(kernels.hit_by_triangles, len(surfaces.corners), [frame, surfaces, seen, shown, hits])
+        return hits
+
+    def _paint(self, inputs: list[Any], pixels: int) -> list[Any]:
+        """Packed colours, depth, labels and, if asked for, normals."""
+        picture = self._painting.Picture()
+        picture.red, picture.green, picture.blue = (self._buffer(name, pixels, float) for name in CHANNELS)
+        picture.labels = self._buffer("labels", pixels, self._wp.uint16)
+        picture.normals = self._buffer("normals", pixels if self.normals else 0, int)
+        self._launch(self._painting.paint, pixels, [*inputs, picture])
+        colours = self._buffer("colours", pixels, int)
+        self._launch(self._colours.show, pixels, [picture.red, picture.green, picture.blue, colours])
+        return [colours, inputs[-1].depth, picture.labels, *([picture.normals] if self.normals else [])]
+
+    def _hard_shadow(self, prepared: Prepared, frame: Any, surfaces: Any, hits: Any) -> Any:
+        """(H * W,) share of the lamp's light that reaches what each pixel sees, 0 or 1."""
+        wp, kernels, lit = self._wp, self._shadows, prepared.lit
+        pixels, faces, cells = frame.height * frame.width, len(surfaces.corners), kernels.CELLS**2
+        shadows = kernels.Shadows()
+        shadows.points = self._buffer("lightward", lit.total, wp.vec3)
+        shadows.bounds, shadows.grid = self._buffer("bounds", 4, float), self._buffer("grid", 4, float)
+        shadows.tops = self._buffer("tops", cells, float)
+        shadows.first = self._buffer("first", cells, int)
+        shadows.following = self._buffer("following", pixels, int)
+        shadows.places = self._buffer("places", pixels, wp.vec3)
+        shadows.arrives = self._buffer("arrives", pixels, float)
+        shadows.bounds.fill_(-EMPTY)
+        shadows.tops.fill_(EMPTY)
+        shadows.first.fill_(-1)
+        self._launch(kernels.turn_points, lit.total, [frame, lit.points, shadows])
+        self._launch(kernels.fit_cells, 2, [shadows])
+        self._launch(kernels.raise_tops, faces, [frame, surfaces, shadows])
+        self._launch(kernels.find_shadow, pixels, [frame, surfaces, hits, lit.direct, shadows])
+        if not self._rays:
+            self._launch(kernels.shadow_by_triangles, faces, [frame, surfaces, shadows])
+        return shadows.arrives
+
+    def _fetch(self, camera: Camera, arrays: list[Any]) -> Rendered:
+        """The picture from colours, depth, labels and, if there, normals."""
+        size = camera.height, camera.width
+        colours, depth, labels, *normals = (array.reshape(size) for array in self._to_host(arrays))
+        rgb = np.asarray(cv2.cvtColor(colours.view(np.uint8).reshape(*size, 4), cv2.COLOR_RGBA2RGB), np.uint8)
+        parts, instances = (np.asarray(each, np.uint8) for each in cv2.split(labels.view(np.uint8).reshape(*size, 2)))
+        turned = [np.ascontiguousarray(each.view(np.int8).reshape(*size, 4)[..., :3]) for each in normals]
+        return Rendered(rgb, depth.copy(), parts, instances, *turned)
+
+    def _launch(self, kernel: Any, dim: int, inputs: list[Any]) -> None:
         self._wp.launch(kernel, dim=dim, inputs=inputs, device=self._device)
 
+    def _buffer(self, name: str, count: int, dtype: Any, pinned: bool = False) -> Any:
+        """The first ``count`` elements of a buffer that grows as needed and keeps its memory."""
+        known = self._buffers.get((name, pinned))
+        if known is None or known.shape[0] < count:
+            device = "cpu" if pinned else self._device
+            known = self._wp.empty(count, dtype=dtype, device=device, pinned=pinned)
+            self._buffers[name, pinned] = known
+        return known if known.shape[0] == count else known[:count]
+
     def _to_host(self, arrays: list[Any]) -> list[NDArray[Any]]:
-        """Arrays as numpy's own: all copies from a GPU are under way at once, into pinned memory."""
+        """Arrays as numpy, valid until the next frame: all copies from a GPU are under way at once, into pinned memory."""
         if self._device.is_cpu:
-            return [np.array(array.numpy()) for array in arrays]
-        pinned = [self._wp.empty(a.shape, dtype=a.dtype, device="cpu", pinned=True) for a in arrays]
+            return [array.numpy() for array in arrays]
+        pinned = [self._buffer(f"host {i}", len(a), a.dtype, pinned=True) for i, a in enumerate(arrays)]
         for target, array in zip(pinned, arrays, strict=True):
             self._wp.copy(target, array)
         self._wp.synchronize_stream(self._device)
-        return [target.numpy() for target in pinned]  # views that keep their memory alive
-
-    def _array(self, values: NDArray[Any], dtype: Any = None) -> Any:
-        """A Warp array of a numpy array: on the CPU without a copy."""
-        values = np.ascontiguousarray(values)
-        return self._wp.from_numpy(values, dtype=dtype, device=self._device)
-
-    def _frame(self, scene: Scene, prepared: Prepared) -> Any:
-        wp, camera, lights, ground = self._wp, scene.camera, scene.lights, scene.ground
-        frame, inverse = self._kernels.Frame(), np.linalg.inv(camera.K)
-        direction = light_basis(lights.direction)[2]
-        frame.pixel_to_ray = wp.mat33(*(np.asarray(camera.R).T @ inverse).ravel().tolist())
-        frame.pixel_to_camera = wp.mat33(*inverse.ravel().tolist())
-        frame.rotation = wp.mat33(*np.asarray(camera.R, np.float64).ravel().tolist())
-        frame.translation = wp.vec3(*map(float, camera.t))
-        frame.eye = wp.vec3(*map(float, camera.position))
-        frame.light_direction = wp.vec3(*direction.tolist())
-        frame.lamp = wp.vec3(*map(float, lights.colour))
-        frame.plane_ambient = wp.vec3(*look.ambient_from_above(lights).tolist())
-        frame.plane_light = wp.vec3(*look.lamp_from_above(lights).tolist())
-        if ground is not None:
-            cos, sin = float(np.cos(ground.yaw)), float(np.sin(ground.yaw))
-            frame.ground_turn = wp.vec4(cos, -sin, sin, cos)  # undoes a rotation by yaw about +Y
-            half = ground.half_size if ground.half_size is not None else (1e9, 1e9)
-            frame.ground_place = wp.vec4(*map(float, (*ground.centre, *half)))
-            frame.ground_look = wp.vec4(float(ground.height), 1 / ground.tile, ground_texels(ground, camera), 1.0)
-        frame.occlusion_region = wp.vec4(0.0, 0.0, 1.0, 1.0)
-        if prepared.ground is not None:
-            low, size = prepared.ground.origin, prepared.ground.size
-            frame.occlusion_region = wp.vec4(*map(float, (*low, *(1 / size))))
-            frame.map_holds_shadow = int(direction[1] >= LOWEST_SUN)  # else shadows are longer than the map
-        frame.surfaces = len(prepared.items)
-        frame.hard_shadow = int(self.shadow == "hard")
-        return frame
-
-    def _surfaces(self, prepared: Prepared) -> Any:
-        """Everything concatenated, and where shadows or pixels are traced, trees refitted to the frame."""
-        wp = self._wp
-        used: dict[str, int] = {}
-        meshes, offsets, sizes, texels, statics, first = [], [], [], [], [], [0, 0, 0]
-        for item, begin in zip(prepared.items, prepared.lit.firsts, strict=True):
-            static = self._topology(item.mesh)
-            name = item.surface.topology.name
-            slot = used[name] = used.get(name, -1) + 1
-            traced = self._rays or self.shadow == "hard"
-            meshes.append(self._refit(static, slot, item.surface.vertices).id if traced else 0)
-            texture = self._texels(item)
-            offsets.append((begin, *first[1:], int(item.mesh.two_sided)))
-            sizes.append(texture.shape)
-            texels.append(texture.ravel())
-            statics.append(static)
-            first = [0, first[1] + len(static.parts), first[2] + texture.size]
-        surfaces = self._kernels.Surfaces()
-        surfaces.meshes = self._array(np.array(meshes, np.uint64).reshape(-1), wp.uint64)
-        surfaces.offsets = self._array(np.array(offsets, np.int32).reshape(-1, 4), wp.vec4i)
-        surfaces.sizes = self._array(np.array(sizes, np.int32).reshape(-1, 2), wp.vec2i)
-        surfaces.instances = self._array(np.array([item.instance for item in prepared.items], np.uint8), wp.uint8)
-        surfaces.corners = self._array(_join([s.corners for s in statics], np.zeros((0, 3), np.int32)), wp.vec3i)
-        surfaces.corner_uv = self._array(
-            _join([s.corner_uv for s in statics], np.zeros((0, 3, 2), np.float32)), wp.vec2
-        )
-        surfaces.parts = self._array(_join([s.parts for s in statics], np.zeros(0, np.uint8)), wp.uint8)
-        surfaces.texels = self._array(_join(texels, np.zeros(0, np.uint32)), wp.uint32)
-        return surfaces
-
-    def _texels(self, item: DrawItem) -> NDArray[np.uint32]:
-        """The item's texture at its level, packed; kept for when it comes again."""
-        known = self._textures.get(item.surface.texture, item.level)
-        if known is None:
-            known = _packed(halved(item.surface.texture, item.level))
-            self._textures.put(item.surface.texture, known, item.level)
-        return known
-
-    def _topology(self, mesh: StaticMesh) -> _Static:
-        wp, topology = self._wp, mesh.topology
-        known = self._static.get(topology.name)
-        if known is None:
-            known = _Static(
-                indices=self._array(topology.faces.astype(np.int32).ravel(), wp.int32),
-                corners=np.ascontiguousarray(topology.faces, np.int32),
-                corner_uv=np.ascontiguousarray(topology.uv[topology.uv_faces], np.float32),
-                parts=np.ascontiguousarray(topology.part_ids, np.uint8),
-                pool=[],
-            )
-            self._static[topology.name] = known
-        return known
-
-    def _refit(self, static: _Static, slot: int, vertices: NDArray[np.float32]) -> Any:
-        """The ``slot``-th mesh of a topology, moved to ``vertices``."""
-        wp = self._wp
-        vertices = np.array(vertices, np.float32)  # our own: Warp keeps the memory
-        if slot == len(static.pool) or len(static.pool[slot].points) != len(vertices):
-            mesh = wp.Mesh(wp.array(vertices, dtype=wp.vec3, device=self._device), static.indices)
-            static.pool[slot:] = [mesh]
-            return mesh
-        static.pool[slot].points.assign(vertices)
-        static.pool[slot].refit()
-        return static.pool[slot]
-
-    def _behind(self, scene: Scene, prepared: Prepared) -> Any:
-        wp, behind = self._wp, self._kernels.Behind()
-        texture = scene.ground.texture if scene.ground is not None else np.zeros((1, 1, 3), np.uint8)
-        known = self._grounds.get(texture)
-        if known is None:
-            pyramid = [_packed(halved(texture, step)) for step in range(levels(texture) + 1)]
-            starts = np.cumsum([0] + [level.size for level in pyramid[:-1]])
-            table = [(start, *level.shape) for start, level in zip(starts, pyramid, strict=True)]
-            known = (
-                self._array(np.concatenate([level.ravel() for level in pyramid]), wp.uint32),
-                self._array(np.array(table, np.int32), wp.vec3i),
-            )
-            self._grounds.put(texture, known)
-        behind.ground, behind.ground_levels = known
-        free = np.full((2, 2, 2), 255, np.uint8)
-        behind.occlusion = self._array(prepared.ground.values if prepared.ground is not None else free, wp.uint8)
-        return behind
-
-
-def _join(arrays: list[NDArray[Any]], empty: NDArray[Any]) -> NDArray[Any]:
-    """The arrays one after another; ``empty`` where there is none. A single array is not copied."""
-    if len(arrays) == 1:
-        return arrays[0]
-    return np.concatenate([empty, *arrays])
-
-
-def _packed(texture: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """Texels (h, w) as red + 256 green + 65536 blue."""
-    return cv2.cvtColor(texture, cv2.COLOR_RGB2RGBA).view(np.uint32)[..., 0]
+        return [target.numpy() for target in pinned]
