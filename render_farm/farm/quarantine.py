@@ -87,7 +87,7 @@ class SturdyFrames:
             return next(self._made(index, index + 1))
         except Exception as error:
             _raise_machine(error)
-            self._failed[index] = error
+            self._failed[index] = _without_frames(error)
             return None
 
     def _check_lasting(self) -> None:
@@ -98,6 +98,14 @@ class SturdyFrames:
         for index, error in list(self._failed.items()):
             if self._again(index) is not None:
                 raise RuntimeError(f"frame {index} failed twice and succeeded later: {one_line(error)}") from error
+
+
+def _without_frames(error: Exception) -> Exception:
+    """The exception and its causes without their tracebacks, which would keep all that the failed frame had made."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__, link = None, link.__cause__ or link.__context__
+    return error
 
 
 def one_line(error: BaseException) -> str:

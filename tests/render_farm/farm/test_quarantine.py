@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -60,6 +62,34 @@ def test_set_of_frames_is_a_function_of_the_job(tmp_path: Path, parts_of: int) -
     b = run_farm(make_job(tmp_path / "b"), HERE)
     assert [shard.sha256 for shard in a.shards] == [shard.sha256 for shard in b.shards]
     assert (tmp_path / "a" / QUARANTINE).read_bytes() == (tmp_path / "b" / QUARANTINE).read_bytes()
+
+
+class Scenery:
+    """Stands for what a sampler holds when it fails: a block of scenes."""
+
+
+class Heavy(NoiseFrames):
+    """Every odd frame fails while its scenery stands."""
+
+    alive = weakref.WeakSet[Scenery]()
+    most = 0
+
+    def frames(self, start: int, stop: int) -> Iterator[Frame]:
+        for index in range(start, stop):
+            scenery = Scenery()
+            self.alive.add(scenery)
+            type(self).most = max(self.most, len(self.alive))
+            if index % 2:
+                raise ZeroDivisionError(f"frame {index}")
+            yield from super().frames(index, index + 1)
+
+
+def test_failed_frames_hold_no_memory(tmp_path: Path) -> None:
+    job = noise_job(tmp_path, 64, make=partial(Heavy, 7), max_quarantine=0.6)
+    assert run_farm(job, HERE).totals.quarantined == 32
+    gc.collect()
+    assert not Heavy.alive
+    assert Heavy.most <= 4
 
 
 def test_too_many_fail_the_job_with_the_first_cause(tmp_path: Path) -> None:
