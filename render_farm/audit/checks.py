@@ -195,6 +195,9 @@ def _across(one: Context, name: str) -> np.ndarray | None:
     return np.asarray(left - right)
 
 
+LIMBS = 0.25
+"""COCO's points are no joints: a shoulder raised as far as it goes makes its upper arm 23 % shorter (the most in 404 people)."""
+
 CHECKS = (
     Check("v", "v is 0, 1 or 2 and coordinates are finite", 0, "keypoints", visibility_values),
     Check("in picture", "labelled keypoints lie in the picture", 0.5, "px", inside_picture),
@@ -203,6 +206,6 @@ CHECKS = (
     Check("projection", "3D keypoints through the camera meet the 2D ones", 0.5, "px", projection),
     Check("left and right", "the left hip lies on the body's left", 0, "cos", sides_of_body),
     Check("left and right, 2D", "shoulders and hips agree on left", 0.15, "trunk", sides_in_picture, suspect=True),
-    Check("limbs, left = right", "limbs of both sides are equally long", 0.2, "share", limb_symmetry),
+    Check("limbs, left = right", "limbs of both sides are equally long", LIMBS, "share", limb_symmetry),
 )
 """What is checked of every person."""

@@ -17,6 +17,8 @@ FRONT = np.radians(100)
 """A lamp on the camera's side stands within this angle of it, about the vertical."""
 _BRIGHTER, _DARKER = 2.3, 0.6
 """A meter for faces changes the exposure by no more than these factors."""
+_BURNT = 1.3
+"""Nor does it light the ground by more than this: a light pavement behind somebody in the shade would only be white."""
 _WAVELENGTHS = np.array([610e-9, 550e-9, 465e-9])  # where red, green and blue respond most (sRGB primaries' dominants)
 
 
@@ -67,6 +69,7 @@ def for_camera(rng: np.random.Generator, lights: Lights, config: LightsConfig, c
         lights = replace(lights, direction=direction)
     level = max(facing_level(lights, camera), 1e-6)
     gain = float(np.clip(np.clip(level, *config.facing) / level, _DARKER, _BRIGHTER))
+    gain = min(gain, max(_BURNT / ground_level(lights), 1.0))
     return scaled(lights, np.full(3, gain))
 
 
@@ -74,6 +77,13 @@ def scaled(lights: Lights, gains: NDArray[np.floating]) -> Lights:
     """The same lights times gains (3,) of red, green and blue; a panorama's light stays."""
     colour, sky, floor = (gains * np.asarray(each) for each in (lights.colour, lights.sky, lights.floor))
     return replace(lights, colour=colour, sky=sky, floor=floor)
+
+
+def ground_level(lights: Lights) -> float:
+    """Luminance of the light on level ground; 1 shows a white one as white."""
+    direction = np.asarray(lights.direction, np.float64)
+    upwards = max(float(direction[1] / np.linalg.norm(direction)), 0.0)
+    return float((upwards * np.asarray(lights.colour) + np.asarray(lights.sky)) @ LUMINANCE)
 
 
 def facing_level(lights: Lights, camera: Camera) -> float:

@@ -152,7 +152,7 @@ class PersonScene(Config):
     )  # fmt: skip
     lens: LensConfig = LensConfig()
     sensor: SensorConfig = SensorConfig(
-        haze=(0.0, 0.03), saturation=(0.72, 1.1), contrast=(1.0, 1.5), gamma=(0.92, 1.28), exposure=(-0.35, 0.45),
+        haze=(0.0, 0.03), saturation=(0.72, 1.1), contrast=(1.0, 1.4), gamma=(0.88, 1.18), exposure=(-0.35, 0.35),
         defocus=(0.0, 0.5),
     )  # fmt: skip
 

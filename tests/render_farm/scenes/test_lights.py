@@ -7,7 +7,7 @@ import pytest
 
 from sim2pose.models.geometry import camera_matrix, look_at
 from sim2pose.render_farm.scenes.config import LightsConfig
-from sim2pose.render_farm.scenes.lights import facing_level, for_camera, sample_lights, wall_light
+from sim2pose.render_farm.scenes.lights import facing_level, for_camera, ground_level, sample_lights, wall_light
 from sim2pose.render_farm.scenes.scene import Camera, Lights
 
 
@@ -36,11 +36,19 @@ def test_faces_are_exposed_for() -> None:
     config, camera = LightsConfig(facing=(0.5, 0.7)), _camera()
     for k in range(40):
         drawn = _drawn(config, k)
-        before, after = (
-            facing_level(drawn, camera),
-            facing_level(for_camera(np.random.default_rng(k), drawn, config, camera), camera),
-        )
-        assert 0.49 < after < 0.71 or np.isclose(after / before, (0.6, 2.3)).any(), "or the meter is at its end"
+        exposed = for_camera(np.random.default_rng(k), drawn, config, camera)
+        before, after = facing_level(drawn, camera), facing_level(exposed, camera)
+        at_its_end = np.isclose(after / before, (0.6, 2.3)).any() or np.isclose(ground_level(exposed), 1.3)
+        assert 0.49 < after < 0.71 or at_its_end
+
+
+def test_ground_behind_people_in_the_shade_does_not_burn_out() -> None:
+    config, camera = LightsConfig(facing=(0.8, 0.9), level=(1.0, 1.2), ambient=(0.1, 0.15)), _camera()
+    exposed = [for_camera(np.random.default_rng(k), _drawn(config, k), config, camera) for k in range(40)]
+    assert max(map(ground_level, exposed)) == pytest.approx(1.3)
+    assert ground_level(
+        Lights(np.array([0.0, 2.0, 0.0]), np.full(3, 0.5), np.full(3, 0.3), np.ones(3))
+    ) == pytest.approx(0.8)
 
 
 def test_the_defaults_change_nothing() -> None:
