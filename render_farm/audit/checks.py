@@ -196,7 +196,7 @@ def _across(one: Context, name: str) -> np.ndarray | None:
 
 
 LIMBS = 0.25
-"""COCO's points are no joints: a shoulder raised as far as it goes makes its upper arm 23 % shorter (the most in 404 people)."""
+"""COCO's points are no joints: a shoulder raised as far as it goes shortens its upper arm by 23 % (the most in 404 people)."""
 
 CHECKS = (
     Check("v", "v is 0, 1 or 2 and coordinates are finite", 0, "keypoints", visibility_values),

@@ -220,7 +220,7 @@ class SensorConfig(Config):
     exposure: Range = Field((-0.35, 0.35), description="stops")
     cast: float = Field(0.04, ge=0.0, description="standard deviation of the log gains of red and blue")
     cast_offset: tuple[float, float] = Field((0.0, 0.0), description="mean of the log gains of red and blue")
-    contrast: Range = Field((0.88, 1.12), description="about mid grey; 1 leaves it")
+    contrast: Range = Field((0.88, 1.12), description="slope at mid grey; 1 leaves it, above 1 an S")
     gamma: Range = Field((0.90, 1.12), description="on the encoded values; 1 leaves it, above 1 darkens")
     saturation: Range = Field((0.85, 1.12), description="1 leaves it, 0 is grey")
     haze: Range = Field((0.0, 0.05), description="veiling glare: share of white light mixed in")

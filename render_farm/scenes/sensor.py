@@ -215,9 +215,16 @@ def _tone(params: SensorParams) -> NDArray[np.uint8]:
     hazy = (1 - params.haze) * scaled + params.haze
     soft = np.where(hazy > 0.8, 0.8 + 0.2 * (1 - np.exp(-(hazy - 0.8) / 0.2)), hazy)  # shoulder: no hard clipping
     code = np.where(soft <= 0.0031308, 12.92 * soft, 1.055 * soft ** (1 / 2.4) - 0.055)
-    code = 0.5 + params.contrast * (code - 0.5)
-    code = np.clip(code, 0, 1) ** params.gamma
+    code = np.clip(_contrast(np.clip(code, 0, 1), params.contrast), 0, 1) ** params.gamma
     return np.round(code * 255).astype(np.uint8)[None]
+
+
+def _contrast(code: NDArray[np.float64], slope: float) -> NDArray[np.float64]:
+    """Encoded values with that slope at mid grey: a line if it is flatter, an S that keeps black and white if steeper."""
+    if slope <= 1:
+        return 0.5 + slope * (code - 0.5)
+    toe = 0.5 * (2 * np.minimum(code, 1 - code)) ** slope
+    return np.where(code < 0.5, toe, 1 - toe)
 
 
 @cache

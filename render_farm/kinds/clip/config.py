@@ -83,12 +83,12 @@ class ClipScene(Config):
         ambient=(0.18, 0.5),
         level=(0.58, 1.05),
         front=0.65,
-        facing=(0.54, 0.95),
+        facing=(0.65, 1.0),
     )
     props: PropsConfig = PropsConfig()
     sensor: SensorConfig = SensorConfig(
-        motion_share=0.0, haze=(0.0, 0.02), defocus=(0.0, 0.5), saturation=(0.75, 1.1), contrast=(1.0, 1.5),
-        gamma=(0.9, 1.2), exposure=(-0.35, 0.45),
+        motion_share=0.0, haze=(0.0, 0.02), defocus=(0.0, 0.5), saturation=(0.75, 1.1), contrast=(1.0, 1.4),
+        gamma=(0.82, 1.12), exposure=(-0.3, 0.4),
     )  # fmt: skip
 
 
