@@ -19,8 +19,11 @@ class HeatmapNetwork(nn.Module):
     Attributes:
         feature_channels: c, of the last map before the head, where a domain classifier attaches.
         stride: the input's sides must be multiples of it.
+        final_layer: the 1×1 convolution that gives the heatmaps.
         frozen: names of children that stay in eval mode whatever :meth:`train` says (see ``weights.freeze``).
     """
+
+    final_layer: nn.Conv2d
 
     def __init__(self, feature_channels: int, stride: int) -> None:
         super().__init__()
@@ -34,6 +37,17 @@ class HeatmapNetwork(nn.Module):
         for name in self.frozen:
             self.get_submodule(name).eval()
         return self
+
+    def initialise(self) -> None:
+        """He's initialisation; what comes behind the backbone starts near zero, as in the published code."""
+        for module in self.modules():
+            if isinstance(module, nn.ConvTranspose2d):
+                nn.init.normal_(module.weight, std=0.001)
+            elif isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.normal_(self.final_layer.weight, std=0.001)
+        assert self.final_layer.bias is not None
+        nn.init.zeros_(self.final_layer.bias)
 
     def check_size(self, images: Tensor) -> None:
         """Raises UserError unless both sides of ``(b, 3, H, W)`` images are multiples of ``stride``."""

@@ -120,15 +120,7 @@ class HRNet(HeatmapNetwork):
             setattr(self, f"stage{s + 2}", nn.Sequential(*stage))
             before = after
         self.final_layer = nn.Conv2d(widths[0], joints, 1)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        nn.init.normal_(self.final_layer.weight, std=0.001)  # heatmaps start near zero, as in the published code
-        assert self.final_layer.bias is not None
-        nn.init.zeros_(self.final_layer.bias)
+        self.initialise()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """``(b, 3, H, W)`` normalised images → ``(feature (b, widths[0], H/4, W/4), heatmaps (b, joints, H/4, W/4))``.

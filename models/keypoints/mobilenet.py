@@ -83,15 +83,7 @@ class PoseMobileNet(HeatmapNetwork):
         sides = [compressed, *head]
         self.up = nn.Sequential(*(ShuffleUp(a, b) for a, b in zip(sides, head, strict=False)))
         self.final_layer = nn.Conv2d(head[-1], joints, 1)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
-        nn.init.normal_(self.final_layer.weight, std=0.001)
-        assert self.final_layer.bias is not None
-        nn.init.zeros_(self.final_layer.bias)
+        self.initialise()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """``(b, 3, H, W)`` normalised images → ``(feature, heatmaps (b, joints, H/4, W/4))``, see the class.

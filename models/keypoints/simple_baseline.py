@@ -57,17 +57,7 @@ class SimpleBaseline(HeatmapNetwork):
             inputs = width
         self.deconv_layers = nn.Sequential(*layers)
         self.final_layer = nn.Conv2d(inputs, joints, 1)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.ConvTranspose2d):
-                nn.init.normal_(module.weight, std=0.001)  # head as in the published code
-            elif isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        nn.init.normal_(self.final_layer.weight, std=0.001)
-        assert self.final_layer.bias is not None
-        nn.init.zeros_(self.final_layer.bias)
+        self.initialise()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """``(b, 3, H, W)`` normalised images → ``(feature, heatmaps (b, joints, H/4, W/4))``, see the class.

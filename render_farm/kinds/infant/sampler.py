@@ -14,20 +14,17 @@ import numpy as np
 
 from ....models.bodies import load_body
 from ....models.bodies.body import Body
-from ....models.bodies.digest import body_digest
 from ...config import BLOCK
-from ...poses.mix import load_pose_mix
-from ...poses.points import point_reader
 from ...poses.posing import POSE_STREAM, SHAPE_STREAM
 from ...scenes.backgrounds import Backgrounds
 from ...scenes.blur import sample_blur
 from ...scenes.cameras import sample_camera
 from ...scenes.lens import sample_bend
 from ...scenes.lights import night_lights
-from ...scenes.pictures import pictures_digest
 from ...scenes.scene import Scene
 from ...scenes.sensor import sample_sensor
 from ...streams import Streams
+from ..inputs import describe_body_inputs
 from ..registry import Inputs
 from .config import InfantConfig, InfantScene
 from .look import Look
@@ -175,12 +172,5 @@ def make_sampler(config: InfantConfig) -> InfantSampler:
 
 
 def describe_inputs(config: InfantConfig) -> Inputs:
-    """Digests of body and poses, and the body's licence."""
-    body = load_body(config.body)
-    point_reader(body, config.joint_sets)  # refuses joint sets that the body cannot give
-    digests = {"body": body_digest(body)}
-    if (poses := load_pose_mix(config.scene.poses, body.joint_set).digest) is not None:
-        digests["poses"] = poses
-    if config.scene.backgrounds.folder is not None:
-        digests["backgrounds"] = pictures_digest(config.scene.backgrounds.folder)
-    return Inputs(digests, body.licence)
+    """Digests of body, poses and backgrounds, and the body's licence."""
+    return describe_body_inputs(config, config.scene.poses, config.scene.backgrounds.folder)

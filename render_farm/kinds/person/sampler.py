@@ -16,24 +16,21 @@ from numpy.typing import NDArray
 
 from ....models.bodies import load_body
 from ....models.bodies.body import Body
-from ....models.bodies.digest import body_digest
 from ...config import BLOCK
 from ...looks.adults import AdultLooks
 from ...poses.angles import choose
 from ...poses.config import PoseConfig
-from ...poses.mix import load_pose_mix
-from ...poses.points import point_reader
 from ...scenes.backgrounds import Backgrounds, Setting
 from ...scenes.blur import sample_blur
 from ...scenes.furniture import Things
 from ...scenes.lens import sample_bend
 from ...scenes.lights import LUMINANCE, for_camera, sample_lights, wall_light
 from ...scenes.photographs import shaded, suit_photograph
-from ...scenes.pictures import pictures_digest
 from ...scenes.scene import Camera, Ground, Lights, PersonInScene, Scene, Surface
 from ...scenes.sensor import sample_sensor
 from ...scenes.surroundings import place_panorama
 from ...streams import Streams
+from ..inputs import describe_body_inputs
 from ..registry import Inputs
 from . import props
 from .activities import ACTIVITIES
@@ -231,13 +228,5 @@ def make_sampler(config: PersonConfig) -> PersonSampler:
 
 
 def describe_inputs(config: PersonConfig) -> Inputs:
-    """Digests of body and poses, and the body's licence."""
-    body = load_body(config.body)
-    point_reader(body, config.joint_sets)  # refuses joint sets that the body cannot give
-    digests = {"body": body_digest(body)}
-    poses = load_pose_mix(PoseConfig(sources=config.scene.poses.sources), body.joint_set).digest
-    if poses is not None:
-        digests["poses"] = poses
-    if config.scene.backgrounds.folder is not None:
-        digests["backgrounds"] = pictures_digest(config.scene.backgrounds.folder)
-    return Inputs(digests, body.licence)
+    """Digests of body, poses and backgrounds, and the body's licence."""
+    return describe_body_inputs(config, PoseConfig(sources=config.scene.poses.sources), config.scene.backgrounds.folder)
