@@ -9,7 +9,7 @@ from ...looks.patterns import Bytes, draw_colour, lab_to_rgb, noise
 from ...poses.angles import choose
 from ...scenes.backgrounds import Backgrounds, Setting
 from ...scenes.config import LightsConfig
-from ...scenes.lights import sample_lights
+from ...scenes.lights import for_camera, sample_lights
 from ...scenes.scene import Camera, Ground
 from .config import HandBackgroundConfig
 
@@ -39,7 +39,7 @@ def draw_setting(
     """
     if place != "pictures":
         ground, backdrop = _draw(rng, pools, place, camera)
-        return Setting(ground, backdrop, sample_lights(light_rng, lights))
+        return Setting(ground, backdrop, for_camera(light_rng, sample_lights(light_rng, lights), lights, camera))
     return pools.distant(rng, light_rng, lights, camera)
 
 
