@@ -1,4 +1,4 @@
-"""``sim2pose models list|show|register|evaluate|promote``: the registry of checkpoints."""
+"""``sim2pose models list|show|register|evaluate|promote``: the networks, and the registry of checkpoints."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import Field
 
 from ..config import Config, load_config
 from . import split, table, write_json
 
-app = typer.Typer(no_args_is_help=True, help="Registered models: versions, their figures, candidate and champion.")
+app = typer.Typer(no_args_is_help=True, help="Networks and their cost; registered models: versions, figures, champion.")
 
 
 class RegistryConfig(Config):
@@ -31,29 +32,60 @@ class RegistryConfig(Config):
     metric: str = "AP"
 
 
-def _resolve(overrides: list[str]) -> tuple[str, RegistryConfig]:
+class ListConfig(RegistryConfig):
+    """What is listed, and for what the networks' cost is stated."""
+
+    input: tuple[int, int] = Field((192, 256), description="width and height of the input, pixels, multiples of 32")
+    joints: int = Field(17, ge=1, description="number of heatmaps")
+    latency: bool = Field(True, description="also measure one image's forward pass on this machine")
+    device: str = Field("cpu", description="where to measure: cpu, cuda")
+
+
+def _uri(config: RegistryConfig) -> str:
     from ..trainers.tracking import default_uri
 
+    return config.uri or default_uri(Path("runs"))
+
+
+def _resolve(overrides: list[str]) -> tuple[str, RegistryConfig]:
     config = load_config(RegistryConfig, None, overrides)
-    return config.uri or default_uri(Path("runs")), config
+    return _uri(config), config
 
 
 @app.command("list")
 def list_models(
-    items: Annotated[list[str] | None, typer.Argument(metavar="[uri=URI]")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="write the list to this file")] = None,
+    items: Annotated[list[str] | None, typer.Argument(metavar="[uri=URI input=[W,H] latency=false]")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write both lists to this file")] = None,
 ) -> None:
-    """All versions with their aliases and figures."""
+    """All networks with their cost, and all registered versions with their aliases and figures."""
     from ..cluster import registry
 
     _, overrides = split(items or [], ())
-    uri, config = _resolve(overrides)
+    config = load_config(ListConfig, None, overrides)
+    uri = _uri(config)
+    networks = _networks(config)
+    print(table(networks, ("network", "M parameters", "GFLOPs", f"ms an image ({config.device})")))
     versions = registry.list_versions(uri)
     rows = [(v.reference, " ".join(v.aliases), _figures(v.evaluation, config.metric), v.folder) for v in versions]
-    print(table(rows, ("version", "aliases", config.metric, "folder")) if rows else f"no models in {uri}")
-    write_json(
-        json_file, [{"version": v.reference, "aliases": v.aliases, "evaluation": v.evaluation} for v in versions]
-    )
+    print("\n" + (table(rows, ("version", "aliases", config.metric, "folder")) if rows else f"no models in {uri}"))
+    keys = ("network", "parameters_m", "gflops", "latency_ms")
+    listed = [{"version": v.reference, "aliases": v.aliases, "evaluation": v.evaluation} for v in versions]
+    write_json(json_file, {"networks": [dict(zip(keys, row, strict=True)) for row in networks], "versions": listed})
+
+
+def _networks(config: ListConfig) -> list[tuple[str, float, float, float | None]]:
+    """Name, millions of parameters, GFLOPs as the papers count them, milliseconds measured here (one thread)."""
+    from ..models.keypoints.cost import network_cost, network_latency
+    from ..models.keypoints.networks import NETWORKS
+    from ..models.threads import torch_threads
+
+    rows = []
+    for name in NETWORKS:
+        cost = network_cost(name, config.input, config.joints)
+        with torch_threads(1):
+            took = network_latency(name, config.input, config.device) if config.latency else None
+        rows.append((name, cost.parameters / 1e6, cost.gflops, took))
+    return rows
 
 
 @app.command("show")

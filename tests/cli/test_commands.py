@@ -93,3 +93,19 @@ def test_table_aligns() -> None:
         "a     0.123",
         "long  –",
     ]
+
+
+def test_models_list_states_what_networks_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    out = tmp_path / "list.json"
+    words = ("models", "list", f"uri={uri}", "input=[288, 384]", "latency=false", "--json", str(out))
+    assert run(monkeypatch, *words) == 0
+    shown = capsys.readouterr().out
+    assert "hrnet_w48" in shown and f"no models in {uri}" in shown
+    listed = json.loads(out.read_text())
+    found = {row["network"]: row for row in listed["networks"]}
+    assert found["resnet_50"]["gflops"] == pytest.approx(20.23, abs=0.005)
+    assert found["resnet_50"]["latency_ms"] is None
+    assert listed["versions"] == []
