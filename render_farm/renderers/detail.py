@@ -6,6 +6,7 @@ backends draw the same mesh, so their pictures and labels agree; keypoints, join
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -38,11 +39,11 @@ class _Levels:
 _LEVELS: IdentityCache[_Levels] = IdentityCache(16)
 
 
-def drawn(surface: Surface, camera: Camera) -> Surface:
-    """The surface as it is drawn: itself, or with fewer vertices if it is far away."""
+def drawn(surface: Surface, pixel: float) -> Surface:
+    """The surface as it is drawn: itself, or with fewer vertices if its pixels are ``pixel`` metres wide and show no more."""
     if surface.topology.poses is None:
         return surface
-    level = int(np.floor(np.log(pixel_metres(surface, camera) / FINEST) / np.log(STEP)))
+    level = math.floor(math.log(pixel / FINEST, STEP))
     if level < 0:
         return surface
     coarse = coarser(surface.topology, min(level, STEPS - 1))
@@ -89,5 +90,5 @@ def _topology(topology: Topology, level: int, corners: NDArray[np.intp]) -> Coar
 
 def pixel_metres(surface: Surface, camera: Camera) -> float:
     """Width in metres of a pixel at the middle of a surface."""
-    middle = np.asarray(camera.R) @ surface.vertices[::16].mean(0) + np.asarray(camera.t)
-    return max(float(middle[2]), NEAR) / float(camera.K[0, 0])
+    depth = surface.vertices[::16] @ np.asarray(camera.R[2], np.float32)
+    return max(float(depth.sum()) / len(depth) + float(camera.t[2]), NEAR) / float(camera.K[0, 0])

@@ -18,9 +18,9 @@ from . import look
 from .mesh import StaticMesh, static_mesh
 from .shadows import ENOUGH_POINTS, MAP_SIZE, GroundFrame, light_basis
 
-SKY = np.array([0.0, 1.0, 0.0])
+SKY = (0.0, 1.0, 0.0)
 EMPTY = -1e30
-MEASURED = 3000  # points that are enough to place the grids of the shadows
+MEASURED = 2000  # points that are enough to place the grids of the shadows
 
 
 @dataclass
@@ -81,10 +81,12 @@ class VertexLight:
         self.soft_shadow, self.ambient_shadow = soft_shadow, ambient_shadow
         self._static: dict[str, _Static] = {}
         self._buffers: dict[str, Any] = {}
+        self._views: dict[str, NDArray[Any]] = {}
         cells, wp = look.LIGHT_CELLS**2, self._wp
         self._field = wp.empty((2, cells), dtype=float, device=self.device)
         self._grids = wp.empty((5, MAP_SIZE, MAP_SIZE), dtype=float, device=self.device)
-        self._bounds, self._grid = (wp.empty((2, count), dtype=float, device=self.device) for count in (4, 3))
+        self._nowhere = wp.zeros((2, 3), dtype=float, device=self.device)
+        self._sky = wp.mat33(*light_basis(SKY).ravel().tolist())
 
     def light(self, scene: Scene, surfaces: Sequence[Surface]) -> Lit:
         """Light the vertices of ``surfaces`` of a scene."""
@@ -96,12 +98,14 @@ class VertexLight:
         lit = self._lit(firsts[:-1], counts, everything)
         if total == 0:
             return lit
-        self._upload(lit, surfaces)
+        points = self._upload(lit, surfaces)
         begin = total
         for surface, mesh, first, more in zip(surfaces, meshes, firsts, extra, strict=False):
             self._shape(lit, surface, mesh, first, begin)
             begin += more
-        self._shade(lit, scene, surfaces, meshes, everything)
+        people = firsts[sum(1 + len(person.layers) for person in scene.persons)]
+        lit.grid = self._put("grid", self._grids_of(points, people, scene.lights.direction), float)
+        self._shade(lit, scene, surfaces, meshes)
         return lit
 
     def gathered(self, lit: Lit, index: int, mesh: StaticMesh, normals: bool = False) -> tuple[Any, Any]:
@@ -140,23 +144,55 @@ class VertexLight:
 
     def _lit(self, firsts: list[int], counts: list[int], everything: int) -> Lit:
         vec3, total = self._wp.vec3, sum(counts)
-        owners = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
         points = self._buffer("points", everything, (), vec3)
         normals, direct, ambient = (self._buffer(name, total, (), vec3) for name in ("normals", "direct", "ambient"))
         glint = self._buffer("glint", total, (), float)
-        owner = self._wp.from_numpy(owners, dtype=int, device=self.device)
-        shade = self._grid, self._field
-        return Lit(firsts, counts, total, everything, owner, points, normals, direct, ambient, glint, *shade)
+        owner = self._put("owner", np.repeat(np.arange(len(counts), dtype=np.int32), counts), int)
+        return Lit(
+            firsts,
+            counts,
+            total,
+            everything,
+            owner,
+            points,
+            normals,
+            direct,
+            ambient,
+            glint,
+            self._nowhere,
+            self._field,
+        )
 
-    def _upload(self, lit: Lit, surfaces: Sequence[Surface]) -> None:
-        """Vertices to the device: written in place on the CPU, one copy from pinned memory to a GPU."""
+    def _upload(self, lit: Lit, surfaces: Sequence[Surface]) -> NDArray[np.float32]:
+        """Vertices to the device: written in place on the CPU, one copy from pinned memory to a GPU. Returns them, (N, 3)."""
         cpu = self.device.is_cpu
         stage = lit.points if cpu else self._buffer("stage", lit.total, (), self._wp.vec3, pinned=True)
-        host = stage.numpy()
+        host: NDArray[np.float32] = stage.numpy()
         for surface, first in zip(surfaces, lit.firsts, strict=True):
             host[first : first + len(surface.vertices)] = surface.vertices
         if not cpu:
             self._wp.copy(lit.points, stage, count=lit.total)
+        return host[: lit.total]
+
+    def _grids_of(self, points: NDArray[np.float32], people: int, direction: NDArray[Any]) -> NDArray[np.float32]:
+        """Where the grids lie, (2, 3): each view's origin along two axes, and cells a metre.
+
+        They hold the first ``people`` of the points and what is near them; furniture would make them too coarse for limbs.
+        """
+        axes = np.concatenate([light_basis(direction)[:2], light_basis(SKY)[:2]]).astype(np.float32)
+        stride = max(1, len(points) // MEASURED)
+        place = axes @ points[::stride].T
+        low, high = place.min(1), place.max(1)
+        if people:
+            own = place[:, : (people - 1) // stride + 1]
+            least, most = own.min(1), own.max(1)
+            held = slice(0 if self.soft_shadow else 2, 4)  # whoever traces the lamp's shadow asks for it everywhere
+            margin = look.AROUND * (most - least)
+            low[held] = np.maximum(low, least - margin)[held]
+            high[held] = np.minimum(high, most + margin)[held]
+        beside = look.FADE_CELLS + 1
+        cell = np.maximum((high - low).reshape(2, 2).max(1) / (look.LIGHT_CELLS - 2 * beside), look.MIN_CELL)
+        return np.column_stack([low.reshape(2, 2) - beside * cell[:, None], 1 / cell]).astype(np.float32)
 
     def _shape(self, lit: Lit, surface: Surface, mesh: StaticMesh, first: int, begin: int) -> None:
         """Normals of a surface, and extra points if its mesh is coarse."""
@@ -175,32 +211,25 @@ class VertexLight:
             inputs = [lit.points, first, static.faces, static.samples, begin]
             self._launch(kernels.place_samples, (faces, len(mesh.samples)), inputs)
 
-    def _shade(
-        self, lit: Lit, scene: Scene, surfaces: Sequence[Surface], meshes: list[StaticMesh], everything: int
-    ) -> None:
+    def _shade(self, lit: Lit, scene: Scene, surfaces: Sequence[Surface], meshes: list[StaticMesh]) -> None:
         wp, kernels, lights = self._wp, self._kernels, scene.lights
         lamp = kernels.Lamp()
-        lamp.light_basis = wp.mat33(*light_basis(lights.direction).ravel().tolist())
-        lamp.sky_basis = wp.mat33(*light_basis(SKY).ravel().tolist())
+        lamp.light_basis, lamp.sky_basis = wp.mat33(*light_basis(lights.direction).ravel().tolist()), self._sky
         lamp.colour, lamp.eye = wp.vec3(*map(float, lights.colour)), wp.vec3(*map(float, scene.camera.position))
         lamp.ground = EMPTY if scene.ground is None else float(scene.ground.height)
         lamp.soft_shadow, lamp.sky_shadow = int(self.soft_shadow), int(self.ambient_shadow)
         lamp.shaded = int(any(surface.shade is not None for surface in surfaces))
-        stride = max(1, everything // MEASURED)
         self._field.fill_(EMPTY)
-        self._bounds.fill_(-EMPTY)
-        self._launch(kernels.measure, (2, everything // stride), [lit.points, stride, lamp, self._bounds])
-        self._launch(kernels.fit_cells, 2, [self._bounds, self._grid])
-        self._launch(kernels.scatter, (2, everything), [lit.points, lamp, self._grid, self._field])
+        self._launch(kernels.scatter, (2, lit.everything), [lit.points, lamp, lit.grid, self._field])
         looks = [(s.specular, s.wrap, float(mesh.two_sided)) for s, mesh in zip(surfaces, meshes, strict=True)]
         inputs = [
             lit.points,
             lit.normals,
             lit.owner,
-            wp.from_numpy(np.array(looks, np.float32), wp.vec3, device=self.device),
+            self._put("looks", np.array(looks, np.float32), wp.vec3),
             lamp,
-            wp.from_numpy(look.ambient_terms(lights), wp.vec3, device=self.device),
-            self._grid,
+            self._put("ambient light", look.ambient_terms(lights), wp.vec3),
+            lit.grid,
             self._field,
             self._own_shade(lit, surfaces) if lamp.shaded else lit.glint,
             lit.direct,
@@ -215,7 +244,7 @@ class VertexLight:
         for surface, first, count in zip(surfaces, lit.firsts, lit.counts, strict=True):
             if surface.shade is not None:
                 shade[first : first + count] = surface.shade
-        return self._wp.from_numpy(shade, dtype=float, device=self.device)
+        return self._put("shade", shade, float)
 
     def _launch(self, kernel: Any, dim: Any, inputs: list[Any]) -> None:
         self._wp.launch(kernel, dim=dim, inputs=inputs, device=self.device)
@@ -228,6 +257,17 @@ class VertexLight:
             size = max(1024, count + count // 2)
             self._buffers[name] = known = self._wp.zeros((size, *shape), dtype=dtype, device=device, pinned=pinned)
         return known
+
+    def _put(self, name: str, values: NDArray[Any], dtype: Any) -> Any:
+        """A small array of the frame on the device: written into a kept one on the CPU."""
+        if not self.device.is_cpu:
+            return self._wp.from_numpy(np.ascontiguousarray(values), dtype=dtype, device=self.device)
+        known = self._views.get(name)
+        if known is None or len(known) < len(values):
+            self._buffers[name] = made = self._array(np.repeat(values, 2, axis=0), values.dtype, dtype)
+            self._views[name] = known = made.numpy()
+        known[: len(values)] = values
+        return self._buffers[name]
 
     def _topology(self, mesh: StaticMesh) -> _Static:
         name = mesh.topology.name
