@@ -50,8 +50,8 @@ def begin(corners: Ints, source: Ints, poses: Singles) -> Coarsening:
     products = plane[..., i] * plane[..., j] * (twice / 2)[..., None]
     planes, area = np.zeros((*poses.shape[:2], 10), np.float32), np.zeros(poses.shape[:2], np.float32)
     for corner in range(3):
-        np.add.at(planes, (slice(None), faces[:, corner]), products)
-        np.add.at(area, (slice(None), faces[:, corner]), twice / 2)
+        np.add.at(planes.swapaxes(0, 1), faces[:, corner], products.swapaxes(0, 1))
+        np.add.at(area.T, faces[:, corner], twice.T / 2)
     return Coarsening(corners, source, poses, planes, area)
 
 

@@ -110,10 +110,9 @@ def ground_map(vertices: NDArray[np.float32], ground: Ground, lights: Lights, sp
     falls = CONTACT[0][0], CONTACT[1][0]
     grids = splat(GroundFrame(low, MAP_SIZE / size, slope, falls, SHADOW_HEIGHTS))
 
-    ambient: NDArray[np.float32] | None = None
+    ambient = np.ones((MAP_SIZE, MAP_SIZE), np.float32)
     for grid, (_, radius, strength) in zip(grids, CONTACT, strict=False):
-        free = 1 - strength * _blur(_closed(grid), radius, size)
-        ambient = free if ambient is None else ambient * free
+        ambient *= 1 - strength * _blur(_closed(grid), radius, size)
     light = np.zeros((MAP_SIZE, MAP_SIZE), np.float32)
     if unit[1] > 0:
         bounds = (0.0, *SHADOW_HEIGHTS, np.inf)

@@ -18,7 +18,7 @@ from . import look
 from .mesh import StaticMesh, static_mesh
 from .shadows import ENOUGH_POINTS, MAP_SIZE, GroundFrame, light_basis
 
-SKY = (0.0, 1.0, 0.0)
+SKY = np.array([0.0, 1.0, 0.0])
 EMPTY = -1e30
 MEASURED = 2000  # points that are enough to place the grids of the shadows
 
