@@ -89,7 +89,7 @@ class OpenGLRenderer:
             self._white = self._context.texture((1, 1), 3, b"\xff" * 3)
         self._targets: dict[tuple[int, int], _Target] = {}
         self._meshes: dict[str, _Mesh] = {}
-        self._textures: IdentityCache[Any] = IdentityCache(48)
+        self._textures: IdentityCache[Any] = IdentityCache(128)
         self._grounds: IdentityCache[Any] = IdentityCache(128)
         check_renderer(self)
 

@@ -52,13 +52,15 @@ def prepare(scene: Scene, light: VertexLight) -> Prepared:
         UserError: if the camera, a surface or the lights cannot be drawn.
     """
     check_camera(scene.camera)
-    items = []
+    items, throwing = [], []
     for whole, instance in scene.surfaces():
         check_surface(whole)
         pixel = pixel_metres(whole, scene.camera)
         surface = drawn(whole, pixel)
+        if surface is not whole:
+            throwing.append(whole.vertices)
         items.append(DrawItem(surface, instance, static_mesh(surface.topology), texel_level(surface, pixel)))
-    lit = light.light(scene, [item.surface for item in items])
+    lit = light.light(scene, [item.surface for item in items], throwing)
     return Prepared(items, lit, _ground_map(scene, items, lit, light), _fit_backdrop(scene))
 
 

@@ -1,7 +1,7 @@
 """Light at the vertices of a scene, computed by Warp on the CPU or a GPU and interpolated by every backend.
 
-Surfaces lie one after the other in buffers that are kept from frame to frame; behind them lie extra points on the faces
-of coarse meshes, which only throw shadows.
+Surfaces lie one after the other in buffers that are kept from frame to frame; behind them lie further points, which only
+throw shadows: all vertices of bodies that are drawn by some of them, and points on the faces of coarse meshes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Lit:
         firsts, counts: where each surface's vertices lie.
         total, everything: number of vertices, and of vertices and samples.
         owner: (N,) int32 surface of each vertex.
-        points, normals: (N,) vec3 in the world, metres; behind the vertices ``points`` holds the samples, P in all.
+        points, normals: (N,) vec3 in the world, metres; behind the vertices ``points`` holds what only throws shadows.
         direct, ambient: (N,) vec3 linear light of the lamp and of the surroundings.
         glint: (N,) float32 highlight as a share of the lamp's colour.
         grid, field: (2, 3) and (2, cells) height fields along the lamp's direction and from above.
@@ -88,18 +88,23 @@ class VertexLight:
         self._nowhere = wp.zeros((2, 3), dtype=float, device=self.device)
         self._sky = wp.mat33(*light_basis(SKY).ravel().tolist())
 
-    def light(self, scene: Scene, surfaces: Sequence[Surface]) -> Lit:
-        """Light the vertices of ``surfaces`` of a scene."""
+    def light(self, scene: Scene, surfaces: Sequence[Surface], throwing: Sequence[NDArray[np.float32]] = ()) -> Lit:
+        """Light the vertices of ``surfaces`` of a scene.
+
+        Args:
+            throwing: (N, 3) further points that only throw shadows: of bodies that are drawn coarsely, all vertices.
+        """
         meshes = [static_mesh(surface.topology) for surface in surfaces]
         counts = [len(surface.vertices) for surface in surfaces]
         firsts = np.cumsum([0, *counts]).tolist()
         extra = [len(mesh.samples) * len(mesh.topology.faces) for mesh in meshes]
-        total, everything = firsts[-1], firsts[-1] + sum(extra)
+        total = firsts[-1]
+        begin = total + sum(map(len, throwing))
+        everything = begin + sum(extra)
         lit = self._lit(firsts[:-1], counts, everything)
         if total == 0:
             return lit
-        points = self._upload(lit, surfaces)
-        begin = total
+        points = self._upload(lit, [*(surface.vertices for surface in surfaces), *throwing])
         for surface, mesh, first, more in zip(surfaces, meshes, firsts, extra, strict=False):
             self._shape(lit, surface, mesh, first, begin)
             begin += more
@@ -163,15 +168,17 @@ class VertexLight:
             self._field,
         )
 
-    def _upload(self, lit: Lit, surfaces: Sequence[Surface]) -> NDArray[np.float32]:
-        """Vertices to the device: written in place on the CPU, one copy from pinned memory to a GPU. Returns them, (N, 3)."""
-        cpu = self.device.is_cpu
-        stage = lit.points if cpu else self._buffer("stage", lit.total, (), self._wp.vec3, pinned=True)
+    def _upload(self, lit: Lit, arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Points to the device, one array after the other: written in place on the CPU, one copy from pinned memory to a GPU.
+
+        Returns those that are vertices, (N, 3).
+        """
+        cpu, end = self.device.is_cpu, sum(map(len, arrays))
+        stage = lit.points if cpu else self._buffer("stage", end, (), self._wp.vec3, pinned=True)
         host: NDArray[np.float32] = stage.numpy()
-        for surface, first in zip(surfaces, lit.firsts, strict=True):
-            host[first : first + len(surface.vertices)] = surface.vertices
+        np.concatenate(arrays, out=host[:end], casting="same_kind")
         if not cpu:
-            self._wp.copy(lit.points, stage, count=lit.total)
+            self._wp.copy(lit.points, stage, count=end)
         return host[: lit.total]
 
     def _grids_of(self, points: NDArray[np.float32], people: int, direction: NDArray[Any]) -> NDArray[np.float32]:

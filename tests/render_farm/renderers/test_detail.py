@@ -29,7 +29,7 @@ def topology(body):
     return body_topology(body)
 
 
-def _camera(metres: float, size: int = 128) -> Camera:
+def _camera(metres: float, size: int = 256) -> Camera:
     """A camera before the infant, ``metres`` away, which fills the picture at 1 m."""
     focal = size * 0.9
     K = np.array([[focal, 0, (size - 1) / 2], [0, focal, (size - 1) / 2], [0, 0, 1.0]])
@@ -40,7 +40,8 @@ def _scene(body, topology: Topology, metres: float = 1.2) -> Scene:
     pose = torch.zeros(1, body.joint_count, 3)
     pose[0, [1, 4, 16, 18]] = torch.tensor([[-0.7, 0.2, 0.3], [1.1, 0, 0], [0.2, -0.6, -0.8], [0, -1.2, 0]])
     out = body(torch.zeros(1, body.num_betas), pose, torch.zeros(1, 3))
-    texture = np.random.default_rng(3).integers(90, 220, (8, 8, 3)).astype(np.uint8).repeat(32, 0).repeat(32, 1)
+    texture = np.full((64, 64, 3), (70, 110, 190), np.uint8)
+    texture[:, 32:] -= 40
     surface = Surface(topology, out.vertices[0].numpy(), texture)
     person = PersonInScene(
         surface, out.keypoints[0].numpy(), out.joints[0].numpy(), np.zeros(20), pose[0].numpy(), np.zeros(3)
@@ -50,7 +51,7 @@ def _scene(body, topology: Topology, metres: float = 1.2) -> Scene:
 
 def test_a_coarse_mesh_is_a_choice_of_the_whole_ones_corners(topology) -> None:
     coarse, whole = coarser(topology, LEVEL), static_mesh(topology)
-    assert len(coarse.topology.faces) < 0.6 * len(topology.faces)
+    assert len(coarse.topology.faces) < 0.7 * len(topology.faces)
     mesh = static_mesh(coarse.topology)
     known = {(v, *uv, part) for v, uv, part in zip(whole.source, map(tuple, whole.uv), whole.part, strict=True)}
     taken = {
