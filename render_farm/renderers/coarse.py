@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.intp]
 Singles = NDArray[np.float32]
-DEVIATION, EDGE = 0.3, 6.0  # pixels: how far a coarse mesh may leave the fine one, and how long its edges may be
+DEVIATION, EDGE = 0.4, 6.5  # pixels: how far a coarse mesh may leave the fine one, and how long its edges may be
 SLIVER = 0.03  # least area of a new face in squares of its longest edge (an equilateral triangle has 0.43)
 
 

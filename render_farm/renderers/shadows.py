@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..scenes.scene import Ground, Lights
-from .look import MIN_CELL
+from .look import AROUND, FADE_CELLS, LIGHT_CELLS, MIN_CELL
 
+SKY = np.array([0.0, 1.0, 0.0])
+MEASURED = 2000  # points that are enough to place the height fields
 MAP_SIZE = 96
 _SQUARE = np.ones((3, 3), np.uint8)
 REACH = 4.0  # metres around the middle of the people beyond which no shadow is drawn
@@ -66,6 +68,34 @@ def _light_basis(x: float, y: float, z: float) -> NDArray[np.float64]:
     basis = np.array([across, up, unit])
     basis.flags.writeable = False  # it is shared
     return basis
+
+
+def shadow_grids(
+    points: NDArray[np.float32], people: int, direction: NDArray[np.floating], lamp_too: bool = True
+) -> NDArray[np.float32]:
+    """Where the height fields lie along the light and from above, (2, 3): origin along two axes, and cells a metre.
+
+    They hold people and what is near them; whole furniture would make them too coarse for limbs.
+
+    Args:
+        points: (N, 3) of all surfaces, metres. people: how many of them, at the beginning, are people's.
+        direction: (3,) towards the light.
+        lamp_too: False has the field along the light hold everything, for renderers that trace the light's shadow.
+    """
+    axes = np.concatenate([light_basis(direction)[:2], light_basis(SKY)[:2]]).astype(np.float32)
+    stride = max(1, len(points) // MEASURED)
+    place = axes @ points[::stride].T
+    low, high = place.min(1), place.max(1)
+    if people:
+        own = place[:, : (people - 1) // stride + 1]
+        least, most = own.min(1), own.max(1)
+        held = slice(0 if lamp_too else 2, 4)
+        margin = AROUND * (most - least)
+        low[held] = np.maximum(low, least - margin)[held]
+        high[held] = np.minimum(high, most + margin)[held]
+    beside = FADE_CELLS + 1
+    cell = np.maximum((high - low).reshape(2, 2).max(1) / (LIGHT_CELLS - 2 * beside), MIN_CELL)
+    return np.column_stack([low.reshape(2, 2) - beside * cell[:, None], 1 / cell]).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from ..scenes.scene import Scene, Surface
 from . import look
+from .buffers import Buffers
 from .mesh import StaticMesh, static_mesh
-from .shadows import ENOUGH_POINTS, MAP_SIZE, GroundFrame, light_basis
+from .shadows import ENOUGH_POINTS, MAP_SIZE, SKY, GroundFrame, light_basis, shadow_grids
 
-SKY = np.array([0.0, 1.0, 0.0])
 EMPTY = -1e30
-MEASURED = 2000  # points that are enough to place the grids of the shadows
 
 
 @dataclass
@@ -80,8 +79,7 @@ class VertexLight:
         self.device = self._wp.get_device(device)
         self.soft_shadow, self.ambient_shadow = soft_shadow, ambient_shadow
         self._static: dict[str, _Static] = {}
-        self._buffers: dict[str, Any] = {}
-        self._views: dict[str, NDArray[Any]] = {}
+        self._buffers = Buffers(self._wp, self.device)
         cells, wp = look.LIGHT_CELLS**2, self._wp
         self._field = wp.empty((2, cells), dtype=float, device=self.device)
         self._grids = wp.empty((5, MAP_SIZE, MAP_SIZE), dtype=float, device=self.device)
@@ -109,7 +107,9 @@ class VertexLight:
             self._shape(lit, surface, mesh, first, begin)
             begin += more
         people = firsts[sum(1 + len(person.layers) for person in scene.persons)]
-        lit.grid = self._put("grid", self._grids_of(points, people, scene.lights.direction), float)
+        lit.grid = self._buffers.put(
+            "grid", shadow_grids(points, people, scene.lights.direction, self.soft_shadow), float
+        )
         self._shade(lit, scene, surfaces, meshes)
         return lit
 
@@ -120,13 +120,13 @@ class VertexLight:
             (N, 7) float32 position, diffuse light, highlight; and vec3 normals if asked for, else None.
         """
         source, count, first = self._topology(mesh).source, len(mesh.source), lit.firsts[index]
-        out = self._buffer("gathered", count, (7,), float)
+        out = self._buffers.grown("gathered", count, (7,), float)
         inputs = [source, first, lit.points, lit.direct, lit.ambient, lit.glint, out]
-        self._launch(self._kernels.gather, count, inputs)
+        self._buffers.launch(self._kernels.gather, count, inputs)
         if not normals:
             return out, None
-        turned = self._buffer("gathered normals", count, (), self._wp.vec3)
-        self._launch(self._kernels.gather_normals, count, [source, first, lit.normals, turned])
+        turned = self._buffers.grown("gathered normals", count, (), self._wp.vec3)
+        self._buffers.launch(self._kernels.gather_normals, count, [source, first, lit.normals, turned])
         return out, turned
 
     def splat(self, lit: Lit, ground: float, frame: GroundFrame) -> NDArray[np.float32]:
@@ -144,15 +144,17 @@ class VertexLight:
         pairs = (frame.low, frame.scale, frame.slope, frame.falls, frame.layers)
         low, scale, slope, falls, layers = (wp.vec2(float(a), float(b)) for a, b in pairs)
         inputs = [lit.points, stride, low, scale, slope, ground, falls, layers, grids]
-        self._launch(self._kernels.splat, lit.everything // stride, inputs)
+        self._buffers.launch(self._kernels.splat, lit.everything // stride, inputs)
         return host(grids, 5)
 
     def _lit(self, firsts: list[int], counts: list[int], everything: int) -> Lit:
         vec3, total = self._wp.vec3, sum(counts)
-        points = self._buffer("points", everything, (), vec3)
-        normals, direct, ambient = (self._buffer(name, total, (), vec3) for name in ("normals", "direct", "ambient"))
-        glint = self._buffer("glint", total, (), float)
-        owner = self._put("owner", np.repeat(np.arange(len(counts), dtype=np.int32), counts), int)
+        points = self._buffers.grown("points", everything, (), vec3)
+        normals, direct, ambient = (
+            self._buffers.grown(name, total, (), vec3) for name in ("normals", "direct", "ambient")
+        )
+        glint = self._buffers.grown("glint", total, (), float)
+        owner = self._buffers.put("owner", np.repeat(np.arange(len(counts), dtype=np.int32), counts), int)
         return Lit(
             firsts,
             counts,
@@ -174,32 +176,12 @@ class VertexLight:
         Returns those that are vertices, (N, 3).
         """
         cpu, end = self.device.is_cpu, sum(map(len, arrays))
-        stage = lit.points if cpu else self._buffer("stage", end, (), self._wp.vec3, pinned=True)
+        stage = lit.points if cpu else self._buffers.grown("stage", end, (), self._wp.vec3, pinned=True)
         host: NDArray[np.float32] = stage.numpy()
         np.concatenate(arrays, out=host[:end], casting="same_kind")
         if not cpu:
             self._wp.copy(lit.points, stage, count=end)
         return host[: lit.total]
-
-    def _grids_of(self, points: NDArray[np.float32], people: int, direction: NDArray[Any]) -> NDArray[np.float32]:
-        """Where the grids lie, (2, 3): each view's origin along two axes, and cells a metre.
-
-        They hold the first ``people`` of the points and what is near them; furniture would make them too coarse for limbs.
-        """
-        axes = np.concatenate([light_basis(direction)[:2], light_basis(SKY)[:2]]).astype(np.float32)
-        stride = max(1, len(points) // MEASURED)
-        place = axes @ points[::stride].T
-        low, high = place.min(1), place.max(1)
-        if people:
-            own = place[:, : (people - 1) // stride + 1]
-            least, most = own.min(1), own.max(1)
-            held = slice(0 if self.soft_shadow else 2, 4)  # whoever traces the lamp's shadow asks for it everywhere
-            margin = look.AROUND * (most - least)
-            low[held] = np.maximum(low, least - margin)[held]
-            high[held] = np.minimum(high, most + margin)[held]
-        beside = look.FADE_CELLS + 1
-        cell = np.maximum((high - low).reshape(2, 2).max(1) / (look.LIGHT_CELLS - 2 * beside), look.MIN_CELL)
-        return np.column_stack([low.reshape(2, 2) - beside * cell[:, None], 1 / cell]).astype(np.float32)
 
     def _shape(self, lit: Lit, surface: Surface, mesh: StaticMesh, first: int, begin: int) -> None:
         """Normals of a surface, and extra points if its mesh is coarse."""
@@ -210,13 +192,15 @@ class VertexLight:
             )
             self._wp.copy(lit.normals, given, dest_offset=first, count=len(surface.vertices))
         else:
-            crossed = self._buffer("crossed", faces, (), self._wp.vec3)
-            self._launch(kernels.cross_faces, faces, [lit.points, first, static.faces, crossed])
+            crossed = self._buffers.grown("crossed", faces, (), self._wp.vec3)
+            self._buffers.launch(kernels.cross_faces, faces, [lit.points, first, static.faces, crossed])
             vertices = static.starts.shape[0] - 1
-            self._launch(kernels.unite_normals, vertices, [crossed, static.starts, static.incident, first, lit.normals])
+            self._buffers.launch(
+                kernels.unite_normals, vertices, [crossed, static.starts, static.incident, first, lit.normals]
+            )
         if len(mesh.samples):
             inputs = [lit.points, first, static.faces, static.samples, begin]
-            self._launch(kernels.place_samples, (faces, len(mesh.samples)), inputs)
+            self._buffers.launch(kernels.place_samples, (faces, len(mesh.samples)), inputs)
 
     def _shade(self, lit: Lit, scene: Scene, surfaces: Sequence[Surface], meshes: list[StaticMesh]) -> None:
         wp, kernels, lights = self._wp, self._kernels, scene.lights
@@ -227,23 +211,14 @@ class VertexLight:
         lamp.soft_shadow, lamp.sky_shadow = int(self.soft_shadow), int(self.ambient_shadow)
         lamp.shaded = int(any(surface.shade is not None for surface in surfaces))
         self._field.fill_(EMPTY)
-        self._launch(kernels.scatter, (2, lit.everything), [lit.points, lamp, lit.grid, self._field])
+        self._buffers.launch(kernels.scatter, (2, lit.everything), [lit.points, lamp, lit.grid, self._field])
         looks = [(s.specular, s.wrap, float(mesh.two_sided)) for s, mesh in zip(surfaces, meshes, strict=True)]
-        inputs = [
-            lit.points,
-            lit.normals,
-            lit.owner,
-            self._put("looks", np.array(looks, np.float32), wp.vec3),
-            lamp,
-            self._put("ambient light", look.ambient_terms(lights), wp.vec3),
-            lit.grid,
-            self._field,
-            self._own_shade(lit, surfaces) if lamp.shaded else lit.glint,
-            lit.direct,
-            lit.ambient,
-            lit.glint,
-        ]
-        self._launch(kernels.light, lit.total, inputs)
+        own = self._buffers.put("looks", np.array(looks, np.float32), wp.vec3)
+        around = self._buffers.put("ambient light", look.ambient_terms(lights), wp.vec3)
+        shade = self._own_shade(lit, surfaces) if lamp.shaded else lit.glint
+        inputs = [lit.points, lit.normals, lit.owner, own, lamp, around, lit.grid, self._field, shade]
+        inputs += [lit.direct, lit.ambient, lit.glint]
+        self._buffers.launch(kernels.light, lit.total, inputs)
 
     def _own_shade(self, lit: Lit, surfaces: Sequence[Surface]) -> Any:
         """(N,) float32 share of the surroundings' light at each vertex that surfaces bring along, 1 where they do not."""
@@ -251,47 +226,21 @@ class VertexLight:
         for surface, first, count in zip(surfaces, lit.firsts, lit.counts, strict=True):
             if surface.shade is not None:
                 shade[first : first + count] = surface.shade
-        return self._put("shade", shade, float)
-
-    def _launch(self, kernel: Any, dim: Any, inputs: list[Any]) -> None:
-        self._wp.launch(kernel, dim=dim, inputs=inputs, device=self.device)
-
-    def _buffer(self, name: str, count: int, shape: tuple[int, ...], dtype: Any, pinned: bool = False) -> Any:
-        """The first ``count`` rows of a buffer that grows as needed and keeps its memory."""
-        known = self._buffers.get(name)
-        if known is None or known.shape[0] < count:
-            device = "cpu" if pinned else self.device
-            size = max(1024, count + count // 2)
-            self._buffers[name] = known = self._wp.zeros((size, *shape), dtype=dtype, device=device, pinned=pinned)
-        return known
-
-    def _put(self, name: str, values: NDArray[Any], dtype: Any) -> Any:
-        """A small array of the frame on the device: written into a kept one on the CPU."""
-        if not self.device.is_cpu:
-            return self._wp.from_numpy(np.ascontiguousarray(values), dtype=dtype, device=self.device)
-        known = self._views.get(name)
-        if known is None or len(known) < len(values):
-            self._buffers[name] = made = self._array(np.repeat(values, 2, axis=0), values.dtype, dtype)
-            self._views[name] = known = made.numpy()
-        known[: len(values)] = values
-        return self._buffers[name]
+        return self._buffers.put("shade", shade, float)
 
     def _topology(self, mesh: StaticMesh) -> _Static:
         name = mesh.topology.name
         known = self._static.get(name)
         if known is None:
             known = _Static(
-                faces=self._array(mesh.topology.faces, np.int32, self._wp.vec3i),
-                starts=self._array(mesh.incidence.indptr, np.int32, int),
-                incident=self._array(mesh.incidence.indices, np.int32, int),
-                samples=self._array(mesh.samples, np.float32, self._wp.vec3),
-                source=self._array(mesh.source, np.int32, int),
+                faces=self._buffers.array(mesh.topology.faces, np.int32, self._wp.vec3i),
+                starts=self._buffers.array(mesh.incidence.indptr, np.int32, int),
+                incident=self._buffers.array(mesh.incidence.indices, np.int32, int),
+                samples=self._buffers.array(mesh.samples, np.float32, self._wp.vec3),
+                source=self._buffers.array(mesh.source, np.int32, int),
             )
             self._static[name] = known
         return known
-
-    def _array(self, values: Any, kind: Any, dtype: Any) -> Any:
-        return self._wp.from_numpy(np.array(values, kind), dtype=dtype, device=self.device)
 
 
 def host(array: Any, count: int) -> NDArray[Any]:
