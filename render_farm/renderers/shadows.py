@@ -70,9 +70,7 @@ def _light_basis(x: float, y: float, z: float) -> NDArray[np.float64]:
     return basis
 
 
-def shadow_grids(
-    points: NDArray[np.float32], people: int, direction: NDArray[np.floating], lamp_too: bool = True
-) -> NDArray[np.float32]:
+def shadow_grids(points: NDArray[np.float32], people: int, direction: NDArray[np.floating]) -> NDArray[np.float32]:
     """Where the height fields lie along the light and from above, (2, 3): origin along two axes, and cells a metre.
 
     They hold people and what is near them; whole furniture would make them too coarse for limbs.
@@ -80,7 +78,6 @@ def shadow_grids(
     Args:
         points: (N, 3) of all surfaces, metres. people: how many of them, at the beginning, are people's.
         direction: (3,) towards the light.
-        lamp_too: False has the field along the light hold everything, for renderers that trace the light's shadow.
     """
     axes = np.concatenate([light_basis(direction)[:2], light_basis(SKY)[:2]]).astype(np.float32)
     stride = max(1, len(points) // MEASURED)
@@ -89,10 +86,8 @@ def shadow_grids(
     if people:
         own = place[:, : (people - 1) // stride + 1]
         least, most = own.min(1), own.max(1)
-        held = slice(0 if lamp_too else 2, 4)
         margin = AROUND * (most - least)
-        low[held] = np.maximum(low, least - margin)[held]
-        high[held] = np.minimum(high, most + margin)[held]
+        low, high = np.maximum(low, least - margin), np.minimum(high, most + margin)
     beside = FADE_CELLS + 1
     cell = np.maximum((high - low).reshape(2, 2).max(1) / (LIGHT_CELLS - 2 * beside), MIN_CELL)
     return np.column_stack([low.reshape(2, 2) - beside * cell[:, None], 1 / cell]).astype(np.float32)

@@ -107,9 +107,7 @@ class VertexLight:
             self._shape(lit, surface, mesh, first, begin)
             begin += more
         people = firsts[sum(1 + len(person.layers) for person in scene.persons)]
-        lit.grid = self._buffers.put(
-            "grid", shadow_grids(points, people, scene.lights.direction, self.soft_shadow), float
-        )
+        lit.grid = self._buffers.put("grid", shadow_grids(points, people, scene.lights.direction), float)
         self._shade(lit, scene, surfaces, meshes)
         return lit
 
