@@ -18,7 +18,7 @@ import numpy as np
 from ...models.bodies.body import Body
 from ...models.bodies.skinning import SkinnedMesh
 from ..poses.angles import choose
-from ..scenes.scene import Topology
+from ..scenes.bodies import body_topology
 from .adults_config import AdultsConfig
 from .adults_drape import measure_hang, neighbour_mean, smoothed
 from .adults_faces import dark_mouth, grow_beard, hair_volume
@@ -109,7 +109,7 @@ class AdultLooks:
     def __init__(self, config: AdultsConfig, body: Body, seed: int, texture: int = 512) -> None:
         self.config, self.seed = config, seed
         self.map: BodyMap = build_body_map(body, config.texture or texture)
-        self.topology = Topology(body.name, body.faces, body.uv, body.uv_faces, body.part_ids)
+        self.topology = body_topology(body)
         cutter = adult_cutter(self.map)
         self.skirt_mesh: SkinnedMesh = skirt_mesh(body, cutter)
         self.skirt_topology = skirt_topology(f"{body.name}-skirt")

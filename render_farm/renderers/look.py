@@ -15,6 +15,8 @@ LIGHT_BIAS, LIGHT_SPREAD = 0.02, 0.03  # metres: how far a surface must rise abo
 SKY_BIAS, SKY_SPREAD, SKY_STRENGTH = 0.02, 0.20, 0.65
 NEAR_GROUND, NEAR_GROUND_STRENGTH = 0.10, 0.45  # metres over which the ground darkens what faces it
 LIGHT_CELLS = 96
+FADE_CELLS = 3  # over which self-shadow ends at the border of its grid
+AROUND = 0.25  # of the people's extent: how far the grid of self-shadow reaches beyond them, if there is anything
 MIN_CELL = 0.008  # metres; finer cells than the vertices are dense would leave holes
 # Constants of the real spherical harmonics in the order of Lights.environment (Ramamoorthi and Hanrahan 2001, equation 3).
 HARMONICS = np.array(
@@ -41,6 +43,8 @@ def ambient_terms(lights: Lights) -> NDArray[np.float32]:
 
 def ambient_from_above(lights: Lights) -> NDArray[np.float64]:
     """(3,) light of the surroundings that arrives on a level surface."""
+    if lights.environment is None:
+        return np.maximum(np.asarray(lights.sky, np.float64), 0.0)
     terms = ambient_terms(lights).astype(np.float64)
     return np.maximum(terms[0] + terms[1] - terms[6] - terms[8], 0.0)
 

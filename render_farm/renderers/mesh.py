@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -62,7 +63,8 @@ class StaticMesh:
         incidence: (V, F) sparse matrix of ones that sums the normals of faces at their vertices.
         samples: (K, 3) barycentric weights of extra points on each face, empty for dense meshes.
         two_sided: whether faces are seen from behind, too.
-        uv_area: share of the texture that some 150 of the faces cover, for :func:`texel_level`.
+        some: (M, 3) vertices of some 150 of the faces, and uv_area: share of the texture that these cover, for
+            :func:`texel_level`.
     """
 
     topology: Topology
@@ -74,6 +76,7 @@ class StaticMesh:
     corners: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
     samples: NDArray[np.float32]
     two_sided: bool
+    some: NDArray[np.intp]
     uv_area: float
 
 
@@ -123,6 +126,7 @@ def _build(topology: Topology) -> StaticMesh:
         corners=tuple(np.ascontiguousarray(faces[:, i], np.intp) for i in range(3)),  # type: ignore[arg-type]
         samples=_barycentric_grid(count),
         two_sided=not _is_closed(faces) if topology.two_sided is None else topology.two_sided,
+        some=np.ascontiguousarray(faces[_some_faces(topology)], np.intp),
         uv_area=_uv_area(topology),
     )
 
@@ -213,12 +217,11 @@ def texel_level(surface: Surface, pixel_metres: float) -> int:
         surface: the surface; its texels are compared with its size in metres on some 150 of its faces.
         pixel_metres: width in metres of a pixel at the distance of the surface.
     """
-    topology = surface.topology
-    corner = surface.vertices[topology.faces[_some_faces(topology)]]
-    crossed = cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    mesh, texture = static_mesh(surface.topology), surface.texture
+    first, second, third = (surface.vertices.take(mesh.some[:, k], 0) for k in range(3))
+    crossed = cross(second - first, third - first)
     area = float(np.sqrt(np.einsum("ij,ij->i", crossed, crossed)).sum())
-    covered = static_mesh(topology).uv_area
-    height, width = surface.texture.shape[:2]
-    texels_per_metre = np.sqrt(max(covered, 1e-12) * height * width / max(area, 1e-12))
-    limit = int(np.log2(max(1, min(height, width) // 8)))
-    return int(np.clip(np.floor(np.log2(max(float(texels_per_metre) * pixel_metres, 1e-6)) + 0.5), 0, limit))
+    height, width = texture.shape[:2]
+    texels_per_metre = (max(mesh.uv_area, 1e-12) * height * width / max(area, 1e-12)) ** 0.5
+    limit = int(math.log2(max(1, min(height, width) // 8)))
+    return min(max(math.floor(math.log2(max(texels_per_metre * pixel_metres, 1e-6)) + 0.5), 0), limit)

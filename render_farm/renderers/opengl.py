@@ -6,9 +6,7 @@ that OpenGL's bottom-up rows come back with row 0 at the top: pixel (u, v) is wi
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +14,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...config import UserError
 from ..scenes.scene import Camera, Rendered, Scene
 from . import look, shading
 from .finish import finish
+from .gl_frame import ROWS, frame_block, open_context
 from .mesh import IdentityCache, StaticMesh
 from .selfcheck import check_renderer
 from .shading import DrawItem, Prepared, halved, prepare
-from .shadows import MAP_SIZE, GroundMap
+from .shadows import MAP_SIZE
 from .vertices import VertexLight, host
 
 SHADERS = Path(__file__).parent / "glsl"
-REMEDY = "install libegl1 and libgl1 (Debian: apt install libegl1 libgl1), or use renderer=raycast, which needs neither"
-FRAME_FLOATS = 3 * 16 + 8 * 4
-ENDLESS = 2 * look.FAR  # metres from the ground's centre to its edges
-SOFTWARE = ("llvmpipe", "softpipe", "swrast", "software")
 
 
 @dataclass
@@ -78,7 +72,7 @@ class OpenGLRenderer:
     ) -> None:
         self.antialias, self.normals = antialias, normals
         self._light = VertexLight("cpu", ambient_shadow=ambient_shadow)
-        self._context = _open_context(device, device_index)
+        self._context = open_context(device, device_index)
         self.device_name: str = self._context.info["GL_RENDERER"]
         with self._context:
             self._surface = self._program("surface")
@@ -88,14 +82,14 @@ class OpenGLRenderer:
             self._surface["albedo"] = 0
             self._ground["ground"], self._ground["occlusion"] = 1, 2
             self._ground_array = self._context.vertex_array(self._ground, [])
-            self._frame = self._context.buffer(reserve=FRAME_FLOATS * 4)
+            self._frame = self._context.buffer(reserve=16 * ROWS)
             self._frame.bind_to_uniform_block(0)
             self._occlusion = self._context.texture((MAP_SIZE, MAP_SIZE), 2)
             self._occlusion.repeat_x = self._occlusion.repeat_y = False
             self._white = self._context.texture((1, 1), 3, b"\xff" * 3)
         self._targets: dict[tuple[int, int], _Target] = {}
         self._meshes: dict[str, _Mesh] = {}
-        self._textures: IdentityCache[Any] = IdentityCache(48)
+        self._textures: IdentityCache[Any] = IdentityCache(128)
         self._grounds: IdentityCache[Any] = IdentityCache(128)
         check_renderer(self)
 
@@ -195,7 +189,7 @@ class OpenGLRenderer:
         known = self._textures.get(pixels, level)
         if known is None:
             base = halved(pixels, level)
-            known = self._context.texture(base.shape[1::-1], 3, base, alignment=1)
+            known = self._context.texture(base.shape[1::-1], 4, padded(base))
             for dropped in self._textures.put(pixels, known, level):
                 dropped.release()
         return known
@@ -204,10 +198,10 @@ class OpenGLRenderer:
         """GPU texture of the ground with all its levels."""
         known = self._grounds.get(pixels)
         if known is None:
-            known = self._context.texture(pixels.shape[1::-1], 3, np.ascontiguousarray(pixels), alignment=1)
+            known = self._context.texture(pixels.shape[1::-1], 4, padded(pixels))
             known.build_mipmaps()  # allocates the levels; their content is replaced, to equal the other backends'
             for step in range(1, shading.levels(pixels) + 1):
-                known.write(halved(pixels, step), level=step, alignment=1)
+                known.write(padded(halved(pixels, step)), level=step)
             known.filter = self._context.LINEAR_MIPMAP_LINEAR, self._context.LINEAR
             for dropped in self._grounds.put(pixels, known):
                 dropped.release()
@@ -228,71 +222,6 @@ class OpenGLRenderer:
         return Rendered(rgb, depth, parts, instances, normals)
 
 
-def clip_matrix(camera: Camera) -> NDArray[np.float64]:
-    """World to OpenGL clip space (4, 4), upside down: pixel (u, v) lands at window coordinate (u + 0.5, v + 0.5).
-
-    Window x is ``(x_clip / w + 1) / 2 * W``; solving for pixel centres at integers gives
-    ``x_clip = (2 (K X)_x + (1 - W) Z) / W`` with ``w = Z``, and the same for y.
-    """
-    K = np.asarray(camera.K, np.float64)
-    width, height = camera.width, camera.height
-    project = np.zeros((4, 4))
-    project[0, :3] = 2 * K[0] / width
-    project[0, 2] += (1 - width) / width
-    project[1, :3] = 2 * K[1] / height
-    project[1, 2] += (1 - height) / height
-    near, far = look.NEAR, look.FAR
-    project[2, 2:] = (far + near) / (far - near), -2 * far * near / (far - near)
-    project[3, 2] = 1
-    view = np.eye(4)
-    view[:3, :3], view[:3, 3] = camera.R, camera.t
-    return project @ view
-
-
-def frame_block(scene: Scene, shade: GroundMap | None) -> NDArray[np.float32]:
-    """The uniform block of ``glsl/frame.glsl``: matrices by columns, vectors padded to four."""
-    camera, lights, ground = scene.camera, scene.lights, scene.ground
-    block = np.zeros((20, 4))
-    block[0:4] = clip_matrix(camera).T
-    block[4:7, :3] = (np.asarray(camera.R).T @ np.linalg.inv(camera.K)).T
-    block[8:11, :3], block[11] = np.asarray(camera.R).T, (*camera.t, 1)
-    block[12, :3], block[13, :3] = camera.position, lights.colour
-    if ground is not None:
-        cos, sin = np.cos(ground.yaw), np.sin(ground.yaw)
-        block[14, :3], block[15, :3] = look.ambient_from_above(lights), look.lamp_from_above(lights)
-        block[16] = cos, -sin, sin, cos  # undoes a rotation by yaw about +Y
-        block[17] = *ground.centre, *(ground.half_size if ground.half_size is not None else (ENDLESS, ENDLESS))
-        block[18, :3] = ground.height, 1 / ground.tile, shading.ground_texels(ground, camera)
-    block[19] = (*shade.origin, *(1 / shade.size)) if shade is not None else (0, 0, 1, 1)
-    return block.astype(np.float32)
-
-
-def _open_context(device: str, device_index: int | None) -> Any:
-    """A standalone EGL context of OpenGL 3.3.
-
-    Raises:
-        UserError: if none opens, or ``device="cuda"`` and every EGL device is a software renderer.
-    """
-    moderngl: Any = import_module("moderngl")
-    if device == "cuda" and device_index is None and "GLCONTEXT_DEVICE_INDEX" not in os.environ:
-        return _hardware_context(moderngl)
-    try:
-        return moderngl.create_context(standalone=True, backend="egl", require=330, device_index=device_index)
-    except Exception as error:  # moderngl and EGL raise bare Exception, ImportError, OSError ...
-        raise UserError(f"renderer opengl: no EGL context opens ({error}); {REMEDY}") from error
-
-
-def _hardware_context(moderngl: Any) -> Any:
-    """The context of the first EGL device that is no software renderer."""
-    index = 0
-    while True:
-        try:
-            context = moderngl.create_context(standalone=True, backend="egl", require=330, device_index=index)
-        except Exception as error:  # beyond the last device, or a device without OpenGL
-            raise UserError(
-                f"renderer opengl: no CUDA or other hardware EGL device found ({index} tried; {error}); use device=cpu"
-            ) from error
-        if not any(word in context.info["GL_RENDERER"].lower() for word in SOFTWARE):
-            return context
-        context.release()
-        index += 1
+def padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Texels with an unused fourth byte, which software OpenGL reads far faster: (h, w, 4)."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA), np.uint8)

@@ -18,7 +18,7 @@ from ...config import UserError
 from ..scenes.scene import Camera, Ground, Rendered, Scene
 from . import look
 from .finish import finish
-from .opengl import SOFTWARE
+from .gl_frame import SOFTWARE
 from .pyrender_session import PyrenderContext
 from .selfcheck import check_renderer
 from .shading import DrawItem, Prepared, halved, prepare

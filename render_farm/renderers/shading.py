@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from ...config import UserError
 from ..scenes.scene import Camera, Ground, Scene, Surface
-from .look import NEAR
+from .detail import drawn, pixel_metres
 from .mesh import StaticMesh, check_surface, static_mesh, texel_level
-from .shadows import GroundMap, ground_map
+from .shadows import ENOUGH_POINTS, GroundMap, ground_map
 from .vertices import Lit, VertexLight
 
 
@@ -52,23 +52,25 @@ def prepare(scene: Scene, light: VertexLight) -> Prepared:
         UserError: if the camera, a surface or the lights cannot be drawn.
     """
     check_camera(scene.camera)
-    surfaces = scene.surfaces()
-    for surface, _ in surfaces:
-        check_surface(surface)
-    lit = light.light(scene, [surface for surface, _ in surfaces])
-    items = []
-    for surface, instance in surfaces:
-        level = texel_level(surface, _pixel_metres(surface, scene.camera))
-        items.append(DrawItem(surface, instance, static_mesh(surface.topology), level))
-    return Prepared(items, lit, _ground_map(scene, lit, light), _fit_backdrop(scene))
+    items, throwing = [], []
+    for whole, instance in scene.surfaces():
+        check_surface(whole)
+        pixel = pixel_metres(whole, scene.camera)
+        surface = drawn(whole, pixel)
+        if surface is not whole:
+            throwing.append(whole.vertices)
+        items.append(DrawItem(surface, instance, static_mesh(surface.topology), texel_level(surface, pixel)))
+    lit = light.light(scene, [item.surface for item in items], throwing)
+    return Prepared(items, lit, _ground_map(scene, items, lit, light), _fit_backdrop(scene))
 
 
-def _ground_map(scene: Scene, lit: Lit, light: VertexLight) -> GroundMap | None:
+def _ground_map(scene: Scene, items: list[DrawItem], lit: Lit, light: VertexLight) -> GroundMap | None:
     ground = scene.ground
     if ground is None or not lit.total:
         return None
-    vertices = np.concatenate([surface.vertices for surface, _ in scene.surfaces()])
-    return ground_map(vertices, ground, scene.lights, lambda frame: light.splat(lit, float(ground.height), frame))
+    stride = max(1, lit.total // ENOUGH_POINTS)
+    some = np.concatenate([item.surface.vertices[::stride] for item in items])
+    return ground_map(some, ground, scene.lights, lambda frame: light.splat(lit, float(ground.height), frame))
 
 
 def check_camera(camera: Camera) -> None:
@@ -91,12 +93,6 @@ def halved(texture: NDArray[np.uint8], level: int) -> NDArray[np.uint8]:
     height, width = texture.shape[:2]
     size = max(1, width >> level), max(1, height >> level)
     return np.asarray(cv2.resize(texture, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _pixel_metres(surface: Surface, camera: Camera) -> float:
-    """Width in metres of a pixel at the middle of a surface."""
-    middle = np.asarray(camera.R) @ surface.vertices[::16].mean(0) + np.asarray(camera.t)
-    return max(float(middle[2]), NEAR) / float(camera.K[0, 0])
 
 
 def _fit_backdrop(scene: Scene) -> NDArray[np.uint8]:

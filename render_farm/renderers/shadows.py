@@ -18,9 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..scenes.scene import Ground, Lights
-from .look import MIN_CELL
+from .look import AROUND, FADE_CELLS, LIGHT_CELLS, MIN_CELL
 
+SKY = np.array([0.0, 1.0, 0.0])
+MEASURED = 2000  # points that are enough to place the height fields
 MAP_SIZE = 96
+_SQUARE = np.ones((3, 3), np.uint8)
 REACH = 4.0  # metres around the middle of the people beyond which no shadow is drawn
 LOWEST_SUN = 0.25  # sine of the light's elevation is clamped here: shadows stay shorter than four times the height
 # Contact shade: (fall-off height, blur radius, strength); the first is the dark line of contact, the second the halo.
@@ -52,15 +55,42 @@ def light_basis(direction: NDArray[np.floating]) -> NDArray[np.float64]:
     return _light_basis(*map(float, direction))
 
 
-@lru_cache(maxsize=16)  # each surface of a frame asks for the same few directions, and small products are slow in numpy
+@lru_cache(maxsize=16)  # each surface of a frame asks for the same few directions
 def _light_basis(x: float, y: float, z: float) -> NDArray[np.float64]:
-    unit = np.array([x, y, z]) / np.sqrt(x * x + y * y + z * z)
-    helper = np.eye(3)[int(np.argmin(np.abs(unit)))]
-    across = np.cross(unit, helper)
-    across /= np.linalg.norm(across)
-    basis = np.stack([across, np.cross(unit, across), unit])
+    length = (x * x + y * y + z * z) ** 0.5
+    unit = (x / length, y / length, z / length)
+    least = min(range(3), key=lambda axis: abs(unit[axis]))
+    i, j = (least + 1) % 3, (least + 2) % 3
+    size = (unit[i] ** 2 + unit[j] ** 2) ** 0.5
+    across = [0.0, 0.0, 0.0]  # unit x (the axis it is least along)
+    across[i], across[j] = unit[j] / size, -unit[i] / size
+    up = [unit[k - 2] * across[k - 1] - unit[k - 1] * across[k - 2] for k in range(3)]  # unit x across
+    basis = np.array([across, up, unit])
     basis.flags.writeable = False  # it is shared
     return basis
+
+
+def shadow_grids(points: NDArray[np.float32], people: int, direction: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Where the height fields lie along the light and from above, (2, 3): origin along two axes, and cells a metre.
+
+    They hold people and what is near them; whole furniture would make them too coarse for limbs.
+
+    Args:
+        points: (N, 3) of all surfaces, metres. people: how many of them, at the beginning, are people's.
+        direction: (3,) towards the light.
+    """
+    axes = np.concatenate([light_basis(direction)[:2], light_basis(SKY)[:2]]).astype(np.float32)
+    stride = max(1, len(points) // MEASURED)
+    place = axes @ points[::stride].T
+    low, high = place.min(1), place.max(1)
+    if people:
+        own = place[:, : (people - 1) // stride + 1]
+        least, most = own.min(1), own.max(1)
+        margin = AROUND * (most - least)
+        low, high = np.maximum(low, least - margin), np.minimum(high, most + margin)
+    beside = FADE_CELLS + 1
+    cell = np.maximum((high - low).reshape(2, 2).max(1) / (LIGHT_CELLS - 2 * beside), MIN_CELL)
+    return np.column_stack([low.reshape(2, 2) - beside * cell[:, None], 1 / cell]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -89,21 +119,18 @@ def ground_map(vertices: NDArray[np.float32], ground: Ground, lights: Lights, sp
     """Occlusion map of the ground beneath and around people and things.
 
     Args:
-        vertices: (V, 3) of all surfaces, metres, world axes; they say how far the map must reach.
+        vertices: (V, 3) some of all surfaces' vertices, metres, world axes; they say how far the map must reach.
         ground: the plane. lights: of the scene.
         splat: scatters the points of the same surfaces.
     """
-    vertices = vertices[:: max(1, len(vertices) // ENOUGH_POINTS)]
     unit = light_basis(lights.direction)[2]
     slope = (unit / max(float(unit[1]), LOWEST_SUN))[[0, 2]]
     place = np.ascontiguousarray(vertices.T)
-    height = np.maximum(place[1] - np.float32(ground.height), 0)
-    low, high = np.empty(2), np.empty(2)
-    for axis, across in enumerate((place[0], place[2])):
-        thrown = across - height * np.float32(slope[axis])
-        middle = float(across.mean())
-        low[axis] = max(min(float(across.min()), float(thrown.min())), middle - REACH) - MARGIN
-        high[axis] = min(max(float(across.max()), float(thrown.max())), middle + REACH) + MARGIN
+    flat, height = place[::2], np.maximum(place[1] - np.float32(ground.height), 0)
+    thrown = flat - height * slope[:, None].astype(np.float32)
+    middle = flat.mean(1)
+    low = np.maximum(np.minimum(flat.min(1), thrown.min(1)), middle - REACH) - MARGIN
+    high = np.minimum(np.maximum(flat.max(1), thrown.max(1)), middle + REACH) + MARGIN
     size = np.maximum(high - low, MIN_CELL * MAP_SIZE)
     falls = CONTACT[0][0], CONTACT[1][0]
     grids = splat(GroundFrame(low, MAP_SIZE / size, slope, falls, SHADOW_HEIGHTS))
@@ -118,7 +145,8 @@ def ground_map(vertices: NDArray[np.float32], ground: Ground, lights: Lights, sp
             layer = height[(height >= lower) & (height < upper)]
             if len(layer):
                 radius = lights.softness * float(layer.mean()) / max(float(unit[1]), LOWEST_SUN)
-                light = np.maximum(light, _blur(_closed(grid), max(radius, 0.5 * float(size.max()) / MAP_SIZE), size))
+                blurred = _blur(_closed(grid), max(radius, 0.5 * float(size.max()) / MAP_SIZE), size)
+                np.maximum(light, blurred, out=light)
     values = np.empty((MAP_SIZE, MAP_SIZE, 2), np.uint8)
     values[..., 0] = ambient * 255 + 0.5
     values[..., 1] = (1 - light) * 255 + 0.5
@@ -129,7 +157,7 @@ def ground_map(vertices: NDArray[np.float32], ground: Ground, lights: Lights, sp
 
 def _closed(grid: NDArray[np.float32]) -> NDArray[np.float32]:
     """Small holes between the points closed."""
-    return np.asarray(cv2.morphologyEx(grid, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)), np.float32)
+    return np.asarray(cv2.morphologyEx(grid, cv2.MORPH_CLOSE, _SQUARE), np.float32)
 
 
 def _blur(grid: NDArray[np.float32], radius: float, size: NDArray[np.float64]) -> NDArray[np.float32]:

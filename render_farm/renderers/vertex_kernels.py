@@ -11,7 +11,7 @@ from .shadows import ABOVE as LOWEST
 wp.set_module_options({"enable_backward": False, "fast_math": True})
 
 CELLS = wp.constant(look.LIGHT_CELLS)
-MIN_CELL = wp.constant(look.MIN_CELL)
+FADE = wp.constant(float(look.FADE_CELLS))
 REACH = wp.constant(wp.vec3(*look.WRAP_TINT))
 LIGHT_BIAS = wp.constant(look.LIGHT_BIAS)
 LIGHT_SPREAD = wp.constant(look.LIGHT_SPREAD)
@@ -95,37 +95,17 @@ def place_samples(
 
 
 @wp.kernel
-def measure(points: wp.array(dtype=wp.vec3), stride: int, lamp: Lamp, bounds: wp.array2d(dtype=float)) -> None:
-    """Bounds across each view of every ``stride``-th point: least and, negated, largest of two axes."""
-    view, index = wp.tid()
-    place = basis_of(lamp, view) * points[index * stride]
-    wp.atomic_min(bounds, view, 0, place[0])
-    wp.atomic_min(bounds, view, 1, place[1])
-    wp.atomic_min(bounds, view, 2, -place[0])
-    wp.atomic_min(bounds, view, 3, -place[1])
-
-
-@wp.kernel
-def fit_cells(bounds: wp.array2d(dtype=float), grid: wp.array2d(dtype=float)) -> None:
-    """Each view's grid: origin along two axes, and cells a metre."""
-    view = wp.tid()
-    extent = wp.max(-bounds[view, 2] - bounds[view, 0], -bounds[view, 3] - bounds[view, 1])
-    cell = wp.max(extent / float(CELLS - 3), MIN_CELL)
-    grid[view, 0] = bounds[view, 0] - cell
-    grid[view, 1] = bounds[view, 1] - cell
-    grid[view, 2] = 1.0 / cell
-
-
-@wp.kernel
 def scatter(
     points: wp.array(dtype=wp.vec3), lamp: Lamp, grid: wp.array2d(dtype=float), field: wp.array2d(dtype=float)
 ) -> None:
-    """The highest point in each cell of each view; points outside of the grid count for its border."""
+    """The highest point in each cell of each view; points outside of the grid hide nothing on it."""
     view, index = wp.tid()
     place = basis_of(lamp, view) * points[index]
-    column = wp.clamp(int((place[0] - grid[view, 0]) * grid[view, 2]), 0, CELLS - 1)
-    row = wp.clamp(int((place[1] - grid[view, 1]) * grid[view, 2]), 0, CELLS - 1)
-    wp.atomic_max(field, view, row * CELLS + column, place[2])
+    x = (place[0] - grid[view, 0]) * grid[view, 2]
+    y = (place[1] - grid[view, 1]) * grid[view, 2]
+    if x < 0.0 or y < 0.0 or x >= float(CELLS) or y >= float(CELLS):
+        return
+    wp.atomic_max(field, view, int(y) * CELLS + int(x), place[2])
 
 
 @wp.func
@@ -139,10 +119,13 @@ def free(
 ) -> float:
     """1 where nothing rises above a place (in a view's axes) towards its direction, 0 where it is hidden.
 
-    The field is read bilinearly, which makes the edges of shadows soft.
+    The field is read bilinearly, which makes the edges of shadows soft. Towards the grid's border shadows fade out.
     """
-    x = wp.clamp((place[0] - grid[view, 0]) * grid[view, 2] - 0.5, 0.0, float(CELLS) - 1.001)
-    y = wp.clamp((place[1] - grid[view, 1]) * grid[view, 2] - 0.5, 0.0, float(CELLS) - 1.001)
+    x = (place[0] - grid[view, 0]) * grid[view, 2] - 0.5
+    y = (place[1] - grid[view, 1]) * grid[view, 2] - 0.5
+    inside = wp.min(wp.min(x, y), float(CELLS - 1) - wp.max(x, y))
+    if inside <= 0.0:
+        return 1.0
     column = int(x)
     row = int(y)
     a = x - float(column)
@@ -153,7 +136,7 @@ def free(
     at += CELLS
     low = wp.max(field[view, at], least) * (1.0 - a) + wp.max(field[view, at + 1], least) * a
     over = top * (1.0 - b) + low * b - place[2] - bias
-    return wp.clamp(1.0 - over / spread, 0.0, 1.0)
+    return wp.clamp(wp.max(1.0 - over / spread, 1.0 - inside / FADE), 0.0, 1.0)
 
 
 @wp.func

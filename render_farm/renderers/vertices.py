@@ -1,7 +1,7 @@
 """Light at the vertices of a scene, computed by Warp on the CPU or a GPU and interpolated by every backend.
 
-Surfaces lie one after the other in buffers that are kept from frame to frame; behind them lie extra points on the faces
-of coarse meshes, which only throw shadows.
+Surfaces lie one after the other in buffers that are kept from frame to frame; behind them lie further points, which only
+throw shadows: all vertices of bodies that are drawn by some of them, and points on the faces of coarse meshes.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from ..scenes.scene import Scene, Surface
 from . import look
+from .buffers import Buffers
 from .mesh import StaticMesh, static_mesh
-from .shadows import ENOUGH_POINTS, MAP_SIZE, GroundFrame, light_basis
+from .shadows import ENOUGH_POINTS, MAP_SIZE, SKY, GroundFrame, light_basis, shadow_grids
 
-SKY = np.array([0.0, 1.0, 0.0])
 EMPTY = -1e30
-MEASURED = 3000  # points that are enough to place the grids of the shadows
 
 
 @dataclass
@@ -31,7 +30,7 @@ class Lit:
         firsts, counts: where each surface's vertices lie.
         total, everything: number of vertices, and of vertices and samples.
         owner: (N,) int32 surface of each vertex.
-        points, normals: (N,) vec3 in the world, metres; behind the vertices ``points`` holds the samples, P in all.
+        points, normals: (N,) vec3 in the world, metres; behind the vertices ``points`` holds what only throws shadows.
         direct, ambient: (N,) vec3 linear light of the lamp and of the surroundings.
         glint: (N,) float32 highlight as a share of the lamp's colour.
         grid, field: (2, 3) and (2, cells) height fields along the lamp's direction and from above.
@@ -80,28 +79,36 @@ class VertexLight:
         self.device = self._wp.get_device(device)
         self.soft_shadow, self.ambient_shadow = soft_shadow, ambient_shadow
         self._static: dict[str, _Static] = {}
-        self._buffers: dict[str, Any] = {}
+        self._buffers = Buffers(self._wp, self.device)
         cells, wp = look.LIGHT_CELLS**2, self._wp
         self._field = wp.empty((2, cells), dtype=float, device=self.device)
         self._grids = wp.empty((5, MAP_SIZE, MAP_SIZE), dtype=float, device=self.device)
-        self._bounds, self._grid = (wp.empty((2, count), dtype=float, device=self.device) for count in (4, 3))
+        self._nowhere = wp.zeros((2, 3), dtype=float, device=self.device)
+        self._sky = wp.mat33(*light_basis(SKY).ravel().tolist())
 
-    def light(self, scene: Scene, surfaces: Sequence[Surface]) -> Lit:
-        """Light the vertices of ``surfaces`` of a scene."""
+    def light(self, scene: Scene, surfaces: Sequence[Surface], throwing: Sequence[NDArray[np.float32]] = ()) -> Lit:
+        """Light the vertices of ``surfaces`` of a scene.
+
+        Args:
+            throwing: (N, 3) further points that only throw shadows: of bodies that are drawn coarsely, all vertices.
+        """
         meshes = [static_mesh(surface.topology) for surface in surfaces]
         counts = [len(surface.vertices) for surface in surfaces]
         firsts = np.cumsum([0, *counts]).tolist()
         extra = [len(mesh.samples) * len(mesh.topology.faces) for mesh in meshes]
-        total, everything = firsts[-1], firsts[-1] + sum(extra)
+        total = firsts[-1]
+        begin = total + sum(map(len, throwing))
+        everything = begin + sum(extra)
         lit = self._lit(firsts[:-1], counts, everything)
         if total == 0:
             return lit
-        self._upload(lit, surfaces)
-        begin = total
+        points = self._upload(lit, [*(surface.vertices for surface in surfaces), *throwing])
         for surface, mesh, first, more in zip(surfaces, meshes, firsts, extra, strict=False):
             self._shape(lit, surface, mesh, first, begin)
             begin += more
-        self._shade(lit, scene, surfaces, meshes, everything)
+        people = firsts[sum(1 + len(person.layers) for person in scene.persons)]
+        lit.grid = self._buffers.put("grid", shadow_grids(points, people, scene.lights.direction), float)
+        self._shade(lit, scene, surfaces, meshes)
         return lit
 
     def gathered(self, lit: Lit, index: int, mesh: StaticMesh, normals: bool = False) -> tuple[Any, Any]:
@@ -111,13 +118,13 @@ class VertexLight:
             (N, 7) float32 position, diffuse light, highlight; and vec3 normals if asked for, else None.
         """
         source, count, first = self._topology(mesh).source, len(mesh.source), lit.firsts[index]
-        out = self._buffer("gathered", count, (7,), float)
+        out = self._buffers.grown("gathered", count, (7,), float)
         inputs = [source, first, lit.points, lit.direct, lit.ambient, lit.glint, out]
-        self._launch(self._kernels.gather, count, inputs)
+        self._buffers.launch(self._kernels.gather, count, inputs)
         if not normals:
             return out, None
-        turned = self._buffer("gathered normals", count, (), self._wp.vec3)
-        self._launch(self._kernels.gather_normals, count, [source, first, lit.normals, turned])
+        turned = self._buffers.grown("gathered normals", count, (), self._wp.vec3)
+        self._buffers.launch(self._kernels.gather_normals, count, [source, first, lit.normals, turned])
         return out, turned
 
     def splat(self, lit: Lit, ground: float, frame: GroundFrame) -> NDArray[np.float32]:
@@ -135,28 +142,44 @@ class VertexLight:
         pairs = (frame.low, frame.scale, frame.slope, frame.falls, frame.layers)
         low, scale, slope, falls, layers = (wp.vec2(float(a), float(b)) for a, b in pairs)
         inputs = [lit.points, stride, low, scale, slope, ground, falls, layers, grids]
-        self._launch(self._kernels.splat, lit.everything // stride, inputs)
+        self._buffers.launch(self._kernels.splat, lit.everything // stride, inputs)
         return host(grids, 5)
 
     def _lit(self, firsts: list[int], counts: list[int], everything: int) -> Lit:
         vec3, total = self._wp.vec3, sum(counts)
-        owners = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-        points = self._buffer("points", everything, (), vec3)
-        normals, direct, ambient = (self._buffer(name, total, (), vec3) for name in ("normals", "direct", "ambient"))
-        glint = self._buffer("glint", total, (), float)
-        owner = self._wp.from_numpy(owners, dtype=int, device=self.device)
-        shade = self._grid, self._field
-        return Lit(firsts, counts, total, everything, owner, points, normals, direct, ambient, glint, *shade)
+        points = self._buffers.grown("points", everything, (), vec3)
+        normals, direct, ambient = (
+            self._buffers.grown(name, total, (), vec3) for name in ("normals", "direct", "ambient")
+        )
+        glint = self._buffers.grown("glint", total, (), float)
+        owner = self._buffers.put("owner", np.repeat(np.arange(len(counts), dtype=np.int32), counts), int)
+        return Lit(
+            firsts,
+            counts,
+            total,
+            everything,
+            owner,
+            points,
+            normals,
+            direct,
+            ambient,
+            glint,
+            self._nowhere,
+            self._field,
+        )
 
-    def _upload(self, lit: Lit, surfaces: Sequence[Surface]) -> None:
-        """Vertices to the device: written in place on the CPU, one copy from pinned memory to a GPU."""
-        cpu = self.device.is_cpu
-        stage = lit.points if cpu else self._buffer("stage", lit.total, (), self._wp.vec3, pinned=True)
-        host = stage.numpy()
-        for surface, first in zip(surfaces, lit.firsts, strict=True):
-            host[first : first + len(surface.vertices)] = surface.vertices
+    def _upload(self, lit: Lit, arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Points to the device, one array after the other: written in place on the CPU, one copy from pinned memory to a GPU.
+
+        Returns those that are vertices, (N, 3).
+        """
+        cpu, end = self.device.is_cpu, sum(map(len, arrays))
+        stage = lit.points if cpu else self._buffers.grown("stage", end, (), self._wp.vec3, pinned=True)
+        host: NDArray[np.float32] = stage.numpy()
+        np.concatenate(arrays, out=host[:end], casting="same_kind")
         if not cpu:
-            self._wp.copy(lit.points, stage, count=lit.total)
+            self._wp.copy(lit.points, stage, count=end)
+        return host[: lit.total]
 
     def _shape(self, lit: Lit, surface: Surface, mesh: StaticMesh, first: int, begin: int) -> None:
         """Normals of a surface, and extra points if its mesh is coarse."""
@@ -167,47 +190,33 @@ class VertexLight:
             )
             self._wp.copy(lit.normals, given, dest_offset=first, count=len(surface.vertices))
         else:
-            crossed = self._buffer("crossed", faces, (), self._wp.vec3)
-            self._launch(kernels.cross_faces, faces, [lit.points, first, static.faces, crossed])
+            crossed = self._buffers.grown("crossed", faces, (), self._wp.vec3)
+            self._buffers.launch(kernels.cross_faces, faces, [lit.points, first, static.faces, crossed])
             vertices = static.starts.shape[0] - 1
-            self._launch(kernels.unite_normals, vertices, [crossed, static.starts, static.incident, first, lit.normals])
+            self._buffers.launch(
+                kernels.unite_normals, vertices, [crossed, static.starts, static.incident, first, lit.normals]
+            )
         if len(mesh.samples):
             inputs = [lit.points, first, static.faces, static.samples, begin]
-            self._launch(kernels.place_samples, (faces, len(mesh.samples)), inputs)
+            self._buffers.launch(kernels.place_samples, (faces, len(mesh.samples)), inputs)
 
-    def _shade(
-        self, lit: Lit, scene: Scene, surfaces: Sequence[Surface], meshes: list[StaticMesh], everything: int
-    ) -> None:
+    def _shade(self, lit: Lit, scene: Scene, surfaces: Sequence[Surface], meshes: list[StaticMesh]) -> None:
         wp, kernels, lights = self._wp, self._kernels, scene.lights
         lamp = kernels.Lamp()
-        lamp.light_basis = wp.mat33(*light_basis(lights.direction).ravel().tolist())
-        lamp.sky_basis = wp.mat33(*light_basis(SKY).ravel().tolist())
+        lamp.light_basis, lamp.sky_basis = wp.mat33(*light_basis(lights.direction).ravel().tolist()), self._sky
         lamp.colour, lamp.eye = wp.vec3(*map(float, lights.colour)), wp.vec3(*map(float, scene.camera.position))
         lamp.ground = EMPTY if scene.ground is None else float(scene.ground.height)
         lamp.soft_shadow, lamp.sky_shadow = int(self.soft_shadow), int(self.ambient_shadow)
         lamp.shaded = int(any(surface.shade is not None for surface in surfaces))
-        stride = max(1, everything // MEASURED)
         self._field.fill_(EMPTY)
-        self._bounds.fill_(-EMPTY)
-        self._launch(kernels.measure, (2, everything // stride), [lit.points, stride, lamp, self._bounds])
-        self._launch(kernels.fit_cells, 2, [self._bounds, self._grid])
-        self._launch(kernels.scatter, (2, everything), [lit.points, lamp, self._grid, self._field])
+        self._buffers.launch(kernels.scatter, (2, lit.everything), [lit.points, lamp, lit.grid, self._field])
         looks = [(s.specular, s.wrap, float(mesh.two_sided)) for s, mesh in zip(surfaces, meshes, strict=True)]
-        inputs = [
-            lit.points,
-            lit.normals,
-            lit.owner,
-            wp.from_numpy(np.array(looks, np.float32), wp.vec3, device=self.device),
-            lamp,
-            wp.from_numpy(look.ambient_terms(lights), wp.vec3, device=self.device),
-            self._grid,
-            self._field,
-            self._own_shade(lit, surfaces) if lamp.shaded else lit.glint,
-            lit.direct,
-            lit.ambient,
-            lit.glint,
-        ]
-        self._launch(kernels.light, lit.total, inputs)
+        own = self._buffers.put("looks", np.array(looks, np.float32), wp.vec3)
+        around = self._buffers.put("ambient light", look.ambient_terms(lights), wp.vec3)
+        shade = self._own_shade(lit, surfaces) if lamp.shaded else lit.glint
+        inputs = [lit.points, lit.normals, lit.owner, own, lamp, around, lit.grid, self._field, shade]
+        inputs += [lit.direct, lit.ambient, lit.glint]
+        self._buffers.launch(kernels.light, lit.total, inputs)
 
     def _own_shade(self, lit: Lit, surfaces: Sequence[Surface]) -> Any:
         """(N,) float32 share of the surroundings' light at each vertex that surfaces bring along, 1 where they do not."""
@@ -215,36 +224,21 @@ class VertexLight:
         for surface, first, count in zip(surfaces, lit.firsts, lit.counts, strict=True):
             if surface.shade is not None:
                 shade[first : first + count] = surface.shade
-        return self._wp.from_numpy(shade, dtype=float, device=self.device)
-
-    def _launch(self, kernel: Any, dim: Any, inputs: list[Any]) -> None:
-        self._wp.launch(kernel, dim=dim, inputs=inputs, device=self.device)
-
-    def _buffer(self, name: str, count: int, shape: tuple[int, ...], dtype: Any, pinned: bool = False) -> Any:
-        """The first ``count`` rows of a buffer that grows as needed and keeps its memory."""
-        known = self._buffers.get(name)
-        if known is None or known.shape[0] < count:
-            device = "cpu" if pinned else self.device
-            size = max(1024, count + count // 2)
-            self._buffers[name] = known = self._wp.zeros((size, *shape), dtype=dtype, device=device, pinned=pinned)
-        return known
+        return self._buffers.put("shade", shade, float)
 
     def _topology(self, mesh: StaticMesh) -> _Static:
         name = mesh.topology.name
         known = self._static.get(name)
         if known is None:
             known = _Static(
-                faces=self._array(mesh.topology.faces, np.int32, self._wp.vec3i),
-                starts=self._array(mesh.incidence.indptr, np.int32, int),
-                incident=self._array(mesh.incidence.indices, np.int32, int),
-                samples=self._array(mesh.samples, np.float32, self._wp.vec3),
-                source=self._array(mesh.source, np.int32, int),
+                faces=self._buffers.array(mesh.topology.faces, np.int32, self._wp.vec3i),
+                starts=self._buffers.array(mesh.incidence.indptr, np.int32, int),
+                incident=self._buffers.array(mesh.incidence.indices, np.int32, int),
+                samples=self._buffers.array(mesh.samples, np.float32, self._wp.vec3),
+                source=self._buffers.array(mesh.source, np.int32, int),
             )
             self._static[name] = known
         return known
-
-    def _array(self, values: Any, kind: Any, dtype: Any) -> Any:
-        return self._wp.from_numpy(np.array(values, kind), dtype=dtype, device=self.device)
 
 
 def host(array: Any, count: int) -> NDArray[Any]:

@@ -37,6 +37,8 @@ class Topology:
         part_ids: (F,) uint8: body parts (1 + joint index of the body model), 255 an occluder.
         two_sided: False to draw faces from outside only, which halves the cost of closed bodies; True for open sheets
             (a blanket, a skirt). None finds out: one-sided if every edge joins two faces, else two-sided.
+        poses: (S, V, 3) metres, a body at rest and bent, from which renderers learn which vertices they can do without
+            where it is small; None has all of them drawn.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Topology:
     uv_faces: NDArray[np.int32]
     part_ids: NDArray[np.uint8]
     two_sided: bool | None = None
+    poses: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.faces)

@@ -16,7 +16,8 @@ from ...looks.adults import AdultLook, AdultLooks
 from ...poses.points import PointReader, point_reader
 from ...preview.dressing import INFANT_HEIGHT, dress_plainly
 from ...renderers.mesh import vertex_normals
-from ...scenes.scene import PersonInScene, Surface, Topology
+from ...scenes.bodies import body_topology
+from ...scenes.scene import PersonInScene, Surface
 from ...scenes.smooth import Floats
 from ..person.figure import Figure as Build
 from .config import ClipConfig
@@ -59,7 +60,7 @@ class Figures:
         self.infant = float(np.ptp(body.template[:, 1])) < INFANT_HEIGHT
         self.looks = None if self.infant else AdultLooks(config.scene.looks, body, config.seed, texels)
         self._build = None if self.infant else Build(body)
-        self.topology = Topology(body.name, body.faces, body.uv, body.uv_faces, body.part_ids)
+        self.topology = body_topology(body)
         self._points: PointReader = point_reader(body, config.joint_sets)
         self._mesh = blocked(body.mesh)
         self._skirt = None if self.looks is None else blocked(self.looks.skirt_mesh)

@@ -19,8 +19,9 @@ from ...poses.angles import Plan
 from ...poses.config import PoseConfig
 from ...poses.points import PointReader, point_reader
 from ...poses.posing import Posed, Poser
+from ...scenes.bodies import body_topology
 from ...scenes.meshes import bounds
-from ...scenes.scene import PersonInScene, Surface, Topology
+from ...scenes.scene import PersonInScene, Surface
 from .config import InfantScene
 from .look import Look, Looks
 
@@ -61,7 +62,7 @@ class People:
         self.map: BodyMap = build_body_map(body, config.wardrobe.texture or 512)
         self.looks = Looks(config.wardrobe, config.skin, self.map, seed)
         self.poser = Poser(body, config.poses, config.shape, seed)
-        self.topology = Topology(body.name, body.faces, body.uv, body.uv_faces, body.part_ids)
+        self.topology = body_topology(body)
         self._lying: Poser | None = None
         self._points: PointReader = point_reader(body, joint_sets)
         self._mesh, self._skirt = blocked(body.mesh), blocked(skirt_mesh(body, self.looks.wardrobe.cutter))

@@ -1,4 +1,4 @@
-// What changes with every frame, in one buffer; filled by opengl.frame_block in this order.
+// What changes with every frame, in one buffer; filled by gl_frame.frame_block in this order.
 layout(std140) uniform Frame {
     mat4 clip;             // world to clip space, upside down
     mat4 pixel_to_ray;     // world direction, camera z = 1, of the homogeneous pixel (u, v, 1, 0)
@@ -7,8 +7,10 @@ layout(std140) uniform Frame {
     vec4 lamp;             // colour of the directional light
     vec4 plane_ambient;    // light of the surroundings that arrives on a level plane, and
     vec4 plane_light;      // that of the lamp
-    vec4 ground_turn;      // rows of the world-to-texture rotation of (x, z)
-    vec4 ground_place;     // centre x, z; half size x, z
-    vec4 ground_look;      // height; repetitions per metre; texels per pixel at z = 1; unused
+    vec4 ground_turn;      // rows of the map from (x, z) to texture coordinates, and
+    vec4 ground_origin;    // what is added to it
+    vec4 ground_place;     // centre x, z
+    vec4 ground_side;      // half sides of the rectangle, (x, z) of each
+    vec4 ground_look;      // height; unused; texels per pixel at z = 1; unused
     vec4 occlusion_region; // origin x, z; 1 / size
 };
