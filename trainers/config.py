@@ -54,6 +54,10 @@ class ModelConfig(Config):
     network: str = "hrnet_w48"
     args: dict[str, Any] = Field(default={}, description="further arguments of the network")
     weights: str | None = Field(default=None, description="published or own weights (.pth, .safetensors) to load first")
+    part: Literal["all", "backbone"] = Field(
+        default="all",
+        description="of 'weights': backbone leaves the head random (ImageNet weights of torchvision, timm)",
+    )
     allow: tuple[str, ...] = Field(
         default=(), description="patterns of weights that may be missing or not fit: final_layer.*"
     )

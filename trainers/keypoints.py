@@ -26,7 +26,8 @@ from ..datasets.augment import augmentation
 from ..datasets.persons import PersonDataset
 from ..datasets.plan import BatchPlan
 from ..datasets.stream import make_loader
-from ..models.keypoints.base import normalise
+from ..models.keypoints.backbones import load_backbone
+from ..models.keypoints.base import HeatmapNetwork, normalise
 from ..models.keypoints.domain import build_domain_classifier
 from ..models.keypoints.heatmaps import encode
 from ..models.keypoints.losses import domain_bce, joints_mse
@@ -262,7 +263,7 @@ def open_datasets(cfg: TrainConfig, first: bool) -> list[PersonDataset]:
     return datasets
 
 
-def load_start(cfg: TrainConfig, network: nn.Module, first: bool) -> LoadReport | None:
+def load_start(cfg: TrainConfig, network: HeatmapNetwork, first: bool) -> LoadReport | None:
     """Load what the run starts from, if anything, and say what was loaded.
 
     ``init_from`` may be a run folder (its best checkpoint), a checkpoint folder, a model folder or a weights file.
@@ -277,7 +278,8 @@ def load_start(cfg: TrainConfig, network: nn.Module, first: bool) -> LoadReport 
         if first:
             log.info("the network starts from random weights")
         return None
-    report = load_weights(network, path, allow=cfg.model.allow)
+    load = load_backbone if cfg.model.part == "backbone" and cfg.init_from is None else load_weights
+    report = load(network, path, cfg.model.allow)
     if first:
         log.info("weights %s", report.describe())
     return report

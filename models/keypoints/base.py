@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +19,12 @@ class HeatmapNetwork(nn.Module):
     Attributes:
         feature_channels: c, of the last map before the head, where a domain classifier attaches.
         stride: the input's sides must be multiples of it.
+        head: names of the children that are not of the backbone.
         final_layer: the 1×1 convolution that gives the heatmaps.
         frozen: names of children that stay in eval mode whatever :meth:`train` says (see ``weights.freeze``).
     """
 
+    head: ClassVar[tuple[str, ...]] = ("final_layer",)
     final_layer: nn.Conv2d
 
     def __init__(self, feature_channels: int, stride: int) -> None:

@@ -54,23 +54,25 @@ class PoseMobileNet(HeatmapNetwork):
 
     Args:
         joints: number of heatmaps.
-        compressed: channels of the 1×1 convolution behind the backbone. head: channels after each doubling of the sides.
+        compressed: channels of the 1×1 convolution behind the backbone. widths: channels after each doubling of the sides.
         feature: which map ``forward`` gives beside the heatmaps: ``backbone`` (1280 channels, H/32: where FiDIP's
             classifier attaches) or ``head`` (the last map before ``final_layer``).
 
     Input ``(b, 3, H, W)``, H and W multiples of 32. Returns ``(feature, heatmaps (b, joints, H/4, W/4))``.
     """
 
+    head = ("compress", "up", "final_layer")
+
     def __init__(
         self,
         joints: int,
         compressed: int = 256,
-        head: Sequence[int] = (128, 64, 32),
+        widths: Sequence[int] = (128, 64, 32),
         feature: Literal["backbone", "head"] = "backbone",
     ) -> None:
         if feature not in ("backbone", "head"):
             raise UserError(f"feature must be 'backbone' or 'head', found '{feature}'")
-        super().__init__(feature_channels=1280 if feature == "backbone" else head[-1], stride=32)
+        super().__init__(feature_channels=1280 if feature == "backbone" else widths[-1], stride=32)
         self.feature = feature
         layers: list[nn.Module] = [_conv(3, 32, 3, 2)]
         inputs = 32
@@ -80,9 +82,9 @@ class PoseMobileNet(HeatmapNetwork):
                 inputs = outputs
         self.features = nn.Sequential(*layers, _conv(inputs, 1280))
         self.compress = nn.Conv2d(1280, compressed, 1, bias=False)
-        sides = [compressed, *head]
-        self.up = nn.Sequential(*(ShuffleUp(a, b) for a, b in zip(sides, head, strict=False)))
-        self.final_layer = nn.Conv2d(head[-1], joints, 1)
+        sides = [compressed, *widths]
+        self.up = nn.Sequential(*(ShuffleUp(a, b) for a, b in zip(sides, widths, strict=False)))
+        self.final_layer = nn.Conv2d(widths[-1], joints, 1)
         self.initialise()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,5 +95,5 @@ class PoseMobileNet(HeatmapNetwork):
         """
         self.check_size(images)
         deep = self.features(images)
-        head = self.up(self.compress(deep))
-        return deep if self.feature == "backbone" else head, self.final_layer(head)
+        last = self.up(self.compress(deep))
+        return deep if self.feature == "backbone" else last, self.final_layer(last)

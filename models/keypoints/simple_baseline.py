@@ -30,6 +30,8 @@ class SimpleBaseline(HeatmapNetwork):
     Input ``(b, 3, H, W)``, H and W multiples of 32. Returns ``(feature, heatmaps (b, joints, H/4, W/4))``.
     """
 
+    head = ("deconv_layers", "final_layer")
+
     def __init__(
         self,
         joints: int,
@@ -69,5 +71,5 @@ class SimpleBaseline(HeatmapNetwork):
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         for stage in range(1, self.stages + 1):
             x = getattr(self, f"layer{stage}")(x)
-        head = self.deconv_layers(x)
-        return x if self.feature == "backbone" else head, self.final_layer(head)
+        last = self.deconv_layers(x)
+        return x if self.feature == "backbone" else last, self.final_layer(last)

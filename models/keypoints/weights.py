@@ -122,29 +122,30 @@ def load_weights(
 
 
 def freeze(network: HeatmapNetwork, stages: Iterable[str], loaded: LoadReport | None) -> list[str]:
-    """Freeze children of ``network``: no gradients, and BatchNorm keeps its statistics even after ``.train()``.
+    """Freeze parts of ``network``: no gradients, and BatchNorm keeps its statistics even after ``.train()``.
 
     Args:
         network: changed in place.
-        stages: names of children, ``"layer1"``, ``"stage2"``, ``"transition1"``…; ``"stem"`` is all before layer1.
+        stages: names of children or of modules within, ``"layer1"``, ``"stage2"``, ``"features.3"``…; ``"stem"`` is all
+            before layer1.
         loaded: what was loaded before. Freezing random layers leaves a network that cannot learn, so every frozen
             parameter must be among ``loaded.matched``.
 
     Returns:
-        The names of the frozen children.
+        The names of the frozen parts.
 
     Raises:
-        UserError: for a name that is no child of the network, or a frozen parameter that was not loaded.
+        UserError: for a name that is no part of the network, or a frozen parameter that was not loaded.
     """
-    children = dict(network.named_children())
+    children, modules = dict(network.named_children()), dict(network.named_modules())
     names: list[str] = []
     for stage in stages:
         members = [c for c in STEM if c in children] if stage == "stem" else [stage]
-        if any(c not in children for c in members):
+        if not members or any(c not in modules for c in members):
             raise UserError(f"cannot freeze '{stage}': {nearest(stage, ['stem', *children])}")
         names += members
     known = set(loaded.matched) if loaded else set()
-    state = [f"{name}.{key}" for name in names for key in children[name].state_dict()]
+    state = [f"{name}.{key}" for name in names for key in modules[name].state_dict()]
     random = [key for key in state if key not in known and not key.endswith("num_batches_tracked")]
     if random:
         raise UserError(
@@ -152,7 +153,7 @@ def freeze(network: HeatmapNetwork, stages: Iterable[str], loaded: LoadReport | 
             "give pretrained weights, or freeze nothing"
         )
     for name in names:
-        children[name].requires_grad_(False)
+        modules[name].requires_grad_(False)
     network.frozen = tuple(dict.fromkeys((*network.frozen, *names)))
     network.train(network.training)
     return names

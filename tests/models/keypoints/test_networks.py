@@ -156,8 +156,8 @@ def test_heatmaps_start_near_zero_and_every_parameter_learns(name: str) -> None:
 def test_unknown_names_options_and_sizes() -> None:
     with pytest.raises(UserError, match="unknown network 'resnet50': did you mean 'resnet_50'"):
         build_network("resnet50", 17)
-    with pytest.raises(UserError, match="'mobilenet_v2' has no option 'widths'"):
-        build_network("mobilenet_v2", 17, widths=(1, 2))
+    with pytest.raises(UserError, match="'mobilenet_v2' has no option 'blocks'"):
+        build_network("mobilenet_v2", 17, blocks=(1, 2))
     with pytest.raises(UserError, match="has no option 'block': did you mean 'blocks'"):
         build_network("hrnet_nano", 17, block=2)
     assert build_network("hrnet_nano", 17, widths=(8, 16, 32)).feature_channels == 8
