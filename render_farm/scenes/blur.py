@@ -103,7 +103,9 @@ def circle_of_confusion(depth: Singles, pupil: float, focus: float) -> Singles:
         depth: (H, W) metres, inf for far away. pupil: focal length in pixels times the pupil's diameter in metres.
         focus: s, metres.
     """
-    return np.asarray(np.float32(pupil) * (np.float32(1 / focus) - 1 / np.maximum(depth, np.float32(0.01))), np.float32)
+    nearness = np.float32(-pupil) / np.asarray(cv2.max(depth, 0.01), np.float32)
+    nearness += np.float32(pupil / focus)
+    return nearness
 
 
 def depth_of_field(rgb: Bytes, depth: Singles, pupil: float, focus: float) -> Bytes:
@@ -114,40 +116,48 @@ def depth_of_field(rgb: Bytes, depth: Singles, pupil: float, focus: float) -> By
     for width in (farthest / 3, farthest) if farthest > TWO_LEVELS else (farthest,):
         if width < LEAST_BLUR:
             continue
-        weight = np.clip(spread * np.float32(2 / width), 0, 1)  # what is sharp lends no light to the blurred
-        layer, cover = _spread_out(rgb, _halved(weight), partial(_disc, width=width))
-        share = np.clip((spread - np.float32(less)) * np.float32(1 / (width - less)), 0, 1)
-        picture = _mixed(picture, layer, share * _known(cover))
+        weight = _ramp(spread, 0, width / 2)  # what is sharp lends no light to the blurred
+        layer = _spread_out(rgb, _halved(weight), partial(_disc, width=width), known=True)
+        picture = _mixed(picture, layer, _ramp(spread, less, width))
         less = width
     if -nearest >= LEAST_BLUR:
-        own, soften = np.clip(spread * np.float32(2 / nearest), 0, 1), partial(_disc, width=-nearest)
-        behind, beside = _spread_out(picture, _halved(1 - own), soften)
-        layer, cover = _spread_out(rgb, _halved(own), soften)
-        picture = _mixed(_mixed(picture, behind, own * _known(beside)), layer, cover)
+        own, soften = _ramp(spread, 0, nearest / 2), partial(_disc, width=-nearest)
+        behind = _spread_out(picture, _halved(1 - own), soften, known=True)
+        picture = _mixed(_mixed(picture, behind, own), _spread_out(rgb, _halved(own), soften))
     return picture
 
 
-def _spread_out(rgb: Bytes, weight: Singles, soften: Callable[[Singles], Singles]) -> tuple[Bytes, Singles]:
+def _ramp(values: Singles, none: float, full: float) -> Singles:
+    """0 at ``none`` rising to 1 at ``full``, and flat beyond."""
+    slope = 1 / (full - none)
+    rising = values * np.float32(slope)
+    if none:
+        rising -= np.float32(none * slope)
+    return np.clip(rising, 0, 1, out=rising)
+
+
+def _spread_out(rgb: Bytes, weight: Singles, soften: Callable[[Singles], Singles], known: bool = False) -> Bytes:
     """A layer of a picture, blurred with its outline.
 
     Args:
         rgb: (H, W, 3). weight: (h, w), of the picture's size or half of it, which blurred pictures do not need.
         soften: blurs (h, w, 4), in the pixels of ``weight``.
+        known: see below.
 
     Returns:
-        its colours (H, W, 3), carried on beyond its outline as far as the blur reaches, and how much of each pixel the
-        layer covers (H, W).
+        (H, W, 4): its colours, carried on beyond its outline as far as the blur reaches, and 255 times how much of each
+        pixel the layer covers or, if ``known``, 255 where it has colours of its own, falling to 0 where nothing of it comes.
     """
     size, full = weight.shape[::-1], rgb.shape[1::-1]
-    few = rgb if size == full else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-    stack = cv2.merge([*(cv2.multiply(plane, weight, dtype=cv2.CV_32F) for plane in cv2.split(few)), weight])
-    *colours, cover = cv2.split(soften(np.asarray(stack, np.float32)))
-    scale = 1 / np.maximum(cover, np.float32(_FAINT / 2))
-    layer = cv2.merge([cv2.multiply(plane, scale, dtype=cv2.CV_8U) for plane in colours])
-    layer = cv2.copyTo(few, (cover < _FAINT / 2).astype(np.uint8), layer)  # no black to mix with
-    if size != full:
-        layer, cover = (cv2.resize(plane, full, interpolation=cv2.INTER_LINEAR) for plane in (layer, cover))
-    return np.asarray(layer, np.uint8), np.clip(cover, 0, 1, dtype=np.float32)
+    few = cv2.cvtColor(rgb if size == full else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2RGBA)
+    stack = soften(np.asarray(cv2.multiply(few.astype(np.float32), cv2.merge([weight] * 4)), np.float32))
+    cover = np.asarray(cv2.extractChannel(stack, 3), np.float32)
+    scale = 255 / np.asarray(cv2.max(cover, 255 * _FAINT / 2), np.float32)
+    layer = cv2.convertScaleAbs(cv2.multiply(stack, cv2.merge([scale] * 4)))
+    layer = cv2.copyTo(few, (cover < 255 * _FAINT / 2).view(np.uint8), layer)  # no black to mix with
+    alpha = 255 * _ramp(cover, 255 * _FAINT / 2, 255 * _FAINT * 1.5) if known else cover
+    layer = cv2.insertChannel(cv2.convertScaleAbs(alpha), layer, 3)
+    return np.asarray(layer if size == full else cv2.resize(layer, full, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _halved(weight: Singles) -> Singles:
@@ -155,17 +165,17 @@ def _halved(weight: Singles) -> Singles:
     half = max(1, weight.shape[1] // 2), max(1, weight.shape[0] // 2)
     some = cv2.resize((weight > 0).astype(np.float32), half, interpolation=cv2.INTER_AREA)
     mean = cv2.resize(weight, half, interpolation=cv2.INTER_AREA)
-    return np.asarray(mean, np.float32) * np.clip(4 * np.asarray(some, np.float32) - 3, 0, 1)
+    return np.asarray(mean, np.float32) * _ramp(np.asarray(some, np.float32), 0.75, 1.0)
 
 
-def _mixed(below: Bytes, above: Bytes, share: Singles) -> Bytes:
-    """``above`` over ``below``, as far as ``share`` (H, W) says."""
-    return np.asarray(cv2.blendLinear(below, above, 1 - share, share), np.uint8)
-
-
-def _known(cover: Singles) -> Singles:
-    """1 where a layer has colours of its own, falling to 0 where nothing of it comes."""
-    return np.clip(cover * np.float32(1 / _FAINT) - np.float32(0.5), 0, 1)
+def _mixed(below: Bytes, layer: Bytes, share: Singles | None = None) -> Bytes:
+    """The colours of a layer (H, W, 4) over ``below`` (H, W, 3), as far as its last channel and ``share`` (H, W) say."""
+    cover = cv2.extractChannel(layer, 3)
+    if share is not None:
+        cover = cv2.multiply(cover, cv2.convertScaleAbs(share, alpha=255), scale=1 / 255)
+    part = cv2.cvtColor(cover, cv2.COLOR_GRAY2RGB)
+    above = cv2.multiply(cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), part, scale=1 / 255)
+    return np.asarray(cv2.add(cv2.multiply(below, cv2.bitwise_not(part), scale=1 / 255), above), np.uint8)
 
 
 def _disc(stack: Singles, width: float) -> Singles:
@@ -188,10 +198,9 @@ def smear(rgb: Bytes, mask: NDArray[np.bool_], length: float, angle: float) -> B
         return np.asarray(cv2.filter2D(stack, -1, kernel, borderType=cv2.BORDER_REPLICATE), np.float32)
 
     mine, others = (_halved(own), _halved(1 - own)) if large else (own, 1 - own)
-    front, cover = _spread_out(picture, mine, moved)
-    behind, beside = _spread_out(picture, others, moved)
+    front, behind = _spread_out(picture, mine, moved), _spread_out(picture, others, moved, known=True)
     result = rgb.copy()
-    result[area] = _mixed(_mixed(picture, behind, own * _known(beside)), front, cover)
+    result[area] = _mixed(_mixed(picture, behind, own), front)
     return result
 
 
