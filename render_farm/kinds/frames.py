@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
 
+import cv2
 import numpy as np
 
 from ...config import UserError
@@ -49,8 +50,9 @@ class SceneFrames:
         from ..renderers import make_renderer
 
         # One core a worker; and sums run in one order in every process, so that labels agree to the last bit.
-        self._threads = torch.get_num_threads()
+        self._threads = torch.get_num_threads(), cv2.getNumThreads()
         torch.set_num_threads(1)
+        cv2.setNumThreads(1)
         self._config = config
         kind = KINDS[config.kind]
         if inputs is not None:
@@ -100,11 +102,12 @@ class SceneFrames:
         return [person for person in people if person is not None]
 
     def close(self) -> None:
-        """Release the renderer and give torch its threads back."""
+        """Release the renderer and give torch and OpenCV their threads back."""
         import torch
 
         self._renderer.close()
-        torch.set_num_threads(self._threads)
+        torch.set_num_threads(self._threads[0])
+        cv2.setNumThreads(self._threads[1])
 
 
 def _check_inputs(config: RenderConfig, driver: Inputs, here: Inputs) -> None:

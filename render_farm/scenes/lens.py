@@ -109,17 +109,18 @@ def project(points: Floats, camera: Camera) -> Floats:
 
 def bend(rendered: Rendered, camera: Camera) -> Rendered:
     """Warp what :func:`drawn_camera` of ``camera`` saw to what ``camera`` sees, in its size."""
-    x, y = cv2.split(_lens_of(camera).where)
+    where = _lens_of(camera).where
 
     def nearest(plane: NDArray) -> NDArray:
-        return np.asarray(cv2.remap(plane, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE))
+        return np.asarray(cv2.remap(plane, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE))
 
-    labels = nearest(np.dstack([rendered.parts, rendered.instances]))
+    whole, part = cv2.convertMaps(where, None, cv2.CV_16SC2)  # 1/32 of a pixel, as OpenCV interpolates in any case
+    rgb = cv2.remap(rendered.rgb, whole, part, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return Rendered(
-        rgb=np.asarray(cv2.remap(rendered.rgb, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8),
+        rgb=np.asarray(rgb, np.uint8),
         depth=nearest(rendered.depth),
-        parts=np.ascontiguousarray(labels[..., 0]),
-        instances=np.ascontiguousarray(labels[..., 1]),
+        parts=nearest(rendered.parts),
+        instances=nearest(rendered.instances),
         normals=None if rendered.normals is None else nearest(rendered.normals),
     )
 

@@ -164,7 +164,9 @@ def develop(rgb: NDArray[np.uint8], params: SensorParams) -> NDArray[np.uint8]:
     if params.flicker > 0.004:
         picture = flickered(picture, params.flicker, params.flicker_bands, params.flicker_phase)
     tone = tone_table(peak * 2.0**params.exposure, params.haze, params.contrast, params.gamma)
-    picture = exposed(picture, tone, noise_table(tone, params.read, params.shot), params.chroma_noise, params.noise_offset)
+    picture = exposed(
+        picture, tone, noise_table(tone, params.read, params.shot), params.chroma_noise, params.noise_offset
+    )
     if picture.ndim == 2:
         picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB), np.uint8)
     return _hot_pixels(picture, params) if params.hot > 0 else picture
