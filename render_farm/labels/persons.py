@@ -156,9 +156,11 @@ def skin_distance(person: PersonInScene) -> NDArray[np.float32]:
     vertices = np.asarray(person.surface.vertices[::2], np.float32)
     points = np.asarray(person.keypoints_3d, np.float32)
     middle = vertices[0]  # distances from nearby, where float32 squares lose nothing that matters
-    vertices, points = vertices - middle, points - middle
-    squares = np.einsum("vc,vc->v", vertices, vertices)
-    nearest = (squares - 2 * (points @ vertices.T)).min(1) + np.einsum("jc,jc->j", points, points)
+    x, y, z = columns = np.subtract(vertices.T, middle[:, None], order="C")
+    points = points - middle
+    # |v|^2 - 2 p v by one product of (J, 4) and (4, V)
+    rows = np.concatenate([columns, (x * x + y * y + z * z)[None]])
+    nearest = (np.insert(-2 * points, 3, 1, axis=1) @ rows).min(1) + np.einsum("jc,jc->j", points, points)
     return np.sqrt(np.maximum(nearest, 0))
 
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from ..scenes.scene import Rendered
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-KERNEL = np.array([1, 2, 1], np.float32) / 4
 
 
 def finish(rendered: Rendered, backdrop: NDArray[np.uint8], antialias: bool) -> None:
@@ -37,5 +36,7 @@ def soften_edges(rendered: Rendered) -> None:
     edge = cv2.morphologyEx(rendered.parts, cv2.MORPH_GRADIENT, _CROSS)
     if not edge.any():
         return
-    blurred = cv2.sepFilter2D(rendered.rgb, -1, KERNEL, KERNEL)
-    cv2.copyTo(blurred, edge, rendered.rgb)
+    x, y, width, height = cv2.boundingRect(edge)
+    around = np.s_[max(0, y - 1) : y + height + 1, max(0, x - 1) : x + width + 1]
+    blurred = cv2.GaussianBlur(rendered.rgb[around], (3, 3), 0)  # 1 2 1 both ways
+    rendered.rgb[around] = cv2.copyTo(blurred, edge[around], np.ascontiguousarray(rendered.rgb[around]))
