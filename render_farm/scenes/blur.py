@@ -103,7 +103,7 @@ def circle_of_confusion(depth: Singles, pupil: float, focus: float) -> Singles:
         depth: (H, W) metres, inf for far away. pupil: focal length in pixels times the pupil's diameter in metres.
         focus: s, metres.
     """
-    nearness = np.float32(-pupil) / np.asarray(cv2.max(depth, 0.01), np.float32)
+    nearness = np.float32(-pupil) / np.clip(depth, np.float32(0.01), None)
     nearness += np.float32(pupil / focus)
     return nearness
 
@@ -152,7 +152,7 @@ def _spread_out(rgb: Bytes, weight: Singles, soften: Callable[[Singles], Singles
     few = cv2.cvtColor(rgb if size == full else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2RGBA)
     stack = soften(np.asarray(cv2.multiply(few.astype(np.float32), cv2.merge([weight] * 4)), np.float32))
     cover = np.asarray(cv2.extractChannel(stack, 3), np.float32)
-    scale = 255 / np.asarray(cv2.max(cover, 255 * _FAINT / 2), np.float32)
+    scale = 255 / np.clip(cover, np.float32(255 * _FAINT / 2), None)
     layer = cv2.convertScaleAbs(cv2.multiply(stack, cv2.merge([scale] * 4)))
     layer = cv2.copyTo(few, (cover < 255 * _FAINT / 2).view(np.uint8), layer)  # no black to mix with
     alpha = 255 * _ramp(cover, 255 * _FAINT / 2, 255 * _FAINT * 1.5) if known else cover

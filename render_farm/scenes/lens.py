@@ -24,6 +24,7 @@ from .scene import Camera, Rendered, Scene
 _NODES = 32  # spans between the points of the longer side at which the lens is inverted; linear between them
 _NEWTON = 12  # steps at most; lenses of the default ranges need four
 _GRAIN = 8  # pixels: drawn pictures grow in such steps, so that renderers meet few sizes
+_NONE = np.empty(0, np.float32)  # in place of a second map
 Floats = NDArray[np.float64]
 
 
@@ -112,9 +113,9 @@ def bend(rendered: Rendered, camera: Camera) -> Rendered:
     where = _lens_of(camera).where
 
     def nearest(plane: NDArray) -> NDArray:
-        return np.asarray(cv2.remap(plane, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE))
+        return np.asarray(cv2.remap(plane, where, _NONE, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE))
 
-    whole, part = cv2.convertMaps(where, None, cv2.CV_16SC2)  # 1/32 of a pixel, as OpenCV interpolates in any case
+    whole, part = cv2.convertMaps(where, _NONE, cv2.CV_16SC2)  # 1/32 of a pixel, as OpenCV interpolates in any case
     rgb = cv2.remap(rendered.rgb, whole, part, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return Rendered(
         rgb=np.asarray(rgb, np.uint8),
