@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ from .scene import Camera, Rendered, Scene
 _NODES = 32  # spans between the points of the longer side at which the lens is inverted; linear between them
 _NEWTON = 12  # steps at most; lenses of the default ranges need four
 _GRAIN = 8  # pixels: drawn pictures grow in such steps, so that renderers meet few sizes
-_NONE = np.empty(0, np.float32)  # in place of a second map
+_NONE: Any = None  # in place of a second map, which OpenCV's type hints ask for
 Floats = NDArray[np.float64]
 
 
