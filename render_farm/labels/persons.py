@@ -124,31 +124,35 @@ def label_keypoints(
     u, v = project(points, camera).T  # NaN, hence outside, behind the camera and out of the lens's sight
     inside = (u >= -0.5) & (u < camera.width - 0.5) & (v >= -0.5) & (v < camera.height - 0.5)
     column, row = (np.floor(np.where(inside, a, 0) + 0.5).astype(np.int64) for a in (u, v))
-    steps = np.arange(-1, 2)
-    rows = np.clip(row[:, None, None] + steps[:, None], 0, camera.height - 1)
-    columns = np.clip(column[:, None, None] + steps, 0, camera.width - 1)
-    own = own_of[np.arange(len(points))[:, None, None], rendered.parts[rows, columns]]
-    person = rendered.instances[rows, columns] == instance
-    deep = beneath[:, None, None]
+    pixels = _around(row, column, 1, 1, rendered)
+    own = _own(pixels, own_of, rendered)
+    person = rendered.instances.take(pixels) == instance
+    deep = beneath[:, None]
     within = np.where(own, OWN * deep + MARGIN, OTHER * deep + cloth)
-    free = rendered.depth[rows, columns] >= z[:, None, None] - np.where(person, within, things[:, None, None])
-    seen = free[:, 1, 1] & (free.sum((1, 2)) >= 5) & person.any((1, 2))
-    seen &= _near_flesh(row, column, own_of, rendered, instance)
+    free = rendered.depth.take(pixels) >= z[:, None] - np.where(person, within, things[:, None])
+    seen = free[:, 4] & (free.sum(1) >= 5) & person.any(1)
+    # And a part of the person that surrounds it shows on the 5 x 5 grid about its pixel.
+    pixels = _around(row, column, 2, max(1, round(max(camera.height, camera.width) / 256)), rendered)
+    seen &= (_own(pixels, own_of, rendered) & (rendered.instances.take(pixels) == instance)).any(1)
     labels = np.stack([u, v, np.where(seen, 2.0, 1.0)], 1)
     labels[~inside] = 0
     return labels.astype(np.float32)
 
 
-def _near_flesh(
-    row: NDArray[np.int64], column: NDArray[np.int64], own_of: NDArray[np.bool_], rendered: Rendered, instance: int
-) -> NDArray[np.bool_]:
-    """Whether a part of person ``instance`` that surrounds a keypoint shows on the 5 x 5 grid about its pixel: (J,)."""
+def _around(
+    row: NDArray[np.int64], column: NDArray[np.int64], reach: int, step: int, rendered: Rendered
+) -> NDArray[np.int64]:
+    """Flat indices (J, (2 reach + 1)^2) of the grid about some pixels, ``step`` apart, kept within the picture."""
     height, width = rendered.parts.shape
-    steps = np.arange(-2, 3) * max(1, round(max(height, width) / 256))
-    rows = np.clip(row[:, None, None] + steps[:, None], 0, height - 1)
-    columns = np.clip(column[:, None, None] + steps, 0, width - 1)
-    own = own_of[np.arange(len(row))[:, None, None], rendered.parts[rows, columns]]
-    return np.asarray((own & (rendered.instances[rows, columns] == instance)).any((1, 2)))
+    steps = step * np.arange(-reach, reach + 1)
+    rows = np.minimum(np.maximum(row[:, None] + steps, 0), height - 1)
+    columns = np.minimum(np.maximum(column[:, None] + steps, 0), width - 1)
+    return np.asarray((width * rows[:, :, None] + columns[:, None]).reshape(len(row), -1))
+
+
+def _own(pixels: NDArray[np.int64], own_of: NDArray[np.bool_], rendered: Rendered) -> NDArray[np.bool_]:
+    """Which pixels (J, N), flat indices, show a part that surrounds the keypoint: (J, N)."""
+    return own_of.take(256 * np.arange(len(pixels))[:, None] + rendered.parts.take(pixels))
 
 
 def skin_distance(person: PersonInScene) -> NDArray[np.float32]:
