@@ -43,12 +43,12 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> InfantConfig:
 
 @pytest.fixture(scope="module")
 def maker(config: InfantConfig) -> Iterator[SceneFrames]:
-    threads = torch.get_num_threads()
+    threads = torch.get_num_threads(), cv2.getNumThreads()
     maker = SceneFrames(config)
-    assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == cv2.getNumThreads() == 1
     yield maker
     maker.close()
-    assert torch.get_num_threads() == threads
+    assert (torch.get_num_threads(), cv2.getNumThreads()) == threads
 
 
 @pytest.fixture(scope="module")
