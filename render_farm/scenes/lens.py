@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +24,6 @@ from .scene import Camera, Rendered, Scene
 _NODES = 32  # spans between the points of the longer side at which the lens is inverted; linear between them
 _NEWTON = 12  # steps at most; lenses of the default ranges need four
 _GRAIN = 8  # pixels: drawn pictures grow in such steps, so that renderers meet few sizes
-_NONE: Any = None  # in place of a second map, which OpenCV's type hints ask for
 Floats = NDArray[np.float64]
 
 
@@ -111,12 +109,12 @@ def project(points: Floats, camera: Camera) -> Floats:
 
 def bend(rendered: Rendered, camera: Camera) -> Rendered:
     """Warp what :func:`drawn_camera` of ``camera`` saw to what ``camera`` sees, in its size."""
-    where = _lens_of(camera).where
+    lens = _lens_of(camera)
 
     def nearest(plane: NDArray) -> NDArray:
-        return np.asarray(cv2.remap(plane, where, _NONE, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE))
+        return np.asarray(cv2.remap(plane, lens.x, lens.y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE))
 
-    whole, part = cv2.convertMaps(where, _NONE, cv2.CV_16SC2)  # 1/32 of a pixel, as OpenCV interpolates in any case
+    whole, part = cv2.convertMaps(lens.x, lens.y, cv2.CV_16SC2)  # 1/32 of a pixel, as OpenCV interpolates in any case
     rgb = cv2.remap(rendered.rgb, whole, part, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return Rendered(
         rgb=np.asarray(rgb, np.uint8),
@@ -129,14 +127,15 @@ def bend(rendered: Rendered, camera: Camera) -> Rendered:
 
 @dataclass(frozen=True)
 class _Lens:
-    """A lens ready for use: K (3, 3), width and height of the drawn camera, and ``where`` (H, W, 2) float32, the pixel
+    """A lens ready for use: K (3, 3), width and height of the drawn camera, and x and y (H, W) float32, the pixel
     of its picture that each pixel of the bent one shows.
     """
 
     K: Floats
     width: int
     height: int
-    where: NDArray[np.float32]
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
 
 
 def _lens_of(camera: Camera) -> _Lens:
@@ -149,7 +148,7 @@ def _lens_of(camera: Camera) -> _Lens:
 @lru_cache(maxsize=8)  # sampler, renderer and labels of a frame ask for the same one
 def _lens(intrinsics: bytes, bent: bytes, width: int, height: int) -> _Lens:
     K, distortion = np.frombuffer(intrinsics).reshape(3, 3), np.frombuffer(bent)
-    step = max(8, 8 * round(max(width, height) / 8 / _NODES))  # a multiple of 8, which warpAffine places exactly
+    step = max(8, 8 * round(max(width, height) / 8 / _NODES))
     columns, rows = (np.arange(0, side - 1 + step, step) for side in (width, height))
     ends = (
         np.minimum(columns, width - 1),
@@ -168,11 +167,16 @@ def _lens(intrinsics: bytes, bent: bytes, width: int, height: int) -> _Lens:
     drawn = np.array(K)
     drawn[0, 1] = 0.0
     drawn[:2, 2] += before
-    spread = np.array([[1 / step, 0, 0], [0, 1 / step, 0]])
-    where = cv2.warpAffine(
-        (nodes + before).astype(np.float32), spread, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    )
-    return _Lens(drawn, int(size[0]), int(size[1]), np.asarray(where, np.float32))
+    down, across = _between(height, step, len(rows)), _between(width, step, len(columns)).T
+    x, y = (down @ (nodes + before)[..., axis].astype(np.float32) @ across for axis in (0, 1))
+    return _Lens(drawn, int(size[0]), int(size[1]), x, y)
+
+
+@lru_cache(maxsize=8)
+def _between(pixels: int, step: int, nodes: int) -> NDArray[np.float32]:
+    """Weights (pixels, nodes) that interpolate linearly between nodes ``step`` pixels apart."""
+    away = np.arange(pixels)[:, None] / step - np.arange(nodes)
+    return np.maximum(1 - np.abs(away), 0).astype(np.float32)
 
 
 def _straighten(bent: Floats, distortion: Floats) -> Floats:
