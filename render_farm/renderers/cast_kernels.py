@@ -182,14 +182,3 @@ def hit_by_rays(frame: Frame, surfaces: Surfaces, hits: Hits) -> None:
     hits.surface[pixel] = best
     hits.face[pixel] = face
     hits.weights[pixel] = weights
-
-
-@wp.kernel
-def hit_ground(frame: Frame, hits: Hits) -> None:
-    """What pixels see where there is no surface."""
-    pixel = wp.tid()
-    ray = ray_of(frame, pixel)
-    depth = ground_depth(frame, ray)
-    hits.depth[pixel] = depth
-    hits.surface[pixel] = -1
-    hits.weights[pixel] = wp.vec2(ground_detail(frame, ray, depth), 0.0)

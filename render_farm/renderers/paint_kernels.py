@@ -33,7 +33,7 @@ class Behind:
 
 @wp.struct
 class Picture:
-    """What is returned, row by row; ``normals`` is empty unless asked for.
+    """What is returned, row by row or of some pixels; ``normals`` is empty unless asked for.
 
     ``red``, ``green``, ``blue``: linear light. Packed, lowest byte first, because whatever is written in single bytes has the
     compiler read all else again: ``labels`` part, instance; ``normals`` x, y, z, 0.
@@ -47,21 +47,21 @@ class Picture:
 
 
 @wp.func
-def write_light(picture: Picture, pixel: int, light: wp.vec3) -> None:
-    """Write the light of a pixel."""
-    picture.red[pixel] = light[0]
-    picture.green[pixel] = light[1]
-    picture.blue[pixel] = light[2]
+def write_light(picture: Picture, at: int, light: wp.vec3) -> None:
+    """Write light."""
+    picture.red[at] = light[0]
+    picture.green[at] = light[1]
+    picture.blue[at] = light[2]
 
 
 @wp.func
-def write_normal(frame: Frame, picture: Picture, pixel: int, normal: wp.vec3) -> None:
+def write_normal(frame: Frame, picture: Picture, at: int, normal: wp.vec3) -> None:
     """Write a unit normal of the world, or zero, in the camera frame."""
     seen = frame.rotation * normal * 127.0
     x = int(wp.round(seen[0])) & 255
     y = int(wp.round(seen[1])) & 255
     z = int(wp.round(seen[2])) & 255
-    picture.normals[pixel] = x + (y << 8) + (z << 16)
+    picture.normals[at] = x + (y << 8) + (z << 16)
 
 
 @wp.kernel
@@ -69,7 +69,7 @@ def paint(frame: Frame, surfaces: Surfaces, shaded: Shaded, behind: Behind, hits
     """One pixel."""
     pixel = wp.tid()
     if hits.surface[pixel] >= 0:
-        paint_surface(frame, surfaces, shaded, hits, pixel, picture)
+        paint_surface(frame, surfaces, shaded, hits, pixel, picture, pixel)
         return
     normal = wp.vec3(0.0, 0.0, 0.0)
     z = hits.depth[pixel]
@@ -85,9 +85,20 @@ def paint(frame: Frame, surfaces: Surfaces, shaded: Shaded, behind: Behind, hits
         write_normal(frame, picture, pixel, normal)
 
 
+@wp.kernel
+def paint_surfaces(
+    frame: Frame, surfaces: Surfaces, shaded: Shaded, hits: Hits, pixels: wp.array(dtype=int), picture: Picture
+) -> None:
+    """One of the pixels that see a surface; what is returned of it lies where it lies among them."""
+    at = wp.tid()
+    paint_surface(frame, surfaces, shaded, hits, pixels[at], picture, at)
+
+
 @wp.func
-def paint_surface(frame: Frame, surfaces: Surfaces, shaded: Shaded, hits: Hits, pixel: int, picture: Picture) -> None:
-    """One pixel that sees a surface."""
+def paint_surface(
+    frame: Frame, surfaces: Surfaces, shaded: Shaded, hits: Hits, pixel: int, picture: Picture, to: int
+) -> None:
+    """A pixel that sees a surface, returned at ``to``."""
     index = hits.surface[pixel]
     first = surfaces.offsets[index]
     at = hits.face[pixel]
@@ -107,11 +118,11 @@ def paint_surface(frame: Frame, surfaces: Surfaces, shaded: Shaded, hits: Hits, 
     if frame.hard_shadow == 1:
         direct = direct * shaded.arrives[pixel]
         glint = glint * shaded.arrives[pixel]
-    write_light(picture, pixel, wp.cw_mul(albedo, direct + ambient) + frame.lamp * glint)
-    picture.labels[pixel] = wp.uint16(int(surfaces.parts[at]) + 256 * int(surfaces.instances[index]))
+    write_light(picture, to, wp.cw_mul(albedo, direct + ambient) + frame.lamp * glint)
+    picture.labels[to] = wp.uint16(int(surfaces.parts[at]) + 256 * int(surfaces.instances[index]))
     if picture.normals.shape[0] > 0:
         normal = shaded.normals[i] * a + shaded.normals[j] * b + shaded.normals[k] * c
-        write_normal(frame, picture, pixel, wp.normalize(normal))
+        write_normal(frame, picture, to, wp.normalize(normal))
 
 
 @wp.func

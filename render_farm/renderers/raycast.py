@@ -17,6 +17,7 @@ from ...config import UserError
 from ..scenes.scene import Camera, Rendered, Scene
 from .device_scenes import DeviceScenes
 from .finish import finish
+from .ground_picture import GroundView, paint_ground, view_ground
 from .selfcheck import check_renderer
 from .shading import Prepared, prepare
 from .vertices import EMPTY, VertexLight
@@ -88,16 +89,19 @@ class RaycastRenderer:
         self._buffers.clear()
 
     def _cast(self, scene: Scene, prepared: Prepared) -> Rendered:
-        lit, camera, hard = prepared.lit, scene.camera, self.shadow == "hard" and prepared.lit.total > 0
+        lit, hard = prepared.lit, self.shadow == "hard" and prepared.lit.total > 0
         frame, surfaces = self._scenes.frame(scene, prepared, hard), self._scenes.surfaces(prepared)
-        hits = self._find(scene, prepared, frame, surfaces)
+        ground = view_ground(scene.camera, scene.ground) if scene.ground is not None and not self._rays else None
+        hits = self._find(scene, prepared, frame, surfaces, ground)
         shaded = self._painting.Shaded()
         shaded.direct, shaded.ambient, shaded.glint, shaded.normals = lit.direct, lit.ambient, lit.glint, lit.normals
         shaded.arrives = self._hard_shadow(prepared, frame, surfaces, hits) if hard else self._buffer("none", 0, float)
-        behind = self._scenes.behind(scene, prepared)
-        return self._fetch(camera, self._paint([frame, surfaces, shaded, behind, hits], camera.height * camera.width))
+        inputs = [frame, surfaces, shaded]
+        if self._rays:
+            return self._paint([*inputs, self._scenes.behind(scene, prepared), hits], scene.camera)
+        return self._paint_apart([*inputs, hits], scene, prepared, ground)
 
-    def _find(self, scene: Scene, prepared: Prepared, frame: Any, surfaces: Any) -> Any:
+    def _find(self, scene: Scene, prepared: Prepared, frame: Any, surfaces: Any, ground: GroundView | None) -> Any:
         """What each pixel sees."""
         wp, lit, pixels = self._wp, prepared.lit, frame.height * frame.width
         hits = self._casting.Hits()
@@ -107,7 +111,8 @@ class RaycastRenderer:
         if self._rays:
             self._launch(self._casting.hit_by_rays, pixels, [frame, surfaces, hits])
             return hits
-        self._launch(self._casting.hit_ground, pixels, [frame, hits])
+        hits.depth.numpy()[:] = 0 if ground is None else ground.depth.ravel()
+        hits.surface.fill_(-1)
         if lit.total:
             kernels = self._triangles
             seen, shown = self._buffer("seen", lit.total, wp.vec3), self._buffer("shown", lit.total, wp.vec2)
@@ -116,16 +121,47 @@ class RaycastRenderer:
             self._launch(kernels.hit_by_triangles, len(surfaces.corners), [frame, surfaces, seen, shown, hits])
         return hits
 
-    def _paint(self, inputs: list[Any], pixels: int) -> list[Any]:
-        """Packed colours, depth, labels and, if asked for, normals."""
+    def _paint(self, inputs: list[Any], camera: Camera) -> Rendered:
+        """The picture of a kernel that paints all pixels, and its labels."""
+        pixels = camera.height * camera.width
+        arrays = self._painted(self._painting.paint, inputs, pixels)
+        return _rendered(camera, *self._to_host([inputs[-1].depth, *arrays]))
+
+    def _paint_apart(self, inputs: list[Any], scene: Scene, prepared: Prepared, ground: GroundView | None) -> Rendered:
+        """The picture and its labels, the ground painted by OpenCV and only the surfaces' pixels by a kernel."""
+        camera, hits, lights = scene.camera, inputs[-1], inputs[-2]
+        size = camera.height, camera.width
+        surface, depth = hits.surface.numpy() >= 0, hits.depth.numpy()
+        seen = np.flatnonzero(surface)
+        colours, labels = np.zeros(surface.size, np.int32), np.zeros(surface.size, np.uint16)
+        if ground is not None:
+            shown = (~surface & (depth > 0)).reshape(size)
+            hidden = None
+            if inputs[0].hard_shadow:
+                hidden = (shown & (lights.arrives.numpy() == 0).reshape(size)).view(np.uint8)
+            picture = paint_ground(ground, scene, prepared.ground, shown.view(np.uint8), hidden)
+            colours = picture.view(np.int32).ravel()
+        order = self._wp.array(seen.astype(np.int32), dtype=int, device=self._device, copy=False)
+        painted = self._to_host(self._painted(self._painting.paint_surfaces, [*inputs, order], len(seen)))
+        colours[seen], labels[seen] = painted[0], painted[1]
+        normals = []
+        if self.normals:
+            normals = [np.zeros(surface.size, np.int32)]
+            if ground is not None:
+                normals[0][shown.ravel()] = _packed_normal(ground)
+            normals[0][seen] = painted[2]
+        return _rendered(camera, depth, colours, labels, *normals)
+
+    def _painted(self, kernel: Any, inputs: list[Any], count: int) -> list[Any]:
+        """Packed colours, labels and, if asked for, normals of ``count`` pixels."""
         picture = self._painting.Picture()
-        picture.red, picture.green, picture.blue = (self._buffer(name, pixels, float) for name in CHANNELS)
-        picture.labels = self._buffer("labels", pixels, self._wp.uint16)
-        picture.normals = self._buffer("normals", pixels if self.normals else 0, int)
-        self._launch(self._painting.paint, pixels, [*inputs, picture])
-        colours = self._buffer("colours", pixels, int)
-        self._launch(self._colours.show, pixels, [picture.red, picture.green, picture.blue, colours])
-        return [colours, inputs[-1].depth, picture.labels, *([picture.normals] if self.normals else [])]
+        picture.red, picture.green, picture.blue = (self._buffer(name, count, float) for name in CHANNELS)
+        picture.labels = self._buffer("labels", count, self._wp.uint16)
+        picture.normals = self._buffer("normals", count if self.normals else 0, int)
+        self._launch(kernel, count, [*inputs, picture])
+        colours = self._buffer("colours", count, int)
+        self._launch(self._colours.show, count, [picture.red, picture.green, picture.blue, colours])
+        return [colours, picture.labels, *([picture.normals] if self.normals else [])]
 
     def _hard_shadow(self, prepared: Prepared, frame: Any, surfaces: Any, hits: Any) -> Any:
         """(H * W,) share of the lamp's light that reaches what each pixel sees, 0 or 1."""
@@ -150,15 +186,6 @@ class RaycastRenderer:
             self._launch(kernels.shadow_by_triangles, faces, [frame, surfaces, shadows])
         return shadows.arrives
 
-    def _fetch(self, camera: Camera, arrays: list[Any]) -> Rendered:
-        """The picture from colours, depth, labels and, if there, normals."""
-        size = camera.height, camera.width
-        colours, depth, labels, *normals = (array.reshape(size) for array in self._to_host(arrays))
-        rgb = np.asarray(cv2.cvtColor(colours.view(np.uint8).reshape(*size, 4), cv2.COLOR_RGBA2RGB), np.uint8)
-        parts, instances = (np.asarray(each, np.uint8) for each in cv2.split(labels.view(np.uint8).reshape(*size, 2)))
-        turned = [np.ascontiguousarray(each.view(np.int8).reshape(*size, 4)[..., :3]) for each in normals]
-        return Rendered(rgb, depth.copy(), parts, instances, *turned)
-
     def _launch(self, kernel: Any, dim: int, inputs: list[Any]) -> None:
         self._wp.launch(kernel, dim=dim, inputs=inputs, device=self._device)
 
@@ -180,3 +207,25 @@ class RaycastRenderer:
             self._wp.copy(target, array)
         self._wp.synchronize_stream(self._device)
         return [target.numpy() for target in pinned]
+
+
+def _rendered(
+    camera: Camera,
+    depth: NDArray[np.float32],
+    colours: NDArray[np.int32],
+    labels: NDArray[np.uint16],
+    *normals: NDArray[np.int32],
+) -> Rendered:
+    """The picture from depth, packed colours, labels and, if there, normals, each (H * W,); none of it is kept."""
+    size = camera.height, camera.width
+    rgb = np.asarray(cv2.cvtColor(colours.view(np.uint8).reshape(*size, 4), cv2.COLOR_RGBA2RGB), np.uint8)
+    parts, instances = (np.asarray(each, np.uint8) for each in cv2.split(labels.view(np.uint8).reshape(*size, 2)))
+    turned = [np.ascontiguousarray(each.view(np.int8).reshape(*size, 4)[..., :3]) for each in normals]
+    return Rendered(rgb, depth.reshape(size).copy(), parts, instances, *turned)
+
+
+def _packed_normal(ground: GroundView) -> int:
+    """The ground's normal in the camera frame, packed as ``paint_kernels.Picture`` says."""
+    turned = np.zeros(4, np.int8)
+    turned[:3] = np.round(-np.sign(ground.drop) * 127 * np.asarray(ground.camera.R)[:, 1])
+    return int(turned.view(np.int32)[0])
