@@ -22,7 +22,8 @@ from .shadows import GroundMap
 
 POWER = 2.2  # of the codes in which light multiplies
 _ROOTS = np.round(255 * (np.arange(16 * 255 + 1) / (16 * 255)) ** (1 / POWER)).astype(np.uint8)
-_OCTAVE = 1 << 23  # of a float, whose bits, read as an integer, are nearly its logarithm
+STEPS, MIXED = 8, 4  # of detail in an octave, and how many of them show a mixture of its ends
+_ONE = int(126.943 * 2**23)  # a float's bits, read as an integer, are nearly its logarithm; here those of 1
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -31,17 +32,16 @@ Area = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class _Atlas:
-    """A texture at every half octave, one level below the other, each with a border that repeats it.
+    """A texture's levels of detail and steps between them, one below the other, each with a border that repeats it.
 
     Attributes:
-        codes: (h, w, 4). corners, sizes: (2, 256) x and y of each level's first texel, and its width and height.
-        levels: how many there are.
+        codes: (h, w, 4). corners, sizes: (2, 256) x and y of the first texel of what shows each step of detail, and its
+            width and height.
     """
 
     codes: Bytes
     corners: Singles
     sizes: Singles
-    levels: int
 
 
 _ATLASES: IdentityCache[_Atlas] = IdentityCache(64)
@@ -105,9 +105,11 @@ def paint_ground(view: GroundView, scene: Scene, shade: GroundMap | None, shown:
     ambient, lamp = look.ambient_from_above(scene.lights), look.lamp_from_above(scene.lights)
     full = np.maximum(ambient + lamp, 1e-6)
     table, codes, none = _table(full), _textured(view, area), np.zeros(3)
-    if shade is not None and hidden is None:
+    if shade is None:
+        result[area] = cv2.LUT(codes, table)
+    elif hidden is None:
         result[area] = cv2.LUT(_times(codes, view, shade, np.stack([ambient, lamp, none]) / full, area), table)
-    elif shade is not None:
+    else:
         result[area] = cv2.LUT(_times(codes, view, shade, np.stack([ambient, none, lamp]) / full, area), table)
         dark = _bounds(hidden)
         if dark is not None:
@@ -115,8 +117,6 @@ def paint_ground(view: GroundView, scene: Scene, shade: GroundMap | None, shown:
             part = part[: dark[0].stop - dark[0].start, : dark[1].stop - dark[1].start]
             picture = cv2.LUT(_times(part, view, shade, np.stack([ambient, none, none]) / full, dark), table)
             cv2.copyTo(picture, np.ascontiguousarray(hidden[dark]), result[dark])
-    else:
-        result[area] = cv2.LUT(codes, table)
     return result
 
 
@@ -140,7 +140,7 @@ def _rise(view: GroundView, area: Area) -> Singles:
 def _textured(view: GroundView, area: Area) -> Bytes:
     """The repeated texture as an area of the picture sees it, codes (h, w, 4), each pixel from the level that suits it."""
     atlas, rise = _atlas(view.ground.texture), _rise(view, area)
-    level = np.minimum(_level(view, rise, area), atlas.levels - 1).astype(np.uint8)
+    level = _level(view, rise, area)
     places = []
     for row, corner, size in zip(view.own / view.ground.tile, atlas.corners, atlas.sizes, strict=False):
         place = _linear(row, area)
@@ -152,8 +152,8 @@ def _textured(view: GroundView, area: Area) -> Bytes:
     return np.asarray(cv2.remap(atlas.codes, places[0], places[1], interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _level(view: GroundView, rise: Singles, area: Area) -> NDArray[np.int32]:
-    """Level of each pixel (h, w): twice the binary logarithm, rounded, of how many texels wide it is.
+def _level(view: GroundView, rise: Singles, area: Area) -> Bytes:
+    """Step of detail of each pixel (h, w): ``STEPS`` times the binary logarithm of how many texels wide it is.
 
     That is its width at its depth times the root of how aslant the ray meets the plane; here to the fourth power.
     """
@@ -167,9 +167,9 @@ def _level(view: GroundView, rise: Singles, area: Area) -> NDArray[np.int32]:
     rise2 *= rise2
     fourth *= rise2
     bits = fourth.view(np.int32)
-    bits -= 126 * _OCTAVE  # of 1 the bits are 127 octaves; one more rounds
-    bits >>= 24
-    return np.maximum(bits, 0, out=bits)
+    bits -= _ONE
+    bits >>= 22  # an octave has 23 bits, a step 1 / STEPS of four octaves
+    return np.asarray(np.clip(bits, 0, 255, out=bits), np.uint8)
 
 
 def _times(codes: Bytes, view: GroundView, shade: GroundMap, weights: Floats, area: Area) -> Bytes:
@@ -204,32 +204,34 @@ def _table(full: Floats) -> Bytes:
 def _atlas(texture: Bytes) -> _Atlas:
     known = _ATLASES.get(texture)
     if known is None:
-        pyramid = _half_octaves(texture)
-        corners, sizes, top = np.zeros((2, 256), np.float32), np.ones((2, 256), np.float32), 0
+        octaves = [halved(texture, step) for step in range(levels(texture) + 1)]
+        pyramid = [level for pair in pairwise(octaves) for level in _mixed(*pair)] + octaves[-1:]
+        places, top = np.zeros((len(pyramid), 4), np.float32), 0
         drawn = np.zeros((sum(len(level) + 2 for level in pyramid), texture.shape[1] + 2, 3), np.uint8)
         for k, level in enumerate(pyramid):
             h, w = level.shape[:2]
             drawn[top : top + h + 2, : w + 2] = cv2.copyMakeBorder(level, 1, 1, 1, 1, cv2.BORDER_WRAP)
-            corners[:, k], sizes[:, k] = (0.5, top + 0.5), (w, h)  # texels' centres lie at halves of their size
+            places[k] = 0.5, top + 0.5, w, h  # texels' centres lie at halves of their size
             top += h + 2
+        # Half of an octave shows one of its ends, as in ``glsl/ground_fragment.glsl``.
+        steps = np.arange(256)
+        within = np.clip(steps % STEPS - STEPS // 4 + 1, 0, MIXED + 1)
+        chosen = places[np.minimum(steps // STEPS * (MIXED + 1) + within, len(pyramid) - 1)].T
         table = np.round(255 * _linear_light(np.arange(256) / 255) ** (1 / POWER)).astype(np.uint8)
         codes = np.asarray(cv2.cvtColor(cv2.LUT(drawn, table), cv2.COLOR_RGB2RGBA), np.uint8)
-        known = _Atlas(codes, corners, sizes, len(pyramid))
+        known = _Atlas(codes, np.ascontiguousarray(chosen[:2]), np.ascontiguousarray(chosen[2:]))
         _ATLASES.put(texture, known)
     return known
 
 
-def _half_octaves(texture: Bytes) -> list[Bytes]:
-    """The texture's levels of detail, and between each two of them their mean, which is what opengl looks up there."""
-    octaves = [halved(texture, step) for step in range(levels(texture) + 1)]
-    result = []
-    for fine, coarse in pairwise(octaves):
-        (h, w), (low, narrow) = fine.shape[:2], coarse.shape[:2]
-        x = np.tile(((np.arange(w) + 0.5) * narrow / w - 0.5).astype(np.float32), (h, 1))
-        y = np.tile(((np.arange(h) + 0.5) * low / h - 0.5).astype(np.float32)[:, None], (1, w))
-        spread = cv2.remap(coarse, x, y, interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-        result += [fine, np.asarray(cv2.addWeighted(fine, 0.5, spread, 0.5, 0), np.uint8)]
-    return [*result, octaves[-1]]
+def _mixed(fine: Bytes, coarse: Bytes) -> list[Bytes]:
+    """A level of detail, and ``MIXED`` steps from it towards the next one."""
+    (h, w), (low, narrow) = fine.shape[:2], coarse.shape[:2]
+    x = np.tile(((np.arange(w) + 0.5) * narrow / w - 0.5).astype(np.float32), (h, 1))
+    y = np.tile(((np.arange(h) + 0.5) * low / h - 0.5).astype(np.float32)[:, None], (1, w))
+    spread = cv2.remap(coarse, x, y, interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    shares = [(step + 0.5) / MIXED for step in range(MIXED)]
+    return [fine, *(np.asarray(cv2.addWeighted(fine, 1 - share, spread, share, 0), np.uint8) for share in shares)]
 
 
 def _linear_light(code: Floats) -> Floats:
