@@ -22,7 +22,7 @@ from .shadows import GroundMap
 
 POWER = 2.2  # of the codes in which light multiplies
 _ROOTS = np.round(255 * (np.arange(16 * 255 + 1) / (16 * 255)) ** (1 / POWER)).astype(np.uint8)
-STEPS, MIXED = 8, 4  # of detail in an octave, and how many of them show a mixture of its ends
+STEPS, MIXED = 4, 2  # of detail in an octave, and how many of them show a mixture of its ends
 _ONE = int(126.943 * 2**23)  # a float's bits, read as an integer, are nearly its logarithm; here those of 1
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -168,7 +168,7 @@ def _level(view: GroundView, rise: Singles, area: Area) -> Bytes:
     fourth *= rise2
     bits = fourth.view(np.int32)
     bits -= _ONE
-    bits >>= 22  # an octave has 23 bits, a step 1 / STEPS of four octaves
+    bits >>= 23  # the fourth power has STEPS octaves to one of the width
     return np.asarray(np.clip(bits, 0, 255, out=bits), np.uint8)
 
 

@@ -297,8 +297,9 @@ def test_all_renderers_give_equal_labels_and_nearly_equal_pictures(name: str) ->
             scene.lights.environment[1:] -= 0.9 * np.eye(9, 3)[[0] * 8]
         a, b = other.render(scene), raycast.render(scene)
         assert same_labels(a, b, scene) < 0.001
-        # pyrender multiplies texture and light as encoded values, and makes the ground's levels of detail its own way.
-        assert np.abs(a.rgb.astype(int) - b.rgb).mean() < (1.0 if name == "opengl" else 4.0)
+        # Of a ground whose texels are noise, raycast's steps of detail show; pyrender multiplies texture and light as encoded
+        # values, and makes the ground's levels of detail its own way.
+        assert np.abs(a.rgb.astype(int) - b.rgb).mean() < (1.5 if name == "opengl" else 4.0)
         assert a.normals is not None
         assert b.normals is not None
         same = (a.parts == b.parts) & (a.instances == b.instances)
