@@ -72,6 +72,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "trees": ("renderers.device_scenes:DeviceScenes._refit",),
     "cast": ("renderers.raycast:RaycastRenderer._find",),
     "hard shadow": ("renderers.raycast:RaycastRenderer._hard_shadow",),
+    "ground": ("renderers.raycast:view_ground", "renderers.raycast:paint_ground"),
     "paint": ("renderers.raycast:RaycastRenderer._cast",),
     "readback": ("renderers.opengl:OpenGLRenderer._read",),
     "backdrop, soft edges": ("renderers.opengl:finish", "renderers.raycast:finish", "renderers.pyrender:finish"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -342,6 +343,11 @@ def test_rays_and_triangles_find_the_same() -> None:
         assert (a.parts == b.parts).mean() >= 0.9995
         both = np.isfinite(a.depth) & np.isfinite(b.depth) & (a.parts == b.parts)
         assert np.quantile(np.abs(a.depth[both] - b.depth[both]), 0.999) < 1e-4
+        scene.ground = replace(
+            scene.ground, texture=cv2.blur(scene.ground.texture, (9, 9))
+        )  # noise would show steps of detail
+        a, b = triangles.render(scene), rays.render(scene)
+        assert np.abs(a.rgb.astype(int) - b.rgb).mean() < 0.8
     assert (near.camera.R @ near.persons[0].surface.vertices.T + near.camera.t[:, None])[2].min() < 0
 
 
