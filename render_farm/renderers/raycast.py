@@ -181,8 +181,10 @@ class RaycastRenderer:
         self._launch(kernels.turn_points, lit.total, [frame, lit.points, shadows])
         self._launch(kernels.fit_cells, 2, [shadows])
         self._launch(kernels.raise_tops, faces, [frame, surfaces, shadows])
-        self._launch(kernels.find_shadow, pixels, [frame, surfaces, hits, lit.direct, shadows])
-        if not self._rays:
+        if self._rays:
+            self._launch(kernels.find_shadow, pixels, [frame, surfaces, hits, lit.direct, shadows])
+        else:
+            self._launch(kernels.find_shadow_in_row, frame.height, [frame, surfaces, hits, lit.direct, shadows])
             self._launch(kernels.shadow_by_triangles, faces, [frame, surfaces, shadows])
         return shadows.arrives
 

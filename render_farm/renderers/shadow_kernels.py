@@ -146,13 +146,38 @@ def faces_lamp(surfaces: Surfaces, hits: Hits, direct: wp.array(dtype=wp.vec3), 
 def find_shadow(
     frame: Frame, surfaces: Surfaces, hits: Hits, direct: wp.array(dtype=wp.vec3), shadows: Shadows
 ) -> None:
-    """One pixel: lit, or followed by a ray, or put among those that wait for the triangles."""
+    """One pixel."""
     pixel = wp.tid()
+    find_shadow_at(frame, surfaces, hits, direct, shadows, pixel, centre_of(frame, pixel))
+
+
+@wp.kernel
+def find_shadow_in_row(
+    frame: Frame, surfaces: Surfaces, hits: Hits, direct: wp.array(dtype=wp.vec3), shadows: Shadows
+) -> None:
+    """A row of pixels: what all kernels know of a frame is then read once a row, and not once a pixel."""
+    row = wp.tid()
+    for column in range(frame.width):
+        centre = wp.vec3(float(column), float(row), 1.0)
+        find_shadow_at(frame, surfaces, hits, direct, shadows, row * frame.width + column, centre)
+
+
+@wp.func
+def find_shadow_at(
+    frame: Frame,
+    surfaces: Surfaces,
+    hits: Hits,
+    direct: wp.array(dtype=wp.vec3),
+    shadows: Shadows,
+    pixel: int,
+    centre: wp.vec3,
+) -> None:
+    """Whether a pixel is lit; else it is followed by a ray, or put among those that wait for the triangles."""
     shadows.arrives[pixel] = 1.0
     depth = hits.depth[pixel]
     if depth == 0.0:
         return
-    place = frame.eye_to_light + frame.pixel_to_light * centre_of(frame, pixel) * depth
+    place = frame.eye_to_light + frame.pixel_to_light * centre * depth
     across = cell_along(shadows, 0, place[0])
     along = cell_along(shadows, 1, place[1])
     if across < 0.0 or along < 0.0 or across >= float(CELLS) or along >= float(CELLS):
