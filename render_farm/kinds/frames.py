@@ -14,6 +14,7 @@ from importlib.metadata import version
 
 import cv2
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ...config import UserError
 from ...datasets import storage
@@ -51,6 +52,7 @@ class SceneFrames:
 
         # One core a worker; and sums run in one order in every process, so that labels agree to the last bit.
         self._threads = torch.get_num_threads(), cv2.getNumThreads()
+        self._blas = threadpool_limits(1)
         torch.set_num_threads(1)
         cv2.setNumThreads(1)
         self._config = config
@@ -102,10 +104,11 @@ class SceneFrames:
         return [person for person in people if person is not None]
 
     def close(self) -> None:
-        """Release the renderer and give torch and OpenCV their threads back."""
+        """Release the renderer and give torch, OpenCV and BLAS their threads back."""
         import torch
 
         self._renderer.close()
+        self._blas.restore_original_limits()
         torch.set_num_threads(self._threads[0])
         cv2.setNumThreads(self._threads[1])
 

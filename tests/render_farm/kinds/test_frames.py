@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import simplejpeg
 import torch
+from threadpoolctl import threadpool_info
 
 from sim2pose.config import UserError
 from sim2pose.datasets.frames import Frame
@@ -43,12 +44,17 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> InfantConfig:
 
 @pytest.fixture(scope="module")
 def maker(config: InfantConfig) -> Iterator[SceneFrames]:
-    threads = torch.get_num_threads(), cv2.getNumThreads()
+    threads = torch.get_num_threads(), cv2.getNumThreads(), blas_threads()
     maker = SceneFrames(config)
     assert torch.get_num_threads() == cv2.getNumThreads() == 1
+    assert set(blas_threads()) == {1}
     yield maker
     maker.close()
-    assert (torch.get_num_threads(), cv2.getNumThreads()) == threads
+    assert (torch.get_num_threads(), cv2.getNumThreads(), blas_threads()) == threads
+
+
+def blas_threads() -> list[int]:
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
 
 @pytest.fixture(scope="module")
