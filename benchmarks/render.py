@@ -201,20 +201,20 @@ class Pipeline:
 
 
 def _farm(config: BenchConfig, overrides: Overrides) -> Row:
-    """The Ray farm with one worker against the same work in this process, both from their first shard to their last."""
+    """The Ray farm with one worker against the same work in this process, shards of the default size, from first to last."""
     from ..render_farm.farm.ray_session import ray_session
 
-    job = _job(config, {**overrides, "frames": 4 * config.frames, "shard_frames": BLOCK})
+    job = _job(config, {**overrides, "frames": 8 * config.frames})
     with tempfile.TemporaryDirectory() as scratch:
         here, there = Path(scratch) / "here", Path(scratch) / "farm"
         Pipeline(job, here)()
         with ray_session(num_cpus=1):
             run_farm(render_job(job.model_copy(update={"out": there})), FarmOptions(workers=1, progress=False))
-        found = {"Ray farm, one worker": _steady(there), "in this process": _steady(here)}
+        found = {"Ray farm, one worker": _steady(there, job), "in this process": _steady(here, job)}
     return compare("Ray farm, one worker", "frames/s", found, "in this process")
 
 
-def _steady(folder: Path) -> float:
+def _steady(folder: Path, job: RenderConfig) -> float:
     """Frames a second between the first and the last shard's publication."""
     times = sorted(file.stat().st_mtime for file in folder.glob("*.parquet"))
-    return (len(times) - 1) * BLOCK / (times[-1] - times[0])
+    return (len(times) - 1) * job.shard_frames / (times[-1] - times[0])
