@@ -56,6 +56,18 @@ def test_balance_scales_linear_light() -> None:
     assert np.abs(found - exact).max() <= 1
 
 
+@pytest.mark.parametrize("slope", [1.2, 1.4])
+def test_steep_contrast_keeps_blacks_and_whites_apart(slope: float) -> None:
+    """An S about mid grey: as steep there as asked for, and no code that was dark or light is clipped."""
+    plain, steep = (tone_table(1.0, 0.0, each, 1.0).astype(int) for each in (1.0, slope))
+    dark, middle = np.searchsorted(plain, 20), np.searchsorted(plain, 128)
+    assert steep[dark] >= 4, "a line would cut it to 0"
+    assert len(np.unique(steep[:middle])) > 0.7 * len(np.unique(plain[:middle]))
+    assert (np.diff(steep) >= 0).all()
+    measured = (steep[middle + 8] - steep[middle - 8]) / (plain[middle + 8] - plain[middle - 8])
+    assert measured == pytest.approx(slope, abs=0.08)
+
+
 def test_a_neutral_tone_leaves_all_but_the_shoulder() -> None:
     table = tone_table(1.0, 0.0, 1.0, 1.0).astype(int)
     assert np.abs(table - np.arange(256))[:228].max() == 0 and (np.diff(table) >= 0).all()
