@@ -50,40 +50,41 @@ class Augmentation:
 
 _GEOMETRY = Geometry(0.35, 45.0, rotation_prob=0.6, flip_prob=0.5, half_body_prob=0.3, half_body_above=8, shift=0.05)
 
+_MILD = Geometry(scale=0.15, rotation_deg=15.0, rotation_prob=0.6, flip_prob=0.5, shift=0.03)
+_LOOK = Photometry(
+    colour_prob=0.9,
+    brightness=0.16,
+    contrast=0.45,
+    saturation=(0.2, 1.5),
+    hue_deg=25.0,
+    white_balance=0.3,
+    grey_prob=0.1,
+    gamma_prob=0.5,
+    gamma=(0.6, 1.6),
+    light_prob=0.25,
+    light=0.5,
+    blur_prob=0.25,
+    blur_sigma=(0.4, 2.0),
+    motion_prob=0.1,
+    motion_length=(3, 9),
+    low_res_prob=0.15,
+    low_res=3.0,
+    noise_prob=0.5,
+    noise_sigma=(2.0, 16.0),
+    jpeg_prob=0.3,
+    jpeg_quality=(15, 80),
+    patch_prob=0.4,
+    patch_count=(1, 4),
+    patch_size=(0.08, 0.35),
+)
+
 LEVELS: dict[str, Augmentation] = {
     "none": Augmentation(),
     # For runs of minutes on hundreds of frames, which the published ranges below would starve.
-    "mild": Augmentation(Geometry(scale=0.15, rotation_deg=15.0, rotation_prob=0.6, flip_prob=0.5, shift=0.03)),
+    "mild": Augmentation(_MILD),
+    "photometric": Augmentation(_MILD, _LOOK),
     "plain": Augmentation(_GEOMETRY),
-    "strong": Augmentation(
-        _GEOMETRY,
-        Photometry(
-            colour_prob=0.9,
-            brightness=0.16,
-            contrast=0.45,
-            saturation=(0.2, 1.5),
-            hue_deg=25.0,
-            white_balance=0.3,
-            grey_prob=0.1,
-            gamma_prob=0.5,
-            gamma=(0.6, 1.6),
-            light_prob=0.25,
-            light=0.5,
-            blur_prob=0.25,
-            blur_sigma=(0.4, 2.0),
-            motion_prob=0.1,
-            motion_length=(3, 9),
-            low_res_prob=0.15,
-            low_res=3.0,
-            noise_prob=0.5,
-            noise_sigma=(2.0, 16.0),
-            jpeg_prob=0.3,
-            jpeg_quality=(15, 80),
-            patch_prob=0.4,
-            patch_count=(1, 4),
-            patch_size=(0.08, 0.35),
-        ),
-    ),
+    "strong": Augmentation(_GEOMETRY, _LOOK),
 }
 
 

@@ -34,9 +34,20 @@ class DataConfig(Config):
     )
     input: tuple[int, int] = Field(default=(288, 384), description="width and height of the crop in pixels")
     sigma: float = Field(default=3.0, gt=0, description="standard deviation of the target Gaussians, heatmap pixels")
-    augment: Literal["none", "mild", "plain", "strong"] = "plain"
+    augment: Literal["none", "mild", "photometric", "plain", "strong"] = Field(
+        default="plain", description="of both domains; photometric: mild geometry, strong change of look"
+    )
+    augment_target: Literal["none", "mild", "photometric", "plain", "strong"] | None = Field(
+        default=None, description="of the target, where it differs"
+    )
     target_share: float = Field(
         default=0.5, gt=0, lt=1, description="share of target samples in a batch of both domains"
+    )
+    labelled_share: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="share of labelled target samples in a batch, within target_share (null: as they come)",
     )
     loader_workers: int = Field(
         default=0, ge=0, description="loader processes a rank; 0 decodes in the training process"
@@ -96,13 +107,18 @@ class OptimConfig(Config):
 class AdversarialConfig(Config):
     """How the two domains meet.
 
-    ``none``: source samples alone. ``joint``: both domains in a batch, pose loss wherever there are labels: the control
-    without a classifier. ``fidip``: joint plus the adversarial term of FiDIP (Huang et al., FG 2021).
+    ``none``: source samples alone. ``finetune``: the target's labelled samples alone. ``joint``: both domains in a batch,
+    pose loss wherever there are labels: the control without a classifier. ``fidip``: joint plus the adversarial term of
+    FiDIP (Huang et al., FG 2021). ``dann``: joint plus gradient reversal (Ganin & Lempitsky, ICML 2015).
     """
 
-    method: Literal["none", "joint", "fidip"] = "none"
-    weight: float = Field(default=5e-4, ge=0, description="λ of pose loss − λ·BCE (mode constant)")
-    mode: Literal["constant", "ratio"] = "constant"
+    method: Literal["none", "finetune", "joint", "fidip", "dann"] = "none"
+    weight: float = Field(
+        default=5e-4, ge=0, allow_inf_nan=False, description="λ of pose loss − λ·BCE (its last value in mode sigmoid)"
+    )
+    mode: Literal["constant", "sigmoid", "ratio"] = Field(
+        default="constant", description="λ as it is, risen to as DANN does, or set from the gradients' norms"
+    )
     ratio: float = Field(
         default=0.1, gt=0, description="adversarial over pose gradient norm at the feature (mode ratio)"
     )
@@ -110,14 +126,48 @@ class AdversarialConfig(Config):
     clip: float | None = Field(
         default=4.0, gt=0, description="a sample's BCE above this no longer drives the pose network"
     )
-    pre_epochs: float = Field(
-        default=1.0, ge=0, description="passes over the source in which only the classifier learns"
+    pre_epochs: float | None = Field(
+        default=None, ge=0, description="passes over the source in which only the classifier learns (fidip 1, dann 0)"
     )
     pre_steps: int | None = Field(default=None, ge=0, description="the same in steps; overrides pre_epochs")
     classifier: str = "pooled"
     lr: float = Field(
         default=1e-3, gt=0, description="learning rate of the classifier, same schedule as the pose network"
     )
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether there is a domain classifier."""
+        return self.method in ("fidip", "dann")
+
+
+class TeacherConfig(Config):
+    """Mean teacher on unlabelled target pictures; the teacher is the averaged network (``optim.ema``)."""
+
+    weight: float = Field(
+        default=0.0, ge=0, allow_inf_nan=False, description="of a pseudo-label against a label; 0 switches it off"
+    )
+    ramp: float = Field(default=0.2, ge=0, le=1, description="fraction of the run in which the weight rises")
+    confidence: float = Field(default=0.4, ge=0, le=1, description="peak of a heatmap from which it is a label")
+    keep: float | None = Field(
+        default=None, gt=0, le=1, description="instead: the surest share of each keypoint's heatmaps"
+    )
+    momentum: float = Field(default=0.95, ge=0, lt=1, description="of the thresholds by 'keep', from batch to batch")
+    label: Literal["heatmap", "gaussian"] = Field(
+        default="gaussian", description="learn the teacher's heatmap, or a Gaussian where it peaks"
+    )
+    flip: bool = Field(default=False, description="the teacher averages with the mirrored picture")
+    statistics: Literal["batch", "running"] = Field(
+        default="batch", description="the teacher's BatchNorm: of the batch's target pictures, or the student's"
+    )
+
+
+class PriorConfig(Config):
+    """A pose prior on what the network sees in unlabelled target pictures."""
+
+    weight: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="0 switches it off")
+    ramp: float = Field(default=0.2, ge=0, le=1, description="fraction of the run in which the weight rises")
+    clip: float = Field(default=10.0, gt=0, description="a sample's energy above this drives nothing")
 
 
 class CheckpointConfig(Config):
@@ -156,9 +206,11 @@ class TrainConfig(Config):
     flip_test: bool = Field(
         default=False, description="average with the mirrored picture in validation (twice the work)"
     )
-    adabn: bool = Field(
-        default=True, description="at the end, also report BatchNorm re-estimated on unlabelled target images"
+    adabn: Literal["off", "report", "keep"] = Field(
+        default="report",
+        description="at the end, re-estimate BatchNorm on unlabelled target pictures: report figures beside, or keep it",
     )
+    separate_bn: bool = Field(default=False, description="BatchNorm statistics for each domain; the target's are kept")
     init_from: str | None = Field(
         default=None, description="run folder, checkpoint or weights whose pose network to start from"
     )
@@ -166,6 +218,8 @@ class TrainConfig(Config):
     model: ModelConfig = ModelConfig()
     optim: OptimConfig = OptimConfig()
     adversarial: AdversarialConfig = AdversarialConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    prior: PriorConfig = PriorConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     tracking: TrackingConfig = TrackingConfig()
 
@@ -180,11 +234,35 @@ class TrainConfig(Config):
                 f"batch={self.batch} is not divisible by workers={self.workers} × "
                 f"optim.accumulate={self.optim.accumulate}"
             )
-        if self.adversarial.method != "none" and not self.data.target:
-            raise ValueError(f"adversarial.method={self.adversarial.method} needs data.target")
+        self._adaptation_is_possible()
         if self.init_from and self.model.weights:
             raise ValueError("give either init_from or model.weights")
         return self
+
+    def _adaptation_is_possible(self) -> None:
+        method, share = self.adversarial.method, self.data.labelled_share
+        if method != "none" and not self.data.target:
+            raise ValueError(f"adversarial.method={method} needs data.target")
+        both = {
+            "teacher.weight": self.teacher.weight,
+            "prior.weight": self.prior.weight,
+            "separate_bn": self.separate_bn,
+        }
+        for key in [key for key, value in both.items() if value and method in ("none", "finetune")]:
+            raise ValueError(f"{key} needs both domains in a batch: adversarial.method=joint, fidip or dann")
+        if self.teacher.weight and self.optim.ema is None:
+            raise ValueError("teacher.weight needs optim.ema: the teacher is the averaged network (0.999 is common)")
+        if method == "finetune" and self.data.target_labels == 0:
+            raise ValueError("adversarial.method=finetune needs labels: target_labels=0 leaves none")
+        if share is not None and (self.data.target_labels == 0 or share > self.data.target_share):
+            raise ValueError(f"data.labelled_share={share:g} needs target labels, and at most data.target_share")
+        if self.adabn == "keep" and not self.data.target:
+            raise ValueError("adabn=keep needs data.target")
+
+    @property
+    def training_folders(self) -> tuple[str, ...]:
+        """Folders whose labels the pose network learns from first: the source, or the target it is fine-tuned on."""
+        return self.data.target if self.adversarial.method == "finetune" else self.data.source
 
 
 def require_source(cfg: TrainConfig) -> None:
@@ -193,7 +271,7 @@ def require_source(cfg: TrainConfig) -> None:
     Raises:
         UserError: if no source folder is named.
     """
-    if not cfg.data.source:
+    if not cfg.training_folders:
         raise UserError("no training data: data.source=DIR (a folder that 'sim2pose render' or 'data import' wrote)")
 
 

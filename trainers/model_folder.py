@@ -28,7 +28,7 @@ from ..models.keypoints.weights import load_weights
 from . import checkpoints
 from .config import TrainConfig
 from .evaluation import mean_pose
-from .keypoints import find_weights
+from .initial_weights import find_weights
 
 WEIGHTS, SPEC, EXPORT = "model.safetensors", "model.json", "model.pt2"
 
@@ -108,7 +108,7 @@ def model_of_run(run_dir: Path) -> Path:
     label = checkpoint.name
     if (folder / SPEC).is_file() and json.loads((folder / SPEC).read_text(encoding="utf-8"))["checkpoint"] == label:
         return folder
-    sources = [FramesFolder.open(path) for path in cfg.data.source]
+    sources = [FramesFolder.open(path) for path in cfg.training_folders]
     people = PersonDataset(sources, domain=1)
     network = build_network(cfg.model.network, people.joint_set.count, **cfg.model.args)
     load_weights(network, find_weights(checkpoint))

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from .config import OptimConfig
 from .context import Context
 
 SHOWN_IDS = 64
@@ -72,6 +73,15 @@ def make_optimiser(parameters: Any, lr: float, weight_decay: float) -> AdamW:
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return AdamW([g for g in groups if g["params"]], lr=lr, fused=True)
+
+
+def scheduled_optimiser(
+    module: nn.Module, lr: float, optim: OptimConfig, steps: int, start: int = 0
+) -> tuple[AdamW, LambdaLR]:
+    """A network's optimiser and its learning rate over ``steps`` updates, after ``start`` at the full rate."""
+    optimiser = make_optimiser(module.parameters(), lr, optim.weight_decay)
+    schedule = Schedule(optim.schedule, steps, optim.milestones, optim.gamma, optim.warmup, start)
+    return optimiser, LambdaLR(optimiser, schedule)
 
 
 class Guard:

@@ -6,8 +6,8 @@ import copy
 import itertools
 import json
 import logging
-import math
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,18 @@ from ..datasets.coco_export import frames_to_coco
 from ..datasets.persons import PersonDataset
 from ..datasets.shards import FramesFolder
 from ..models.keypoints.base import HeatmapNetwork, normalise
+from ..models.keypoints.batchnorm import of_source
+from .adaptation.adabn import take_target_statistics
 from .config import TrainConfig
 from .context import Context
 from .evaluation import baselines, evaluate_results, mean_pose
-from .predict import crop_batches, predict, reestimate_bn
+from .predict import crop_batches, predict
 
 log = logging.getLogger(__name__)
 
 FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "oks", "pck@0.2", "left_right_confusion", "output_variance_ratio")
 SOURCE, TARGET = "source", "target"
 PROBE_PICTURES = 256  # a domain, half to fit and half to score
-ADABN_PICTURES = 2048
 COLLAPSED = 0.05  # of evaluation's variance ratio
 LEARNING = 0.3  # fraction of a run in which a network may still put everything in one place
 
@@ -96,21 +97,22 @@ class Validation:
             metrics["domain_probe_accuracy"] = self._probe(network)
         if final:
             metrics.update(self._baselines())
-            if self.cfg.adabn and TARGET in self.folders:
+            if self.cfg.adabn == "report" and TARGET in self.folders:
                 metrics.update(self._adabn(network))
         return metrics
 
     def _evaluate(self, network: nn.Module, name: str, label: str, write: bool = False) -> dict[str, float]:
         cfg = self.cfg
-        results = predict(
-            network,
-            self.folders[name],
-            cfg.data.input,
-            batch=max(cfg.batch // self.context.world, 1),
-            device=self.context.device,
-            flip_test=cfg.flip_test,
-            bf16=cfg.optim.bf16,
-        )
+        with statistics_of(network, name):
+            results = predict(
+                network,
+                self.folders[name],
+                cfg.data.input,
+                batch=max(cfg.batch // self.context.world, 1),
+                device=self.context.device,
+                flip_test=cfg.flip_test,
+                bf16=cfg.optim.bf16,
+            )
         report = evaluate_results(self.truth[name], results, self.joints)
         if write:
             folder = self.run_dir / "predictions"
@@ -132,11 +134,8 @@ class Validation:
         Pictures are those of ``data.target``, or of the target validation folder where none is named.
         """
         adapted = copy.deepcopy(network)
-        folders = [FramesFolder.open(path) for path in self.cfg.data.target] or [self.folders[TARGET]]
-        size = min(self.cfg.batch, 64)
-        batches = itertools.chain.from_iterable(crop_batches(f, self.cfg.data.input, size) for f in folders)
         try:
-            reestimate_bn(adapted, batches, limit=math.ceil(ADABN_PICTURES / size))
+            take_target_statistics(adapted, self.cfg, [self.folders[TARGET]])
         except UserError as error:
             log.warning("no AdaBN figures: %s", error)
             return {}
@@ -148,17 +147,21 @@ class Validation:
 
         An online classifier that is fooled does not mean aligned features; this one has not been trained against.
         """
-        features = [
-            np.concatenate(
-                [pooled_features(network, images.to(self.context.device)) for images in self._pictures(name)]
-            )
-            for name in (SOURCE, TARGET)
-        ]
+        features = []
+        for name in (SOURCE, TARGET):
+            with statistics_of(network, name):
+                pictures = (images.to(self.context.device) for images in self._pictures(name))
+                features.append(np.concatenate([pooled_features(network, images) for images in pictures]))
         return probe_accuracy(features[0], features[1])
 
     def _pictures(self, name: str) -> Iterator[torch.Tensor]:
         batches = crop_batches(self.folders[name], self.cfg.data.input, 64)
         return itertools.islice(batches, PROBE_PICTURES // 64)
+
+
+def statistics_of(network: nn.Module, name: str) -> AbstractContextManager[None]:
+    """Of a network with BatchNorm statistics for each domain, use the source's on the folder named source."""
+    return of_source(network) if name == SOURCE else nullcontext()
 
 
 def _figures(report: dict[str, Any], label: str) -> dict[str, float]:

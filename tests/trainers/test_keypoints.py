@@ -15,7 +15,9 @@ from safetensors.torch import save_file
 from sim2pose.config import UserError, merge, validate
 from sim2pose.models.keypoints.losses import domain_bce, joints_mse
 from sim2pose.trainers import checkpoints
-from sim2pose.trainers.adversarial import LossWatch, Weight, confusion, held, held_statistics
+from sim2pose.trainers.adaptation.domain import confusion
+from sim2pose.trainers.adaptation.held import held, held_statistics
+from sim2pose.trainers.adaptation.strength import LossWatch, Weight
 from sim2pose.trainers.config import AdversarialConfig, TrainConfig
 from sim2pose.trainers.context import Context, seed_everything
 from sim2pose.trainers.keypoints import KeypointTask
@@ -37,6 +39,10 @@ def make(values: dict[str, Any]) -> Make:
     return build
 
 
+def classifier_of(task: KeypointTask) -> torch.nn.Module:
+    return task.modules["domain"]
+
+
 def state_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {key: value.clone() for key, value in module.state_dict().items()}
 
@@ -54,7 +60,7 @@ def apply(task: KeypointTask, name: str, loss: torch.Tensor) -> None:
 def test_each_step_moves_one_network(make: Make) -> None:
     task = make()
     batch = next(task.batches(2))
-    before = state_of(task.network), state_of(task.classifier)
+    before = state_of(task.network), state_of(classifier_of(task))
     steps = task.train_step(batch, 2, measure=False)
     first = next(steps)
     running = state_of(task.network)  # the forward moved BatchNorm statistics; no parameter moved
@@ -62,15 +68,15 @@ def test_each_step_moves_one_network(make: Make) -> None:
     apply(task, "domain", first.loss)
     assert equal(state_of(task.network), running), "step I must not touch the pose network"
     assert all(torch.equal(before[0][k], v.detach()) for k, v in task.network.named_parameters())
-    after_first = state_of(task.classifier)
+    after_first = state_of(classifier_of(task))
     assert not equal(after_first, before[1])
     assert all(p.grad is None for p in task.network.parameters())
-    gradients = [p.grad.clone() for p in task.classifier.parameters() if p.grad is not None]
+    gradients = [p.grad.clone() for p in classifier_of(task).parameters() if p.grad is not None]
     second = next(steps)
     assert second.optimiser == "pose"
     apply(task, "pose", second.loss)
-    assert equal(state_of(task.classifier), after_first), "step II must not touch the classifier or its statistics"
-    assert all(torch.equal(g, p.grad) for g, p in zip(gradients, task.classifier.parameters(), strict=True)), (
+    assert equal(state_of(classifier_of(task)), after_first), "step II must not touch the classifier or its statistics"
+    assert all(torch.equal(g, p.grad) for g, p in zip(gradients, classifier_of(task).parameters(), strict=True)), (
         "step II must leave no gradient in the classifier"
     )
     assert not equal(state_of(task.network), running)
@@ -90,19 +96,19 @@ def test_step_two_goes_through_the_updated_classifier_by_fidips_formula(make: Ma
         feature, heatmaps = task.network(normalise(batch["image"]))
         target = encode(batch["keypoints"], batch["weight"], (64, 64), (16, 16), 1.5)
         expected = joints_mse(heatmaps, target, batch["weight"]) - 0.3 * domain_bce(
-            task.classifier(feature), batch["domain"]
+            classifier_of(task)(feature), batch["domain"]
         )
     torch.testing.assert_close(loss.detach(), expected)
 
 
 def test_only_the_classifier_learns_in_the_pre_phase(make: Make) -> None:
     task = make()
-    before = state_of(task.network), state_of(task.classifier)
+    before = state_of(task.network), state_of(classifier_of(task))
     updates = list(task.train_step(next(task.batches(0)), 0, measure=False))
     assert [u.optimiser for u in updates] == ["domain"]
     apply(task, "domain", updates[0].loss)
     assert equal(state_of(task.network), before[0]), "statistics of the pose network included"
-    assert not equal(state_of(task.classifier), before[1])
+    assert not equal(state_of(classifier_of(task)), before[1])
 
 
 def test_weight_zero_is_the_joint_control_bitwise(values: dict[str, Any]) -> None:

@@ -1,60 +1,19 @@
-"""The adversarial term of FiDIP and how hard it pulls."""
+"""How hard an adversarial term pulls: λ, gradient norms at the feature, and signs that it pulls too hard."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 
-from .config import AdversarialConfig
-from .context import Context
+from ..config import AdversarialConfig
+from ..context import Context
 
 SMOOTHING = 0.9  # of the gradient norms from which mode ratio sets λ
 TINY = 1e-12
 FIRST = 5
 TOLERATED = 1.3
-
-
-@contextmanager
-def held_statistics(*modules: nn.Module) -> Iterator[None]:
-    """Run modules in training mode without moving the running statistics of their BatchNorm layers."""
-    layers = [m for module in modules for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-    for layer in layers:
-        layer.track_running_stats = False
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.track_running_stats = True
-
-
-@contextmanager
-def held(module: nn.Module) -> Iterator[None]:
-    """Use a module as a fixed function: gradients pass through it to its input, none reach its parameters."""
-    trained = [p for p in module.parameters() if p.requires_grad]
-    for p in trained:
-        p.requires_grad_(False)
-    try:
-        with held_statistics(module):
-            yield
-    finally:
-        for p in trained:
-            p.requires_grad_(True)
-
-
-def confusion(logits: Tensor, domain: Tensor, clip: float | None) -> Tensor:
-    """The classifier's BCE that the pose network ascends, each sample's held at ``clip`` (unbounded otherwise)."""
-    each = F.binary_cross_entropy_with_logits(logits.float(), domain.float(), reduction="none")
-    return (each if clip is None else each.clamp(max=clip)).mean()
-
-
-def accuracy(logits: Tensor, domain: Tensor) -> Tensor:
-    """Share of samples whose domain the classifier tells, of this batch and before its update. Scalar."""
-    return ((logits.detach() > 0) == (domain > 0)).float().mean()
 
 
 def gradient_norms(losses: tuple[Tensor, ...], feature: Tensor, context: Context) -> Tensor:
@@ -92,13 +51,16 @@ class LossWatch:
 
 
 class Weight:
-    """λ of ``pose loss − λ · BCE``: constant, or so that its gradient at the feature is a set part of the pose loss's.
+    """λ of ``pose loss − λ · BCE``.
 
-    In mode ``ratio`` λ follows smoothed norms, ``ratio · ramp · |∇ pose| / |∇ BCE|``: the loss's scale does not matter.
+    ``constant``: ``weight``. ``sigmoid``: rises to ``weight`` as ``2 / (1 + exp(−10 p)) − 1`` over the fraction p of the
+    run (Ganin & Lempitsky, ICML 2015, §4). ``ratio``: follows smoothed gradient norms at the feature,
+    ``ratio · ramp · |∇ pose| / |∇ BCE|``, so that the losses' scales do not matter.
     """
 
     def __init__(self, config: AdversarialConfig, steps: int) -> None:
         self.config = config
+        self.steps = steps
         self.ramp_steps = config.ramp * steps
         self.norms: Tensor | None = None
 
@@ -114,8 +76,11 @@ class Weight:
 
     def __call__(self, step: int) -> Tensor | float:
         """λ for this step of the adversarial phase (0 is its first)."""
-        if not self.adaptive:
-            return self.config.weight
+        config = self.config
+        if config.mode == "constant":
+            return config.weight
+        if config.mode == "sigmoid":
+            return config.weight * (2 / (1 + math.exp(-10 * step / self.steps)) - 1)
         assert self.norms is not None, "observe comes first"
         ramp = 1.0 if step >= self.ramp_steps else step / self.ramp_steps
-        return self.config.ratio * ramp * self.norms[0] / self.norms[1].clamp_min(TINY)
+        return config.ratio * ramp * self.norms[0] / self.norms[1].clamp_min(TINY)
