@@ -19,24 +19,11 @@ from sim2pose.trainers.adaptation.domain import confusion
 from sim2pose.trainers.adaptation.held import held, held_statistics
 from sim2pose.trainers.adaptation.strength import LossWatch, Weight
 from sim2pose.trainers.config import AdversarialConfig, TrainConfig
-from sim2pose.trainers.context import Context, seed_everything
 from sim2pose.trainers.keypoints import KeypointTask
 from sim2pose.trainers.runtimes import train
 from sim2pose.trainers.validation import collapsed, probe_accuracy
 
 Make = Callable[..., KeypointTask]
-
-
-@pytest.fixture
-def make(values: dict[str, Any]) -> Make:
-    """Builds the small task with some values changed, as ``runtimes.work`` does."""
-
-    def build(**changes: Any) -> KeypointTask:
-        cfg = validate(TrainConfig, merge(values, changes))
-        seed_everything(cfg.seed, 0)
-        return KeypointTask(cfg, Context())
-
-    return build
 
 
 def classifier_of(task: KeypointTask) -> torch.nn.Module:
