@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -20,12 +20,15 @@ from pydantic import Field
 from ..config import Config, validate
 from ..datasets.frames import Frame, Person, dataset_info
 from ..datasets.publish import publish_shard, write_manifest
+from ..models.keypoints.base import HeatmapNetwork
 from ..models.threads import torch_threads
 from ..trainers import loop
+from ..trainers.adaptation.domain import DOMAIN
 from ..trainers.config import TrainConfig
 from ..trainers.context import Context, seed_everything
+from ..trainers.initial_weights import POSE
 from ..trainers.keypoints import KeypointTask
-from .bare_loop import Batch, bare_loop
+from .bare_loop import Batch, bare_fidip_loop, bare_loop
 from .rows import Row
 
 
@@ -88,27 +91,36 @@ def train_config(config: BenchConfig, out: Path, source: str, method: str) -> Tr
 
 
 def run(config: BenchConfig) -> list[Row]:
-    """Measure; rows: the loop over the bare loop, and FiDIP's two-network step over the loop's one-network step."""
+    """Measure; rows: the loop over the bare loop, FiDIP's step over a bare one, and what FiDIP costs beyond joint training."""
     with tempfile.TemporaryDirectory() as folder, torch_threads(config.threads):
         out = Path(folder)
         source = config.data or str(noise_frames(out / "noise", 4 * config.batch, *config.input, "synthetic"))
-        loops = {method: Loop(config, out, source, method) for method in ("none", "fidip")}
-        speeds: dict[str, list[float]] = {"bare": [], "none": [], "fidip": []}
-        for turn in range(config.rounds + 1):
-            found = {"bare": loops["none"].bare(), **{name: one.turn() for name, one in loops.items()}}
-            if turn:  # the first warms caches up
-                for name, speed in found.items():
+        loops = {method: Loop(config, out, source, method) for method in ("none", "joint", "fidip")}
+        turns = {
+            "bare": loops["none"].bare,
+            "none": loops["none"].turn,
+            "bare fidip": loops["fidip"].bare,
+            "fidip": loops["fidip"].turn,
+            "joint": loops["joint"].turn,
+        }
+        speeds: dict[str, list[float]] = {name: [] for name in turns}
+        for number in range(config.rounds + 1):
+            for name, turn in turns.items():
+                speed = turn()
+                if number:  # the first warms caches up
                     speeds[name].append(speed)
-    ratios = {
-        "loop": statistics.median(a / b for a, b in zip(speeds["none"], speeds["bare"], strict=True)),
-        "fidip": statistics.median(a / b for a, b in zip(speeds["fidip"], speeds["none"], strict=True)),
-    }
-    best = {name: max(values) for name, values in speeds.items()}
     what = f"{config.network} {config.input[0]}×{config.input[1]}, batch {config.batch}, {config.threads} thread"
-    return [
-        Row(f"training loop, {what}", best["none"], "images/s", f"bare loop: {best['bare']:.1f}", ratios["loop"]),
-        Row(f"FiDIP step, {what}", best["fidip"], "images/s", f"pose step: {best['none']:.1f}", ratios["fidip"]),
-    ]
+    pairs = {
+        f"training loop, {what}": ("none", "bare", "bare loop"),
+        f"FiDIP step, {what}": ("fidip", "bare fidip", "bare FiDIP loop"),
+        f"FiDIP step over joint, {what}": ("fidip", "joint", "joint training, no classifier"),
+    }
+    return [_row(title, speeds[ours], speeds[other], name) for title, (ours, other, name) in pairs.items()]
+
+
+def _row(title: str, ours: Sequence[float], other: Sequence[float], name: str) -> Row:
+    ratio = statistics.median(a / b for a, b in zip(ours, other, strict=True))
+    return Row(title, max(ours), "images/s", f"{name}: {max(other):.1f}", ratio)
 
 
 class Loop:
@@ -119,14 +131,23 @@ class Loop:
         self.cfg = train_config(config, out, source, method)
         task = KeypointTask(self.cfg, Context())
         self.ready = list(islice(task.batches(0), 4))
-        self.start = copy.deepcopy(task.network)
+        self.start = copy.deepcopy(task.modules)
         self.turns = 0
 
     def bare(self) -> float:
         """Images/s of the bare loop."""
-        data, size = self.cfg.data, self.config.steps * self.config.batch
-        network = copy.deepcopy(self.start)
-        return size / bare_loop(network, self.ready, self.config.steps, data.input, data.sigma, self.cfg.optim.lr)
+        cfg, steps = self.cfg, self.config.steps
+        modules = copy.deepcopy(self.start)
+        network = modules[POSE]
+        assert isinstance(network, HeatmapNetwork)
+        size = (cfg.data.input, cfg.data.sigma)
+        if DOMAIN in modules:
+            rates = (cfg.optim.lr, cfg.adversarial.lr)
+            weight = cfg.adversarial.weight
+            seconds = bare_fidip_loop(network, modules[DOMAIN], self.ready, steps, *size, rates, weight)
+        else:
+            seconds = bare_loop(network, self.ready, steps, *size, cfg.optim.lr)
+        return steps * self.config.batch / seconds
 
     def turn(self) -> float:
         """Images/s of the loop."""
@@ -135,7 +156,8 @@ class Loop:
         run_dir.mkdir()
         seed_everything(0, 0)
         task = _Precomputed(self.cfg, Context())
-        task.network.load_state_dict(self.start.state_dict())
+        for name, module in task.modules.items():
+            module.load_state_dict(self.start[name].state_dict())
         task.ready = self.ready
         settings = loop.LoopSettings(self.cfg.name, run_dir, {}, 10**9, self.cfg.log_every, 10**9, 1)
         state = loop.run(task, settings, Context(shows=False))
