@@ -162,6 +162,15 @@ class TeacherConfig(Config):
     )
 
 
+class StyleConfig(Config):
+    """The target's look on the source's pictures, by Fourier domain adaptation (Yang & Soatto, CVPR 2020)."""
+
+    share: float = Field(default=0.0, ge=0, le=1, description="of the source's pictures in a batch; 0 switches it off")
+    beta: float = Field(
+        default=0.02, ge=0, le=0.5, description="frequencies, in cycles a pixel, up to which amplitudes are exchanged"
+    )
+
+
 class PriorConfig(Config):
     """A pose prior on what the network sees in unlabelled target pictures."""
 
@@ -219,6 +228,7 @@ class TrainConfig(Config):
     optim: OptimConfig = OptimConfig()
     adversarial: AdversarialConfig = AdversarialConfig()
     teacher: TeacherConfig = TeacherConfig()
+    style: StyleConfig = StyleConfig()
     prior: PriorConfig = PriorConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     tracking: TrackingConfig = TrackingConfig()

@@ -24,6 +24,7 @@ from ..models.keypoints.base import normalise
 from ..models.keypoints.heatmaps import encode
 from ..models.keypoints.losses import joints_mse
 from ..models.keypoints.networks import build_network
+from ..models.keypoints.style import exchange_style
 from ..models.keypoints.weights import freeze
 from .adaptation.adabn import take_target_statistics
 from .adaptation.domain import DomainTerm
@@ -123,9 +124,10 @@ class KeypointTask:
     def train_step(self, batch: Batch, step: int, measure: bool) -> Iterator[Update]:
         """Losses in the order of their updates; the loop steps the optimiser of each before the next is computed."""
         device = self.context.device
-        images = normalise(batch["image"].to(device, non_blocking=True))
+        pictures = batch["image"].to(device, non_blocking=True)
         domain = batch["domain"].to(device, non_blocking=True)
         sources = int((batch["domain"] == SOURCE).sum())  # of the host's copy: this waits for no GPU
+        images = normalise(self._styled(pictures, sources))
         with batchnorm.of_source(self.network, sources):
             if step < self.pre_steps:
                 with torch.no_grad(), held_statistics(self.network), self._autocast():
@@ -150,6 +152,13 @@ class KeypointTask:
         yield Update(POSE, loss, now.metrics)
         for term in self.terms.values():
             yield from term.after(now)
+
+    def _styled(self, images: Tensor, sources: int) -> Tensor:
+        style = self.cfg.style
+        if not style.share:
+            return images
+        chosen = torch.randperm(sources)[: round(style.share * sources)]  # drawn on the host, from the saved generator
+        return exchange_style(images, sources, chosen.to(images.device, non_blocking=True), style.beta)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.context.device.type, torch.bfloat16, enabled=self.cfg.optim.bf16)
