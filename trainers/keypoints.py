@@ -32,13 +32,14 @@ from .adaptation.held import held_statistics
 from .adaptation.prior import PriorTerm, source_prior
 from .adaptation.teacher import MeanTeacher
 from .adaptation.term import Step, Term
+from .collapse import Learnt, collapsed, constant_loss
 from .config import TrainConfig
 from .context import Context
 from .initial_weights import AVERAGE, POSE, load_start
 from .keypoint_data import SOURCE, batch_ratio, batches, open_datasets
 from .loop import Batch
 from .updates import Update, scheduled_optimiser
-from .validation import Validation, collapsed, score_name
+from .validation import Validation, score_name
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class KeypointTask:
             self.schedulers |= term.schedulers
         self.pre_steps = max((term.pre_steps for term in self.terms.values()), default=0)
         self.total_steps = self.pre_steps + self.steps
+        self.learnt = Learnt(context.device)
         self.score = score_name(cfg)
         self.validation = Validation(cfg, self.datasets, context) if context.first else None
 
@@ -139,10 +141,13 @@ class KeypointTask:
             for term in self.terms.values():
                 yield from term.prepare(feature, domain)
             return
-        pose_loss = self._pose_loss(heatmaps, batch)
+        pose_loss, constant_loss = self._pose_losses(heatmaps, batch)
         number = step - self.pre_steps
         now = Step(batch, images, domain, sources, feature, heatmaps, pose_loss, number, number / self.steps, measure)
-        now.metrics["pose_mse"] = pose_loss.detach()
+        now.metrics |= {
+            "pose_mse": pose_loss.detach(),
+            "pose_over_constant": self.learnt.add(pose_loss.detach(), constant_loss),
+        }
         for term in self.terms.values():
             yield from term.before(now)
         loss = pose_loss
@@ -163,12 +168,13 @@ class KeypointTask:
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.context.device.type, torch.bfloat16, enabled=self.cfg.optim.bf16)
 
-    def _pose_loss(self, heatmaps: Tensor, batch: Batch) -> Tensor:
+    def _pose_losses(self, heatmaps: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The pose loss, and what it would be of the best heatmaps that are the same for every picture."""
         device, (h, w) = self.context.device, heatmaps.shape[-2:]
         keypoints = batch["keypoints"].to(device, non_blocking=True)
         weight = batch["weight"].to(device, non_blocking=True)
         target = encode(keypoints, weight, self.cfg.data.input, (w, h), self.cfg.data.sigma)
-        return joints_mse(heatmaps, target, weight)
+        return joints_mse(heatmaps, target, weight), constant_loss(target, weight)
 
     def finish_step(self, step: int) -> None:
         """Average the weights; after the last step, take the target's BatchNorm statistics if that is asked for."""
@@ -184,12 +190,12 @@ class KeypointTask:
         network: Any = self.network if self.ema is None else self.ema.module
         network.eval()
         try:
-            return self.validation(network, final=step == self.total_steps)
+            return self.validation(network, final=step == self.total_steps) | self.learnt.flush()
         finally:
             network.train()
 
     def verdict(self, step: int, metrics: dict[str, float]) -> str | None:
-        """Stop a run whose outputs no longer vary from person to person."""
+        """Stop a run whose outputs no longer vary from person to person, or that knows no more than their mean."""
         if not self.cfg.stop_on_collapse or step <= self.pre_steps:
             return None
         return collapsed(metrics, (step - self.pre_steps) / self.steps)
@@ -198,13 +204,19 @@ class KeypointTask:
         """What the terms, the averaged network and separate BatchNorm layers remember."""
         averaged = 0 if self.ema is None else int(self.ema.n_averaged)
         terms = {name: term.state_dict() for name, term in self.terms.items()}
-        return {"averaged": averaged, "terms": terms, "source_bn": batchnorm.source_statistics(self.network)}
+        return {
+            "averaged": averaged,
+            "terms": terms,
+            "source_bn": batchnorm.source_statistics(self.network),
+            "learnt": self.learnt.sums.cpu(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`."""
         for name, term in self.terms.items():
             term.load_state_dict(state["terms"][name])
         batchnorm.load_source_statistics(self.network, state["source_bn"])
+        self.learnt.sums.copy_(state["learnt"])
         if self.ema is not None:
             self.ema.n_averaged.fill_(state["averaged"])
             batchnorm.load_source_statistics(self.ema.module, state["source_bn"])

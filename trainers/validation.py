@@ -32,8 +32,6 @@ log = logging.getLogger(__name__)
 FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "oks", "pck@0.2", "left_right_confusion", "output_variance_ratio")
 SOURCE, TARGET = "source", "target"
 PROBE_PICTURES = 256  # a domain, half to fit and half to score
-COLLAPSED = 0.05  # of evaluation's variance ratio
-LEARNING = 0.3  # fraction of a run in which a network may still put everything in one place
 
 
 def score_name(cfg: TrainConfig) -> str:
@@ -41,26 +39,6 @@ def score_name(cfg: TrainConfig) -> str:
     names = list(cfg.data.val)
     best = next((name for name in (TARGET, SOURCE) if name in names), names[0] if names else "")
     return f"{best}/AP"
-
-
-def collapsed(metrics: dict[str, float], done: float) -> str | None:
-    """Why a run is dead, or None.
-
-    Early on a network may put everything in one place; after :data:`LEARNING` of the run its predictions must vary from
-    person to person on at least one data set, as the labels do.
-
-    Args:
-        metrics: of a validation, with ``<name>/output_variance_ratio``.
-        done: fraction of the run.
-    """
-    ratios = {key: value for key, value in metrics.items() if key.endswith("/output_variance_ratio")}
-    if done < LEARNING or not ratios or max(ratios.values()) >= COLLAPSED:
-        return None
-    shown = ", ".join(f"{key.split('/')[0]} {value:.3f}" for key, value in ratios.items())
-    return (
-        f"collapse: predictions hardly vary from person to person (variance over that of the labels: {shown}). "
-        "Lower adversarial.weight or optim.lr, or start from pretrained weights; stop_on_collapse=false goes on anyway"
-    )
 
 
 class Validation:

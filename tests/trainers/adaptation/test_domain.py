@@ -102,8 +102,9 @@ def test_impossible_weights_are_refused(values: dict[str, Any], weight: float) -
 def test_lambda_one_is_caught_as_a_collapse(values: dict[str, Any], frames: dict[str, str]) -> None:
     """The trial's λ ≥ 0.1 destroyed the network; here the run itself must notice, and stop."""
     change = {
-        "steps": 60,
+        "steps": 40,
         "validate_every": 20,
+        "stop_on_collapse": True,
         "data": {"val": {"source": frames["source_val"], "target": frames["target_val"]}},
         "adversarial": {"weight": 1.0, "clip": None, "pre_steps": 10, "lr": 1e-2},
     }
