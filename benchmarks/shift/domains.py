@@ -11,7 +11,7 @@ from ...datasets.shards import FramesFolder
 from ...render_farm.kinds.infant.config import InfantConfig
 
 SOURCE = "source"
-SHARES = {"source_train": 1.0, "source_test": 1 / 6, "target_train": 1 / 2, "target_test": 0.2}
+SHARES = {"source_train": 1.0, "source_test": 1 / 6, "target_train": 1 / 2, "target_test": 25 / 128}
 SEEDS = {"source_train": 0, "source_test": 1, "target_train": 7919, "target_test": 7920}
 LEAST = 32  # frames of a set
 
