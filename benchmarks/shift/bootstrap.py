@@ -1,8 +1,9 @@
 """Bootstrap of AP over images: pycocotools matches once, every resample only accumulates again.
 
-A resample that draws an image k times counts its detections and its people k times. That is what COCOeval would find on a
-data set holding k copies: copies of a detection have equal scores and stay next to one another, and of the points of the
-precision curve within such a run the last one has the highest precision, which the envelope takes anyway.
+A resample that draws an image k times counts its detections and its people k times. That is what COCOeval finds on a data
+set that holds k copies: copies of a detection have equal scores and follow one another, and of the points of the precision
+curve within such a run the envelope takes the best, which is an end. (Detections of one image with exactly equal scores
+would alternate in copies; top-down results have one detection a person, with scores that differ.)
 """
 
 from __future__ import annotations

@@ -56,11 +56,11 @@ def execute(config: BenchConfig, runs: list[Run], say: Callable[[str], None] = p
     pending = [run for run in runs if not ended(run.folder(out))]
     while pending:
         for run in pending:
-            begin = time.perf_counter()
+            begin = time.process_time()
             if _try(config, run, out):
                 left = sum(not ended(other.folder(out)) for other in pending)
                 say(f"{run.severity or 'start'}/{run.folder(out).name}: {_told(run.folder(out))}, "
-                    f"{time.perf_counter() - begin:.0f} s; {left} runs left")  # fmt: skip
+                    f"{time.process_time() - begin:.0f} s of core time; {left} runs left")  # fmt: skip
         pending = [run for run in pending if not ended(run.folder(out))]
         if pending:
             time.sleep(POLL_S)
