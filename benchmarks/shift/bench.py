@@ -27,8 +27,8 @@ def run(config: BenchConfig) -> list[Line]:
         )
         execute(config, runs, lambda line: print(line, flush=True))
     lines = tabulate(config)
-    out = config.out.resolve()
-    write_json(out / "shift.json", {"config": config.model_dump(mode="json"), "lines": [one.record() for one in lines]})
-    (out / "shift.md").write_text(markdown(config, lines), encoding="utf-8")
-    write_report(out / "shift.html", config, lines)
+    values = {"config": config.model_dump(mode="json"), "lines": [one.record() for one in lines]}
+    write_json(config.results("json"), values)
+    config.results("md").write_text(markdown(config, lines), encoding="utf-8")
+    write_report(config.results("html"), config, lines)
     return lines

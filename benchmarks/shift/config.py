@@ -20,6 +20,11 @@ class BenchConfig(Config):
     """The defaults are meant for two cores and about two hours (one process a core)."""
 
     out: Path = Field(Path("bench/shift"), description="frames, runs and results go here; what is there is kept")
+    variant: str | None = Field(
+        None,
+        pattern=r"^\w+$",
+        description="name for adaptations of other steps, labels or train keys beside the first ones",
+    )
     severities: tuple[str, ...] = Field(SEVERITIES, min_length=1, description="targets: medium, low, high")
     methods: tuple[str, ...] | None = Field(
         None, min_length=1, description="names; all if null, at low and high the core"
@@ -70,6 +75,10 @@ class BenchConfig(Config):
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
             raise ValueError("part=k/n names the k-th of n parts, k from 1 to n")
         return value
+
+    def results(self, kind: str) -> Path:
+        """Where the table goes: ``shift.<kind>``, of a variant ``shift_<variant>.<kind>``."""
+        return self.out.resolve() / (f"shift_{self.variant}.{kind}" if self.variant else f"shift.{kind}")
 
     @property
     def slice(self) -> tuple[int, int]:

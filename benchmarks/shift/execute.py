@@ -51,36 +51,36 @@ def execute(config: BenchConfig, runs: list[Run], say: Callable[[str], None] = p
     Raises:
         UserError: for a run folder of another config (keys named), or a setting that a method cannot have.
     """
-    out = config.out.resolve()
-    (out / "locks").mkdir(parents=True, exist_ok=True)
-    pending = [run for run in runs if not ended(run.folder(out))]
+    locks = config.out.resolve() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    pending = [run for run in runs if not ended(run.folder(config))]
     while pending:
         for run in pending:
             begin = time.process_time()
-            if _try(config, run, out):
-                left = sum(not ended(other.folder(out)) for other in pending)
-                say(f"{run.severity or 'start'}/{run.folder(out).name}: {_told(run.folder(out))}, "
+            if _try(config, run, locks):
+                left = sum(not ended(other.folder(config)) for other in pending)
+                say(f"{run.folder(config).parent.name}/{run.folder(config).name}: {_told(run.folder(config))}, "
                     f"{time.process_time() - begin:.0f} s of core time; {left} runs left")  # fmt: skip
-        pending = [run for run in pending if not ended(run.folder(out))]
+        pending = [run for run in pending if not ended(run.folder(config))]
         if pending:
             time.sleep(POLL_S)
 
 
-def _try(config: BenchConfig, run: Run, out: Path) -> bool:
+def _try(config: BenchConfig, run: Run, locks: Path) -> bool:
     """Do a run, unless it is done, another process has it, or what it starts from is not there yet; whether it was done."""
-    folder, start = run.folder(out), run.start()
-    if ended(folder) or (start is not None and not ended(start.folder(out))):
+    folder, start = run.folder(config), run.start()
+    if ended(folder) or (start is not None and not ended(start.folder(config))):
         return False
     with ExitStack() as stack:
         try:
-            stack.enter_context(driver_lock(out / "locks" / f"{folder.parent.name}_{folder.name}"))
+            stack.enter_context(driver_lock(locks / f"{folder.parent.name}_{folder.name}"))
         except UserError:  # in use
             return False
         if ended(folder):
             return False
-        if start is not None and diverged(start.folder(out)):
-            raise UserError(f"{start.folder(out)} diverged, nothing can start from it: lower train.optim.lr")
-        _do(run, train_config(config, run), folder, None if start is None else start.folder(out))
+        if start is not None and diverged(start.folder(config)):
+            raise UserError(f"{start.folder(config)} diverged, nothing can start from it: lower train.optim.lr")
+        _do(run, train_config(config, run), folder, None if start is None else start.folder(config))
     return True
 
 

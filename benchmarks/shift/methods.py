@@ -48,7 +48,10 @@ DANN = {"adversarial.method": "dann", "adversarial.mode": "sigmoid"}
 RATIO = {"adversarial.method": "fidip", "adversarial.mode": "ratio"}
 STRONG = {"data.augment": "photometric"}
 SEPARATE = {"separate_bn": True}
-TEACHER = {"teacher.weight": 1.0}
+TEACHER = {
+    "teacher.weight": 1.0,
+    "data.augment_target": "photometric",
+}  # the student's view; the teacher sees a weak one
 KEEP = {**TEACHER, "teacher.keep": 0.6}
 SHARE = {"data.labelled_share": 0.25}  # of a batch; as they come, 150 labels among 1,536 people are three samples of 64
 
@@ -58,7 +61,9 @@ def _lambdas(kind: str, name: str, keys: Mapping[str, Any], labels: Labels, cont
     found = {}
     for lam in LAMBDAS[1:]:
         own = {**keys, "adversarial.weight": float(lam)}
-        found[f"{kind}_{lam}"] = Method(labels, f"{name}, λ = {lam}", own, control, core=lam == "5e-4")
+        found[f"{kind}_{lam}"] = Method(
+            labels, f"{name}, λ = {lam}", own, control, core=(kind, lam) == ("fidip", "5e-4")
+        )
     return found
 
 
@@ -76,7 +81,7 @@ METHODS: dict[str, Method] = {
     "ratio": Method("none", "FiDIP, λ by gradient ratio", RATIO, "joint"),
     "separate": Method("none", "λ = 0, separate BN", SEPARATE, "joint"),
     "separate_fidip": Method("none", "FiDIP 5e-4, separate BN", {**FIDIP, **SEPARATE, "adversarial.weight": 5e-4}, "separate"),
-    "teacher": Method("none", "mean teacher", TEACHER, "joint", core=True),
+    "teacher": Method("none", "mean teacher", TEACHER, "joint"),
     "teacher_keep": Method("none", "mean teacher, surest 60 % of each joint", KEEP, "joint"),
     "teacher_separate": Method("none", "mean teacher, separate BN", {**TEACHER, **SEPARATE}, "separate"),
     "teacher_ratio": Method("none", "mean teacher + FiDIP ratio", {**TEACHER, **RATIO}, "teacher"),
@@ -95,7 +100,7 @@ METHODS: dict[str, Method] = {
     # some target labels
     "some_finetune": Method("some", "fine-tune on the target alone", {"adversarial.method": "finetune"}, "some_joint"),
     "some_joint_rare": Method("some", "λ = 0: joint, labels as they come", {}, "joint"),
-    "some_joint": Method("some", "λ = 0: joint", SHARE, "joint", core=True),
+    "some_joint": Method("some", "λ = 0: joint", SHARE, "joint"),
     **_lambdas("some_fidip", "FiDIP", {**FIDIP, **SHARE}, "some", "some_joint"),
     "some_ratio": Method("some", "FiDIP, λ by gradient ratio", {**RATIO, **SHARE}, "some_joint"),
     "some_teacher": Method("some", "joint + mean teacher", {**TEACHER, **SHARE}, "some_joint"),

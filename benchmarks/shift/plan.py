@@ -24,9 +24,10 @@ class Run:
     method: str
     seed: int
 
-    def folder(self, out: Path) -> Path:
-        """``<out>/runs/<severity>/<method>_seed<N>``."""
-        return out / "runs" / (self.severity or TARGETLESS) / f"{self.method}_seed{self.seed}"
+    def folder(self, config: BenchConfig) -> Path:
+        """``<out>/runs/<severity>/<method>_seed<N>``; of a variant ``<severity>_<variant>``. Starts are the same for all."""
+        group = TARGETLESS if self.severity is None else "_".join(filter(None, (self.severity, config.variant)))
+        return config.out.resolve() / "runs" / group / f"{self.method}_seed{self.seed}"
 
     def start(self) -> Run | None:
         """The source-only run that must be finished before this one."""
@@ -67,7 +68,7 @@ def train_config(config: BenchConfig, run: Run) -> TrainConfig:
     out = config.out.resolve()
     severity = run.severity or config.severities[0]  # a source-only run reads the source alone
     places = {role: str(path) for role, path in folders(out, severity).items()}
-    folder = run.folder(out)
+    folder = run.folder(config)
     shared: dict[str, Any] = {"name": folder.name, "out": str(folder.parent), "seed": run.seed}
     if run.severity is None:
         shared |= {"steps": config.source_steps, "checkpoint": {"every": max(1, config.source_steps // 4), "keep": 1}}
@@ -78,7 +79,7 @@ def train_config(config: BenchConfig, run: Run) -> TrainConfig:
     start = run.start()
     assert start is not None
     shared |= {"steps": config.steps, "checkpoint": {"every": max(1, config.steps // 2), "keep": 1}}
-    shared["init_from"] = str(start.folder(out))
+    shared["init_from"] = str(start.folder(config))
     shared["data"] = {
         "source": places["source_train"],
         "target": places["target_train"],

@@ -125,7 +125,7 @@ def _mean(values: dict[int, float]) -> Mean | None:
 
 
 def _folder(config: BenchConfig, severity: str, name: str, seed: int) -> Path:
-    return Run(severity, name, seed).folder(config.out.resolve())
+    return Run(severity, name, seed).folder(config)
 
 
 def _results(config: BenchConfig, severity: str, name: str) -> dict[int, dict[str, float]]:

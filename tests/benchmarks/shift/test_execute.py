@@ -47,7 +47,7 @@ def _config(out: Path, **values: object) -> BenchConfig:
 
 def test_every_run_is_there_and_has_what_the_table_needs(out: Path) -> None:
     for run in part(_config(out)):
-        assert ended(run.folder(out))
+        assert ended(run.folder(_config(out)))
     written = json.loads((out / "shift.json").read_text(encoding="utf-8"))
     assert [line["method"] for line in written["lines"]] == list(METHODS)
     for line in written["lines"]:
@@ -63,7 +63,7 @@ def test_every_run_is_there_and_has_what_the_table_needs(out: Path) -> None:
 
 def test_a_source_only_row_is_its_run_measured(out: Path) -> None:
     """The row is the start's own network: the same source figures, nothing trained in between."""
-    start, row = (Run(s, m, 1).folder(out) for s, m in ((None, "mild"), ("medium", "source")))
+    start, row = (Run(s, m, 1).folder(_config(out)) for s, m in ((None, "mild"), ("medium", "source")))
     before, after = (json.loads((f / "done.json").read_text(encoding="utf-8"))["metrics"] for f in (start, row))
     own = {key: value for key, value in before.items() if key.startswith("source/")}
     assert own and own == {key: after[key] for key in own}
@@ -81,10 +81,10 @@ def test_started_again_it_trains_nothing(out: Path, monkeypatch: pytest.MonkeyPa
 
 def test_other_sizes_in_the_same_folder_are_refused(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "render_domains", _noise)
-    (Run("medium", "joint", 1).folder(out) / "done.json").rename(out / "aside")
+    (Run("medium", "joint", 1).folder(_config(out)) / "done.json").rename(out / "aside")
     with pytest.raises(UserError, match="differs in steps"):
         bench.run(_config(out, steps=3))
-    (out / "aside").rename(Run("medium", "joint", 1).folder(out) / "done.json")
+    (out / "aside").rename(Run("medium", "joint", 1).folder(_config(out)) / "done.json")
 
 
 def test_a_run_that_another_process_has_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_a_run_that_another_process_has_is_left_to_it(tmp_path: Path, monkeypatc
 
     def nap(seconds: float) -> None:
         naps.append(seconds)
-        _finish(Run(None, "mild", 0).folder(tmp_path))  # meanwhile the other process has finished
+        _finish(Run(None, "mild", 0).folder(_config(tmp_path)))  # meanwhile the other process has finished
 
     monkeypatch.setattr(execute, "_do", do)
     monkeypatch.setattr("sim2pose.benchmarks.shift.execute.time.sleep", nap)
@@ -127,7 +127,7 @@ def test_a_diverged_run_is_a_result_and_stops_no_other(tmp_path: Path, monkeypat
     monkeypatch.setattr(execute, "find_model", lambda folder: folder)
     config = _config(tmp_path, seeds=(0,), methods=("joint", "ratio"))
     execute.execute(config, part(config), lambda line: None)
-    assert ended(Run("medium", "ratio", 0).folder(tmp_path))
+    assert ended(Run("medium", "ratio", 0).folder(_config(tmp_path)))
     monkeypatch.setattr(results, "_bootstrap", lambda config, severity, name, found: {s: np.zeros(3) for s in found})
     lines = {line.method: line for line in results.tabulate(config)}
     assert lines["joint"].failed == {0: "the loss is nan at step 3"} and lines["joint"].figures == {}

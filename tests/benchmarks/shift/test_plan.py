@@ -59,6 +59,14 @@ def test_the_most_important_comes_first() -> None:
     assert one == [Run("low", "teacher", 5)]
 
 
+def test_a_variant_has_its_own_runs_and_the_same_starts(tmp_path: Path) -> None:
+    first, other = BenchConfig(out=tmp_path), BenchConfig(out=tmp_path, variant="long", steps=900)
+    run = Run("low", "joint", 0)
+    a, b = train_config(first, run), train_config(other, run)
+    assert a.out != b.out and (a.init_from, a.data) == (b.init_from, b.data) and b.steps == 900
+    assert run.folder(other).parent.name == "low_long" and first.results("json") != other.results("json")
+
+
 def test_parts_cover_the_plan_once_and_bring_what_they_start_from() -> None:
     whole = set(wanted(BenchConfig()))
     found = [part(BenchConfig(part=f"{k}/3")) for k in (1, 2, 3)]
