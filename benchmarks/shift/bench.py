@@ -5,8 +5,8 @@ from __future__ import annotations
 from ...trainers.checkpoints import write_json
 from .config import BenchConfig
 from .domains import render_domains
-from .execute import execute
-from .plan import part, train_config, wanted
+from .execute import check, execute
+from .plan import part, wanted
 from .report import markdown, write_report
 from .results import Line, tabulate
 
@@ -19,7 +19,7 @@ def run(config: BenchConfig) -> list[Line]:
     """
     runs = part(config)
     for one in runs:
-        train_config(config, one)  # whatever is wrong with a setting is said before hours of work
+        check(config, one)  # whatever is wrong with a setting is said before hours of work
     render_domains(config.out.resolve(), config.severities, config.frames)
     if not config.only_table:
         print(

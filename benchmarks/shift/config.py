@@ -33,7 +33,7 @@ class BenchConfig(Config):
     part: str = Field("1/1", description="k/n: the k-th of n parts of the runs, for machines that share no disk")
     frames: int = Field(3072, ge=64, description="of the source for training; the other sets are fractions of it")
     source_steps: int = Field(1000, ge=1, description="of a source-only run, from scratch")
-    steps: int = Field(300, ge=1, description="of an adaptation, from the source-only run of its seed")
+    steps: int = Field(250, ge=1, description="of an adaptation, from the source-only run of its seed")
     labels: int = Field(150, ge=1, description="target people with labels, for the methods that use some")
     train: dict[str, Any] = Field({}, description="further keys of all adaptations: train.optim.lr=1e-3")
     resamples: int = Field(1000, ge=2, description="bootstrap resamples of the test images")

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from ...config import UserError
+from ...config import UserError, parse_yaml
 from ...datasets.locks import driver_lock
 from ...datasets.persons import PersonDataset
 from ...trainers import runfolder
 from ...trainers.checkpoints import write_json
-from ...trainers.config import TrainConfig
+from ...trainers.config import TrainConfig, changes_result, differing_keys
 from ...trainers.context import Context
 from ...trainers.model_folder import find_model, load_model
 from ...trainers.runtimes import train
@@ -39,6 +39,24 @@ def diverged(folder: Path) -> str | None:
     """Why a run has no result, or None."""
     path = folder / DIVERGED
     return str(json.loads(path.read_text(encoding="utf-8"))["reason"]) if path.is_file() else None
+
+
+def check(config: BenchConfig, run: Run) -> None:
+    """Make sure that a run's config is possible, and that of the run that may be there already.
+
+    Raises:
+        UserError: for an impossible setting, or a run of other settings; names the keys.
+    """
+    asked, saved = train_config(config, run), run.folder(config) / "config.yaml"
+    if not saved.is_file():
+        return
+    old = parse_yaml(saved.read_text(encoding="utf-8"))
+    keys = [key for key in differing_keys(old, asked.model_dump(mode="json")) if changes_result(key)]
+    if keys:
+        raise UserError(
+            f"{saved.parent} was trained with other settings, it differs in {', '.join(keys)}: name these variant=NAME "
+            "(frames and source-only runs are shared), or choose another out=DIR"
+        )
 
 
 def execute(config: BenchConfig, runs: list[Run], say: Callable[[str], None] = print) -> None:

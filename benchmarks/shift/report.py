@@ -18,6 +18,7 @@ from .results import Line, Mean
 
 HEADER = (
     "method",
+    "what it is",
     "target AP",
     "95 %",
     "− control",
@@ -53,12 +54,13 @@ def _row(line: Line) -> tuple[Any, ...]:
     figures, failed = line.figures, len(line.failed)
     count = len(figures["target_ap"].seeds) if "target_ap" in figures else 0
     return (
+        line.method,
         METHODS[line.method].title,
         _pm(figures.get("target_ap")),
         _range(line.ap_interval),
         _difference(line.to_control),
         _range(line.to_control_interval, "+"),
-        None if line.control is None else METHODS[line.control].title,
+        line.control,
         _pm(figures.get("source_ap")),
         _difference(line.retention),
         _mean(figures.get("target_oks")),

@@ -58,7 +58,7 @@ def test_every_run_is_there_and_has_what_the_table_needs(out: Path) -> None:
     assert written["lines"][0]["control"] is None and written["lines"][0]["retention"] is None
     assert written["lines"][1]["control"] == "source" and written["lines"][1]["to_control"]["seeds"] == 2
     assert (out / "shift.html").read_text(encoding="utf-8").count("data:image/") == 2  # sheets of source and target
-    assert "| λ = 0: target in the batch, no term |" in (out / "shift.md").read_text(encoding="utf-8")
+    assert "| joint | λ = 0: target in the batch, no term |" in (out / "shift.md").read_text(encoding="utf-8")
 
 
 def test_a_source_only_row_is_its_run_measured(out: Path) -> None:
@@ -79,12 +79,14 @@ def test_started_again_it_trains_nothing(out: Path, monkeypatch: pytest.MonkeyPa
     assert [line.method for line in lines] == list(METHODS)
 
 
-def test_other_sizes_in_the_same_folder_are_refused(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_settings_are_refused_beside_finished_runs(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "render_domains", _noise)
-    (Run("medium", "joint", 1).folder(_config(out)) / "done.json").rename(out / "aside")
-    with pytest.raises(UserError, match="differs in steps"):
-        bench.run(_config(out, steps=3))
-    (out / "aside").rename(Run("medium", "joint", 1).folder(_config(out)) / "done.json")
+    with pytest.raises(
+        UserError, match=r"joint_seed0 was trained with other settings.* in optim\.lr, steps: .*variant=NAME"
+    ):
+        bench.run(_config(out, methods=("joint",), steps=3, train={"optim": {"lr": 1e-4}}))
+    with pytest.raises(UserError, match=r"mild_seed0 .* in steps"):
+        bench.run(_config(out, source_steps=3))
 
 
 def test_a_run_that_another_process_has_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
