@@ -76,9 +76,10 @@ def execute(config: BenchConfig, runs: list[Run], say: Callable[[str], None] = p
         for run in pending:
             begin = time.process_time()
             if _try(config, run, locks):
+                folder, seconds = run.folder(config), time.process_time() - begin
                 left = sum(not ended(other.folder(config)) for other in pending)
-                say(f"{run.folder(config).parent.name}/{run.folder(config).name}: {_told(run.folder(config))}, "
-                    f"{time.process_time() - begin:.0f} s of core time; {left} runs left")  # fmt: skip
+                name = f"{folder.parent.name}/{folder.name}"
+                say(f"{name}: {_told(folder)}, {seconds:.0f} s of core time; {left} runs left")
         pending = [run for run in pending if not ended(run.folder(config))]
         if pending:
             time.sleep(POLL_S)

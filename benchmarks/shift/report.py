@@ -21,6 +21,7 @@ HEADER = (
     "what it is",
     "target AP",
     "95 %",
+    "− source",
     "− control",
     "95 %",
     "control",
@@ -33,7 +34,7 @@ HEADER = (
 )
 NOTE = (
     "Mean ± standard deviation over seeds. 95 %: percentile bootstrap over the test images of the mean over seeds; "
-    "differences to the control are paired by seed and by image, * where a paired t test over seeds excludes zero (95 %). "
+    "differences to source only and to the control are paired by seed and image, * where a t test over seeds excludes zero. "
     "Retention: source AP minus that of the source-only run started from. Probe: accuracy of a fresh linear domain "
     "classifier on features of held-out pictures (0.5: none). AdaBN AP: the same network with BatchNorm statistics of "
     "unlabelled target pictures. Figures are of the last iterate; nothing is selected on these frames."
@@ -58,6 +59,7 @@ def _row(line: Line) -> tuple[Any, ...]:
         METHODS[line.method].title,
         _pm(figures.get("target_ap")),
         _range(line.ap_interval),
+        _difference(line.to_source),
         _difference(line.to_control),
         _range(line.to_control_interval, "+"),
         line.control,

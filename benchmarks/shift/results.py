@@ -32,6 +32,10 @@ FIGURES = {
 }
 
 
+PLAIN = "source"  # what everything is to be better than
+SOURCE_ONLY = {start: next(n for n, m in METHODS.items() if m.start == start and not m.trains) for start in STARTS}
+
+
 @dataclass(frozen=True)
 class Mean:
     """A figure over seeds: values by seed, mean, sample deviation (None for one seed)."""
@@ -50,6 +54,7 @@ class Line:
         ap_interval: 95 % of bootstrap resamples of the test images, of the mean target AP over seeds.
         to_control: difference of target AP to ``control``, seed by seed.
         to_control_interval: 95 % of it over the same resamples of images.
+        to_source: difference of target AP to the source-only run (without strong photometry), seed by seed.
         retention: source AP minus that of the source-only run it started from, seed by seed.
         seconds: of training, mean over seeds.
         failed: seed → why a run gave no result.
@@ -62,6 +67,7 @@ class Line:
     control: str | None = None
     to_control: Difference | None = None
     to_control_interval: tuple[float, float] | None = None
+    to_source: Difference | None = None
     retention: Difference | None = None
     seconds: float | None = None
     failed: dict[int, str] = field(default_factory=dict)
@@ -106,13 +112,11 @@ def _line(
         control,
         to_control,
         over_images,
+        paired(_column(own, "target/AP"), _column(found[PLAIN], "target/AP")) if name != PLAIN else None,
         paired(_column(own, "source/AP"), _column(before, "source/AP")) if method.trains else None,
         spread([one["seconds"] for one in own.values()])[0],
         _failures(config, severity, name),
     )
-
-
-SOURCE_ONLY = {start: next(n for n, m in METHODS.items() if m.start == start and not m.trains) for start in STARTS}
 
 
 def _column(results: Mapping[int, dict[str, float]], key: str) -> dict[int, float]:

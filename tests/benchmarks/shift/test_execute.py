@@ -56,7 +56,8 @@ def test_every_run_is_there_and_has_what_the_table_needs(out: Path) -> None:
             "1",
         ]
     assert written["lines"][0]["control"] is None and written["lines"][0]["retention"] is None
-    assert written["lines"][1]["control"] == "source" and written["lines"][1]["to_control"]["seeds"] == 2
+    assert written["lines"][1]["control"] == "longer" and written["lines"][1]["to_control"] is None
+    assert written["lines"][1]["to_source"]["seeds"] == 2
     assert (out / "shift.html").read_text(encoding="utf-8").count("data:image/") == 2  # sheets of source and target
     assert "| joint | λ = 0: target in the batch, no term |" in (out / "shift.md").read_text(encoding="utf-8")
 
@@ -158,4 +159,5 @@ def test_differences_are_paired_by_seed_and_by_image(tmp_path: Path, monkeypatch
     assert line.to_control is not None and line.to_control.mean == pytest.approx(0.1)
     assert line.to_control.excludes_zero() and line.to_control_interval == pytest.approx((0.1, 0.1))
     assert line.ap_interval is not None and line.ap_interval[1] - line.ap_interval[0] > 0.5
+    assert line.to_source is not None and line.to_source.mean == pytest.approx(0.35)
     assert line.retention is not None and line.retention.mean == pytest.approx(0.35)

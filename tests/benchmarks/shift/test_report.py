@@ -26,9 +26,9 @@ def test_a_row_says_all_that_was_measured() -> None:
     (first, unlabelled), (second, some) = report.tables(config, [_line("teacher", 0.2), _line("some_joint", 0.3)])
     assert (first, second) == ("target medium, unlabelled target", "target medium, 42 target labels")
     row = dict(zip(report.HEADER, unlabelled[0], strict=True))
-    assert (row["method"], row["control"], row["target AP"]) == ("teacher", "joint", "0.200 ± 0.014")
+    assert (row["method"], row["control"], row["target AP"]) == ("teacher", "joint_view", "0.200 ± 0.014")
     assert row["− control"] == "+0.031 ± 0.001 *", "two seeds that agree to .001 exclude zero"
-    assert unlabelled[0][3] == "0.180 … 0.220" and unlabelled[0][5] == "+0.010 … +0.050"
+    assert unlabelled[0][3] == "0.180 … 0.220" and unlabelled[0][6] == "+0.010 … +0.050"
     assert row["retention"] is None and len(some) == 1
 
 
