@@ -31,7 +31,6 @@ FIGURES = {
     "adabn_ap": "target_adabn/AP",
 }
 
-
 PLAIN = "source"  # what everything is to be better than
 SOURCE_ONLY = {start: next(n for n, m in METHODS.items() if m.start == start and not m.trains) for start in STARTS}
 
