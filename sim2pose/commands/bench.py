@@ -1,4 +1,4 @@
-"""``sim2pose bench render|ingest|train|fit``: speed as ratios against named baselines measured in the same run."""
+"""``sim2pose bench render|ingest|train|fit``: speed as ratios against named baselines of the same run; ``shift``: AP."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import typer
 from ..config import UserError, load_config, nearest
 from . import split, table, write_json
 
-SUITES = ("render", "ingest", "train", "fit")
+SUITES = ("render", "ingest", "train", "fit", "shift")
 
 
 def bench(
-    items: Annotated[list[str], typer.Argument(metavar="render|ingest|train|fit key=value …")],
+    items: Annotated[list[str], typer.Argument(metavar="render|ingest|train|fit|shift key=value …")],
     profile: Annotated[bool, typer.Option("--profile", help="render: print where a frame's time goes instead")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the rows to this file")] = None,
 ) -> None:
-    """Measure this machine. Each row holds a value, the baseline's value from the same run, and their ratio."""
-    (suite,), overrides = split(items, ("render|ingest|train|fit",))
+    """Measure this machine: each row a value, the baseline's of the same run, and their ratio. ``shift`` compares methods."""
+    (suite,), overrides = split(items, ("|".join(SUITES),))
     if suite not in SUITES:
         raise UserError(f"unknown benchmark '{suite}': {nearest(suite, SUITES)}")
     from importlib import import_module
@@ -35,6 +35,11 @@ def bench(
         write_json(json_file, stages)
         return
     rows = module.run(config)
+    if suite == "shift":
+        for title, cells in module.tables(config, rows):
+            print(f"\n{title}\n{table(cells, module.HEADER)}")
+        write_json(json_file, [row.record() for row in rows])
+        return
     print(
         table(
             [(r.name, r.value, r.unit, r.baseline, r.ratio) for r in rows],
