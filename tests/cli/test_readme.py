@@ -59,7 +59,7 @@ def test_python_uses_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
         "batch": 8,
         "data": {"source": "frames/infant"},
         "tracking": {"enabled": False},
-        "name": "infant_adapt",
+        "name": "adapt",
     }
     train(load_config(TrainConfig, "infant_source", quick))
     for block in BLOCKS:

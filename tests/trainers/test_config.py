@@ -17,7 +17,7 @@ PRESETS = sorted(p.stem for p in (ROOT / "configs").glob("*.yaml") if "recipe" i
 
 
 def test_there_are_presets() -> None:
-    assert {"infant_hrnet_w48", "infant_hrnet_w32", "infant_source", "infant_adapt"} <= set(PRESETS)
+    assert {"infant_hrnet_w48", "infant_hrnet_w32", "infant_source", "fidip", "adapt", "adapt_labelled"} <= set(PRESETS)
 
 
 @pytest.mark.parametrize("name", PRESETS)
