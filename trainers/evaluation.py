@@ -68,7 +68,7 @@ def evaluate_results(
         notes.append("no annotation has a labelled keypoint: nothing to score")
     problem, fatal = check_area(truth)
     if problem:
-        notes.append(f"{problem}; figures with box areas stand under 'box_area'" if not fatal else problem)
+        notes.append(f"{problem}; figures with box areas stand beside them" if not fatal else problem)
         log.warning("%s", notes[-1])
     box_area = truth.bbox[:, 2] * truth.bbox[:, 3]
     area = box_area if fatal else truth.area

@@ -160,7 +160,7 @@ def test_constant_area_is_reported_with_second_figures(shared_data: Path, caplog
     with caplog.at_level(logging.WARNING):
         report = evaluate_results(content, results)
     assert "1500 for all 84 persons" in caplog.text
-    assert "box_area" in report["notes"][0]
+    assert "figures with box areas" in report["notes"][0]
     second = evaluate_results(boxed, results)
     assert report["AP"] < 0.5 * second["AP"]
     assert report["box_area"] == {stat: second[stat] for stat in STATS}
