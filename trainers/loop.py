@@ -37,7 +37,9 @@ class Task(Protocol):
     """What the loop asks of a task.
 
     Attributes:
-        total_steps: steps of the run, a pre-phase included.
+        total_steps: steps of the run, a pre-phase included; the loop lowers it where it stops early, so that the last
+            validation knows that it is the last.
+        pre_steps: steps of the pre-phase, in which no score can rise.
         modules: networks by name, unwrapped; they make up a checkpoint.
         parallel: their DDP wrappers, where there are several ranks.
         optimisers, schedulers: by the same names.
@@ -45,6 +47,7 @@ class Task(Protocol):
     """
 
     total_steps: int
+    pre_steps: int
     modules: dict[str, nn.Module]
     parallel: list[nn.Module]
     optimisers: dict[str, Optimizer]
@@ -86,6 +89,9 @@ class LoopSettings:
     keep: int
     accumulate: int = 1
     clip: float | None = None
+    best: int = 1
+    patience: int | None = None
+    min_delta: float = 0.0
 
 
 @dataclass
@@ -95,11 +101,22 @@ class LoopState:
     step: int = 0
     images: int = 0
     seconds: float = 0.0  # of training, without validation and saving
-    best_score: float | None = None
-    best_step: int | None = None
+    best: list[tuple[float, int]] = field(default_factory=list)  # the best (score, step), best first
+    waited: int = 0  # validations since the score last rose by ``min_delta`` or more …
+    risen_to: float | None = None  # … to this
     metrics: dict[str, float] = field(default_factory=dict)  # of the last validation
     best_metrics: dict[str, float] = field(default_factory=dict)
     stopped: str | None = None
+
+    @property
+    def best_score(self) -> float | None:
+        """The best score so far."""
+        return self.best[0][0] if self.best else None
+
+    @property
+    def best_step(self) -> int | None:
+        """Its step."""
+        return self.best[0][1] if self.best else None
 
 
 def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
@@ -109,6 +126,7 @@ def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         NonFiniteLoss: on every rank, before any update, if a loss or gradient is not finite on one.
     """
     state = restore(task, settings, context)
+    state.stopped = out_of_patience(task, state, settings)
     guard = Guard(context)
     updaters = {
         name: Updater(name, optimiser, task.schedulers[name], guard, settings.clip)
@@ -142,7 +160,7 @@ def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         if validate or state.step % settings.save_every == 0:
             guard.settle()
             state.seconds += time.perf_counter() - clock
-            better = validate and validation(task, state, context, events)
+            better = validate and validation(task, state, settings, context, events)
             if done or better or state.step % settings.save_every == 0 or state.stopped:
                 save(task, state, settings, context)
             clock = time.perf_counter()
@@ -165,28 +183,64 @@ def micro_batches(batch: Batch, count: int, parallel: list[nn.Module]) -> Iterat
             yield batch if count == 1 else {key: value[i::count] for key, value in batch.items()}, last
 
 
-def validation(task: Task, state: LoopState, context: Context, events: EventLog) -> bool:
-    """Evaluate on rank 0, tell everyone, and say whether this is the best state so far."""
+def validation(task: Task, state: LoopState, settings: LoopSettings, context: Context, events: EventLog) -> bool:
+    """Evaluate on rank 0, tell everyone, decide whether to go on; whether this is among the best states so far."""
+    evaluate(task, state, context, events)
+    state.stopped = task.verdict(state.step, state.metrics)
+    better = enter_score(task, state, settings)
+    if state.stopped is None and state.step < task.total_steps:
+        state.stopped = out_of_patience(task, state, settings)
+        if state.stopped:
+            task.total_steps = state.step
+            evaluate(task, state, context, events)  # again, as the last validation of a run does more
+    if state.stopped:
+        log.error("stopping at step %d: %s", state.step, state.stopped)
+    if better and state.best_step == state.step:
+        state.best_metrics = state.metrics
+    if context.report is not None:
+        context.report({**state.metrics, "step": state.step})
+    return better
+
+
+def evaluate(task: Task, state: LoopState, context: Context, events: EventLog) -> None:
+    """Validation metrics into ``state``, on every rank."""
     metrics: dict[str, float] = {}
     if context.first:
         with undisturbed_random():
             metrics = task.evaluate(state.step)
         events.write(state.step, metrics)
     state.metrics = context.broadcast(metrics)
-    state.stopped = task.verdict(state.step, state.metrics)
-    if state.stopped:
-        log.error("stopping at step %d: %s", state.step, state.stopped)
-    if context.report is not None:
-        context.report({**state.metrics, "step": state.step})
+
+
+def enter_score(task: Task, state: LoopState, settings: LoopSettings) -> bool:
+    """Enter the score into the ``settings.best`` best and into early stopping's count; whether it is one of the best.
+
+    Of equal scores the earlier one counts as better. In the pre-phase nothing can rise, so nothing is waited for.
+    """
     score = state.metrics.get(task.score)
-    if score is None or (state.best_score is not None and score <= state.best_score):
+    if score is None:
         return False
-    state.best_score, state.best_step, state.best_metrics = score, state.step, state.metrics
-    return True
+    if state.risen_to is None or score > state.risen_to + settings.min_delta:
+        state.risen_to, state.waited = score, 0
+    elif state.step > task.pre_steps:
+        state.waited += 1
+    entry = (score, state.step)
+    state.best = sorted([*state.best, entry], key=lambda e: (-e[0], e[1]))[: settings.best]
+    return entry in state.best
+
+
+def out_of_patience(task: Task, state: LoopState, settings: LoopSettings) -> str | None:
+    """Why to stop early, or None."""
+    if settings.patience is None or state.waited < settings.patience:
+        return None
+    return (
+        f"early stop: {task.score} has not risen by more than {settings.min_delta:g} in {state.waited} validations; "
+        f"best {state.best_score:.4g} at step {state.best_step}"
+    )
 
 
 def save(task: Task, state: LoopState, settings: LoopSettings, context: Context) -> None:
-    """Write a checkpoint (rank 0), point ``best.json`` at the best one and delete old ones."""
+    """Write a checkpoint (rank 0), list the best ones in ``best.json`` and delete old ones."""
     random_states = context.gather(random_state())
     if not context.first:
         return
@@ -195,8 +249,9 @@ def save(task: Task, state: LoopState, settings: LoopSettings, context: Context)
         "step": state.step,
         "images": state.images,
         "seconds": state.seconds,
-        "best_score": state.best_score,
-        "best_step": state.best_step,
+        "best": [list(entry) for entry in state.best],
+        "waited": state.waited,
+        "risen_to": state.risen_to,
         "metrics": state.metrics,
         "best_metrics": state.best_metrics,
         "random": random_states,
@@ -205,11 +260,11 @@ def save(task: Task, state: LoopState, settings: LoopSettings, context: Context)
         "task": task.state_dict(),
     }
     modules = {name: module.state_dict() for name, module in task.modules.items()}
-    path = checkpoints.save(root, state.step, modules, everything, settings.config, {"metrics": state.metrics})
-    if state.best_step == state.step:
-        pointer = {"checkpoint": path.name, "step": state.step, "metric": task.score, "score": state.best_score}
-        checkpoints.write_json(settings.run_dir / "best.json", pointer)
-    checkpoints.prune(root, settings.keep, state.best_step)
+    checkpoints.save(root, state.step, modules, everything, settings.config, {"metrics": state.metrics})
+    if any(step == state.step for _, step in state.best):
+        listed = [{"checkpoint": checkpoints.folder_name(step), "step": step, "score": s} for s, step in state.best]
+        checkpoints.write_json(settings.run_dir / "best.json", {**listed[0], "metric": task.score, "best": listed})
+    checkpoints.prune(root, settings.keep, {step for _, step in state.best})
 
 
 def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
@@ -231,8 +286,9 @@ def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         set_random_state(state["random"][context.rank])
     if context.first:
         log.info("resumed from %s", path)
-    kept = ("step", "images", "seconds", "best_score", "best_step", "metrics", "best_metrics")
-    return LoopState(**{key: state[key] for key in kept})
+    kept = ("step", "images", "seconds", "waited", "risen_to", "metrics", "best_metrics")
+    best = [(score, step) for score, step in state["best"]]
+    return LoopState(**{key: state[key] for key in kept}, best=best)
 
 
 class Meter:

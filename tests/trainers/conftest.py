@@ -23,6 +23,7 @@ class TinyTask:
     """Regresses y = 2x with dropout (the random state matters) beside a second network that learns from its output."""
 
     score = "val/score"
+    pre_steps = 0
 
     def __init__(
         self, context: Context, steps: int = 12, batch: int = 8, dropout: float = 0.2, poison: int = -1
