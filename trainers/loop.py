@@ -24,6 +24,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from ..datasets.progress import Progress
 from . import checkpoints
+from .best import Scores
 from .context import Context, random_state, set_random_state, undisturbed_random
 from .tracking import EventLog
 from .updates import Guard, Update, Updater, describe_batch
@@ -101,9 +102,7 @@ class LoopState:
     step: int = 0
     images: int = 0
     seconds: float = 0.0  # of training, without validation and saving
-    best: list[tuple[float, int]] = field(default_factory=list)  # the best (score, step), best first
-    waited: int = 0  # validations since the score last rose by ``min_delta`` or more …
-    risen_to: float | None = None  # … to this
+    scores: Scores = field(default_factory=Scores)
     metrics: dict[str, float] = field(default_factory=dict)  # of the last validation
     best_metrics: dict[str, float] = field(default_factory=dict)
     stopped: str | None = None
@@ -111,12 +110,12 @@ class LoopState:
     @property
     def best_score(self) -> float | None:
         """The best score so far."""
-        return self.best[0][0] if self.best else None
+        return self.scores.best[0][0] if self.scores.best else None
 
     @property
     def best_step(self) -> int | None:
         """Its step."""
-        return self.best[0][1] if self.best else None
+        return self.scores.best[0][1] if self.scores.best else None
 
 
 def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
@@ -126,7 +125,7 @@ def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         NonFiniteLoss: on every rank, before any update, if a loss or gradient is not finite on one.
     """
     state = restore(task, settings, context)
-    state.stopped = out_of_patience(task, state, settings)
+    state.stopped = state.scores.verdict(settings.patience, settings.min_delta, task.score)
     guard = Guard(context)
     updaters = {
         name: Updater(name, optimiser, task.schedulers[name], guard, settings.clip)
@@ -187,9 +186,10 @@ def validation(task: Task, state: LoopState, settings: LoopSettings, context: Co
     """Evaluate on rank 0, tell everyone, decide whether to go on; whether this is among the best states so far."""
     evaluate(task, state, context, events)
     state.stopped = task.verdict(state.step, state.metrics)
-    better = enter_score(task, state, settings)
+    score, counts = state.metrics.get(task.score), state.step > task.pre_steps
+    better = score is not None and state.scores.enter(score, state.step, settings.best, settings.min_delta, counts)
     if state.stopped is None and state.step < task.total_steps:
-        state.stopped = out_of_patience(task, state, settings)
+        state.stopped = state.scores.verdict(settings.patience, settings.min_delta, task.score)
         if state.stopped:
             task.total_steps = state.step
             evaluate(task, state, context, events)  # again, as the last validation of a run does more
@@ -212,33 +212,6 @@ def evaluate(task: Task, state: LoopState, context: Context, events: EventLog) -
     state.metrics = context.broadcast(metrics)
 
 
-def enter_score(task: Task, state: LoopState, settings: LoopSettings) -> bool:
-    """Enter the score into the ``settings.best`` best and into early stopping's count; whether it is one of the best.
-
-    Of equal scores the earlier one counts as better. In the pre-phase nothing can rise, so nothing is waited for.
-    """
-    score = state.metrics.get(task.score)
-    if score is None:
-        return False
-    if state.risen_to is None or score > state.risen_to + settings.min_delta:
-        state.risen_to, state.waited = score, 0
-    elif state.step > task.pre_steps:
-        state.waited += 1
-    entry = (score, state.step)
-    state.best = sorted([*state.best, entry], key=lambda e: (-e[0], e[1]))[: settings.best]
-    return entry in state.best
-
-
-def out_of_patience(task: Task, state: LoopState, settings: LoopSettings) -> str | None:
-    """Why to stop early, or None."""
-    if settings.patience is None or state.waited < settings.patience:
-        return None
-    return (
-        f"early stop: {task.score} has not risen by more than {settings.min_delta:g} in {state.waited} validations; "
-        f"best {state.best_score:.4g} at step {state.best_step}"
-    )
-
-
 def save(task: Task, state: LoopState, settings: LoopSettings, context: Context) -> None:
     """Write a checkpoint (rank 0), list the best ones in ``best.json`` and delete old ones."""
     random_states = context.gather(random_state())
@@ -249,9 +222,7 @@ def save(task: Task, state: LoopState, settings: LoopSettings, context: Context)
         "step": state.step,
         "images": state.images,
         "seconds": state.seconds,
-        "best": [list(entry) for entry in state.best],
-        "waited": state.waited,
-        "risen_to": state.risen_to,
+        "scores": state.scores.state_dict(),
         "metrics": state.metrics,
         "best_metrics": state.best_metrics,
         "random": random_states,
@@ -261,10 +232,11 @@ def save(task: Task, state: LoopState, settings: LoopSettings, context: Context)
     }
     modules = {name: module.state_dict() for name, module in task.modules.items()}
     checkpoints.save(root, state.step, modules, everything, settings.config, {"metrics": state.metrics})
-    if any(step == state.step for _, step in state.best):
-        listed = [{"checkpoint": checkpoints.folder_name(step), "step": step, "score": s} for s, step in state.best]
+    best = state.scores.best
+    if any(step == state.step for _, step in best):
+        listed = [{"checkpoint": checkpoints.folder_name(step), "step": step, "score": score} for score, step in best]
         checkpoints.write_json(settings.run_dir / "best.json", {**listed[0], "metric": task.score, "best": listed})
-    checkpoints.prune(root, settings.keep, {step for _, step in state.best})
+    checkpoints.prune(root, settings.keep, {step for _, step in best})
 
 
 def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
@@ -286,9 +258,8 @@ def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         set_random_state(state["random"][context.rank])
     if context.first:
         log.info("resumed from %s", path)
-    kept = ("step", "images", "seconds", "waited", "risen_to", "metrics", "best_metrics")
-    best = [(score, step) for score, step in state["best"]]
-    return LoopState(**{key: state[key] for key in kept}, best=best)
+    kept = ("step", "images", "seconds", "metrics", "best_metrics")
+    return LoopState(**{key: state[key] for key in kept}, scores=Scores.from_state(state["scores"]))
 
 
 class Meter:
