@@ -1,4 +1,4 @@
-"""The keypoint task: FiDIP's order and each fault of its reference, exact resume, controls that are what they say."""
+"""The keypoint task: FiDIP's order, controls that are what they say, figures. Faults of its reference: test_fidip_faults."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from sim2pose.config import UserError, merge, validate
 from sim2pose.models.keypoints.losses import domain_bce, joints_mse
@@ -19,7 +18,6 @@ from sim2pose.trainers.adaptation.domain import confusion
 from sim2pose.trainers.adaptation.held import held, held_statistics
 from sim2pose.trainers.adaptation.strength import LossWatch, Weight
 from sim2pose.trainers.config import AdversarialConfig, TrainConfig
-from sim2pose.trainers.context import Context, seed_everything
 from sim2pose.trainers.keypoints import KeypointTask
 from sim2pose.trainers.runtimes import train
 from sim2pose.trainers.validation import collapsed, probe_accuracy
@@ -28,15 +26,9 @@ Make = Callable[..., KeypointTask]
 
 
 @pytest.fixture
-def make(values: dict[str, Any]) -> Make:
-    """Builds the small task with some values changed, as ``runtimes.work`` does."""
-
-    def build(**changes: Any) -> KeypointTask:
-        cfg = validate(TrainConfig, merge(values, changes))
-        seed_everything(cfg.seed, 0)
-        return KeypointTask(cfg, Context())
-
-    return build
+def make(make_task: Make) -> Make:
+    """Short for the fixture of ``conftest.py``."""
+    return make_task
 
 
 def classifier_of(task: KeypointTask) -> torch.nn.Module:
@@ -120,85 +112,6 @@ def test_weight_zero_is_the_joint_control_bitwise(values: dict[str, Any]) -> Non
     assert states[1] is not None
     assert (states[0].step, states[1].step) == (6, 8)
     assert equal(states[0].modules["pose"], states[1].modules["pose"])
-
-
-@pytest.mark.parametrize("stop", [1, 5])
-@pytest.mark.parametrize("mode", ["constant", "ratio"])
-def test_resumed_equals_never_stopped_bitwise(
-    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, stop: int, mode: str
-) -> None:
-    more = {"adversarial": {"mode": mode, "ramp": 0.5}, "optim": {"ema": 0.5}, "data": {"augment": "strong"}}
-    more["checkpoint"] = {"every": stop}
-    whole = train(validate(TrainConfig, merge(values, {"name": "whole", **more})))
-    cfg = validate(TrainConfig, merge(values, {"name": "parts", **more}))
-    steps = KeypointTask.finish_step
-
-    def killed(self: KeypointTask, step: int) -> None:
-        if step == stop:  # after the update, before it is saved
-            raise KeyboardInterrupt
-        steps(self, step)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(KeypointTask, "finish_step", killed)
-        with pytest.raises(KeyboardInterrupt):
-            train(cfg)
-    parts = train(cfg, resume=True)
-    a, b = (checkpoints.load(r.run_dir / "checkpoints" / "step_00000008") for r in (whole, parts))
-    assert set(a.modules) == {"pose", "domain", "average"}
-    for name in a.modules:
-        assert equal(a.modules[name], b.modules[name]), name
-    for name in ("pose", "domain"):
-        assert a.state["schedulers"][name] == b.state["schedulers"][name]
-        for key, slots in a.state["optimisers"][name]["state"].items():
-            assert equal(slots, b.state["optimisers"][name]["state"][key])
-    assert torch.equal(a.state["random"][0]["torch"], b.state["random"][0]["torch"])
-    assert a.state["task"]["averaged"] == b.state["task"]["averaged"] == 6
-
-
-def test_the_classifiers_schedule_steps_and_starts_with_the_pose_networks(make: Make) -> None:
-    task = make(optim={"milestones": [0.5], "lr": 0.1}, adversarial={"lr": 0.1})
-    rates = []
-    for step in range(task.total_steps):
-        for name in ["domain"] if step < 2 else ["domain", "pose"]:
-            task.optimisers[name].step()
-            task.schedulers[name].step()
-        rates.append([task.schedulers[n].get_last_lr()[0] for n in ("domain", "pose")])
-    assert rates[3] == pytest.approx([0.1, 0.1])
-    assert rates[5] == pytest.approx([0.01, 0.01])
-
-
-def test_freezing_holds_parameters_and_statistics(make: Make, tmp_path: Path) -> None:
-    start = make()
-    save_file({k: v.contiguous() for k, v in start.network.state_dict().items()}, tmp_path / "w.safetensors")
-    weights = str(tmp_path / "w.safetensors")
-    task = make(model={"weights": weights, "freeze": ["stem", "layer1"]}, adversarial={"method": "none"})
-    before = state_of(task.network)
-    for step in range(2):
-        for update in task.train_step(next(task.batches(step)), step, measure=False):
-            apply(task, update.optimiser, update.loss)
-    task.network.eval()
-    task.network.train()  # a validation in between must not thaw the statistics
-    list(task.train_step(next(task.batches(0)), 0, measure=False))
-    after = state_of(task.network)
-    frozen = [k for k in before if k.startswith(("conv1", "bn1", "layer1"))]
-    assert frozen
-    assert all(torch.equal(before[k], after[k]) for k in frozen)
-    assert not torch.equal(before["final_layer.weight"], after["final_layer.weight"])
-
-
-def test_freezing_random_layers_is_refused(make: Make) -> None:
-    with pytest.raises(UserError, match="random"):
-        make(model={"freeze": ["stem"]})
-
-
-def test_batches_are_balanced_and_shuffled(make: Make) -> None:
-    task = make()
-    batches = [next(task.batches(step)) for step in range(2, 8)]
-    assert all(batch["domain"].sum() == 4 for batch in batches)
-    seen = torch.cat([b["frame_id"][b["domain"] == 1] for b in batches]).tolist()
-    assert seen != sorted(seen)
-    again = torch.cat([b["frame_id"][b["domain"] == 1] for b in [next(make(seed=6).batches(s)) for s in range(2, 8)]])
-    assert seen != again.tolist()
 
 
 def test_unlabelled_targets_add_nothing_to_the_pose_loss(make: Make) -> None:
