@@ -18,7 +18,7 @@ from pycocotools.cocoeval import COCOeval
 from sim2pose.cluster.evaluations import EvaluateConfig, evaluate_on
 from sim2pose.commands.evaluate import evaluate
 from sim2pose.config import UserError
-from sim2pose.datasets.coco import frames_to_coco
+from sim2pose.datasets.coco import export_coco, frames_to_coco
 from sim2pose.datasets.frames import Frame, Person, dataset_info
 from sim2pose.datasets.publish import publish_shard, write_manifest
 from sim2pose.datasets.shards import FramesFolder
@@ -150,6 +150,23 @@ def test_a_joint_set_and_sigmas_of_ones_own(tmp_path: Path) -> None:
         evaluate_on(network, data, EvaluateConfig(joint_set="coco17"))
     with pytest.raises(UserError, match=r"3 OKS sigmas for the 5 joints"):
         evaluate_on(network, data, EvaluateConfig(sigmas=(0.1,) * 3))
+
+
+def test_a_coco_file_with_joints_of_ones_own(tmp_path: Path) -> None:
+    """From frames to COCO and back by way of the file, pictures and all; boxes by image id."""
+    path = tmp_path / "urchin.yaml"
+    path.write_text("joints: [left_spine, right_spine, mouth]\nsigmas: [0.2, 0.2, 0.3]\n")
+    data, network = frames(tmp_path / "data", str(path)), model(tmp_path / "model", str(path))
+    export_coco(data, tmp_path / "coco")
+    file, images = tmp_path / "coco" / "annotations.json", tmp_path / "coco" / "images"
+    config = EvaluateConfig(joint_set=str(path), images=images, detections=boxes(data, tmp_path / "b.json"), nms="none")
+    report = evaluate_on(network, file, config)
+    assert report["report"]["counts"]["people"] == 2 * COUNT
+    assert len(report["results"]) == 2 * COUNT + 1
+    folder = evaluate_on(network, data, config)
+    assert report["figures"]["zero"] == pytest.approx(folder["figures"]["zero"])
+    with pytest.raises(UserError, match="category has 3 keypoints, joint set 'coco17' 17"):
+        evaluate_on(network, file, EvaluateConfig(images=images))
 
 
 def test_the_command_line_shows_both_figures_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
