@@ -249,6 +249,10 @@ class TrainConfig(Config):
             raise ValueError("give either init_from or model.weights")
         if self.early_stop.patience is not None and not self.data.val:
             raise ValueError("early_stop.patience needs data.val: there is no score without validation data")
+        if self.early_stop.patience is not None and self.adabn == "keep":
+            raise ValueError(
+                "adabn=keep takes statistics after the last planned step: it cannot go with early_stop.patience"
+            )
         return self
 
     def _adaptation_is_possible(self) -> None:

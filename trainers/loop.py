@@ -22,6 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from ..config import UserError
 from ..datasets.progress import Progress
 from . import checkpoints
 from .best import Scores
@@ -194,7 +195,7 @@ def validation(task: Task, state: LoopState, settings: LoopSettings, context: Co
             task.total_steps = state.step
             evaluate(task, state, context, events)  # again, as the last validation of a run does more
     if state.stopped:
-        log.error("stopping at step %d: %s", state.step, state.stopped)
+        log.warning("stopping at step %d: %s", state.step, state.stopped)
     if better and state.best_step == state.step:
         state.best_metrics = state.metrics
     if context.report is not None:
@@ -258,6 +259,8 @@ def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         set_random_state(state["random"][context.rank])
     if context.first:
         log.info("resumed from %s", path)
+    if "scores" not in state:
+        raise UserError(f"{path} was written by an earlier sim2pose, which kept no list of scores: start the run anew")
     kept = ("step", "images", "seconds", "metrics", "best_metrics")
     return LoopState(**{key: state[key] for key in kept}, scores=Scores.from_state(state["scores"]))
 

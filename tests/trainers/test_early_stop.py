@@ -43,5 +43,9 @@ def test_a_run_that_rises_no_more_ends_with_its_figures(values: dict[str, Any], 
 def test_early_stopping_needs_something_to_watch() -> None:
     with pytest.raises(UserError, match=r"early_stop.patience needs data.val"):
         load_config(TrainConfig, None, ["name=x", "steps=3", "early_stop.patience=2"])
-    with pytest.raises(UserError, match=r"early_stop: unknown key|unknown key 'early_stop.patient'"):
+    kept = {"name": "x", "steps": 3, "adabn": "keep", "early_stop": {"patience": 2}}
+    kept["data"] = {"target": "t", "val": {"target": "v"}}
+    with pytest.raises(UserError, match="adabn=keep takes statistics after the last planned step"):
+        validate(TrainConfig, kept)
+    with pytest.raises(UserError, match=r"unknown key 'early_stop.patient'"):
         load_config(TrainConfig, None, ["name=x", "steps=3", "early_stop.patient=2"])
