@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,20 +12,34 @@ from pydantic import Field
 
 from ..config import Config, UserError
 from ..datasets.coco import frames_to_coco, import_coco
+from ..datasets.detections import read_detections
 from ..datasets.shards import FramesFolder
+from ..models.joints import JointSet, joint_set
 from ..trainers import evaluation
 from ..trainers.model_folder import data_hash, export_pt2, find_model, load_model
+from ..trainers.oks_nms import THRESHOLD, Suppression, suppress
 from ..trainers.predict import predict
 from . import registry
 
 Json = dict[str, Any]
+COCO17 = "coco17"
 
 
 class EvaluateConfig(Config):
-    """How to evaluate. Keypoints are predicted in the annotated boxes."""
+    """How to evaluate. Keypoints are predicted in the annotated boxes, or in those of a detections file."""
 
     images: Path | None = Field(None, description="folder of the pictures, where DATA is a COCO JSON file")
-    joint_set: str = Field("coco17", description="of a COCO JSON file and its results")
+    joint_set: str | None = Field(
+        None,
+        description="joints, by name or from a file (my.yaml); coco17 for a COCO file, else the frames folder's own",
+    )
+    sigmas: tuple[float, ...] | None = Field(None, description="OKS sigmas in place of the joint set's, one a joint")
+    detections: Path | None = Field(None, description="COCO detection results (JSON): predict in these boxes")
+    category: int = Field(1, description="category_id of people in the detections file")
+    min_score: float = Field(0.0, description="leave out detections below this score")
+    top: int | None = Field(None, ge=1, description="use at most this many detections of a picture")
+    nms: Suppression = Field("oks", description="OKS-NMS of what detections gave: oks, soft (lowered scores), none")
+    nms_oks: float = Field(THRESHOLD, gt=0, le=1, description="OKS above which two predictions are of one person")
     flip: bool = Field(True, description="average with the mirrored crop")
     decode: Literal["dark", "argmax"] = "dark"
     batch: int = Field(64, ge=1)
@@ -38,28 +53,46 @@ def evaluate_on(what: str, data: Path, config: EvaluateConfig | None = None) -> 
 
     Returns:
         ``figures``: name (``model`` or ``results``, ``mean_pose``, ``zero``) → AP … ARl, oks, pck, left_right_confusion;
+        where the annotations' areas are degenerate also ``<name>_box_area`` → AP … ARl with box areas;
         ``per_keypoint``: joint name → figures; ``report``: all of ``evaluate_results``; ``notes``; ``data`` with name,
-        hash and frames.
+        hash and frames; of a model ``results``, and with detections ``detections``, the counts of their file.
 
     Raises:
         UserError: for a model or data that is not there or does not fit.
     """
     config = config or EvaluateConfig()
     if what.endswith(".json"):
-        truth, place = _truth(data, config)
-        report = evaluation.evaluate_results(truth, what, config.joint_set)
-        return _beside_baselines("results", truth, report, None, config.joint_set, place)
-    network, spec = load_model(_model_folder(what, config.uri), _device(config.device))
+        if config.detections is not None:
+            raise UserError(f"detections={config.detections} are for a model to predict in; {what} holds predictions")
+        truth, place, joints = _truth(data, config)
+        report = evaluation.evaluate_results(truth, what, joints, config.sigmas)
+        return _beside_baselines("results", truth, report, None, joints, config.sigmas, place)
+    model = _model_folder(what, config.uri)
     if data.is_dir():
-        return _evaluate_folder(network, spec, FramesFolder.open(data, joint_set=spec.joint_set), config)
+        return _evaluate_folder(model, FramesFolder.open(data), config)
     if config.images is None:
         raise UserError(f"{data} is a COCO file: say where its pictures are with images=DIR")
     with tempfile.TemporaryDirectory() as scratch:
-        import_coco(data, config.images, Path(scratch) / "frames", joint_set=config.joint_set)
-        return _evaluate_folder(network, spec, FramesFolder.open(Path(scratch) / "frames"), config, data.name)
+        import_coco(data, config.images, Path(scratch) / "frames", joint_set=config.joint_set or COCO17)
+        return _evaluate_folder(model, FramesFolder.open(Path(scratch) / "frames"), config, data.name)
 
 
-def _evaluate_folder(network: Any, spec: Any, folder: FramesFolder, config: EvaluateConfig, name: str = "") -> Json:
+def _evaluate_folder(model: Path, folder: FramesFolder, config: EvaluateConfig, name: str = "") -> Json:
+    """Predict and score; the folder is open first, so that a joint set of its own is known when the model is built."""
+    network, spec = load_model(model, _device(config.device))
+    if folder.info.joint_set != spec.joint_set:
+        raise UserError(
+            f"{name or folder.path} has joint set '{folder.info.joint_set}', the model predicts '{spec.joint_set}'"
+        )
+    joints = joint_set(config.joint_set or spec.joint_set)
+    if joints.name != spec.joint_set:
+        raise UserError(f"joint_set={config.joint_set} is '{joints.name}', the model predicts '{spec.joint_set}'")
+    detections = None
+    if config.detections is not None:
+        frames = folder.index().frame_id.tolist()
+        detections = read_detections(
+            config.detections, frames, category=config.category, min_score=config.min_score, top=config.top
+        )
     results = predict(
         network,
         folder,
@@ -69,22 +102,41 @@ def _evaluate_folder(network: Any, spec: Any, folder: FramesFolder, config: Eval
         flip_test=config.flip,
         decoding=config.decode,
         bf16=config.bf16,
+        detections=detections,
     )
+    told = {}
+    if detections is not None:
+        before = len(results)
+        results = suppress(results, config.sigmas or joints.sigmas, config.nms, config.nms_oks)
+        told = {"detections": dict(detections.counts) | {"suppressed": before - len(results)}}
     truth = frames_to_coco(folder)
-    report = evaluation.evaluate_results(truth, results, spec.joint_set)
+    report = evaluation.evaluate_results(truth, results, joints, config.sigmas)
+    if detections is not None:
+        report["notes"] += [
+            f"{detections.describe()}; OKS-NMS ({config.nms}) took away {before - len(results)} of {before} predictions",
+            "the baselines stand in the annotated boxes",
+        ]
     place = {"name": name or folder.path.name, "hash": data_hash(folder), "frames": len(folder)}
-    return {**_beside_baselines("model", truth, report, spec.mean_pose, spec.joint_set, place), "results": results}
+    beside = _beside_baselines("model", truth, report, spec.mean_pose, joints, config.sigmas, place)
+    return {**beside, "results": results, **told}
 
 
-def _beside_baselines(name: str, truth: Any, report: Json, mean: Any, joint_set: str, place: Json) -> Json:
-    reports = {name: report, **evaluation.baselines(truth, mean, joint_set)}
+def _beside_baselines(
+    name: str, truth: Any, report: Json, mean: Any, joints: JointSet, sigmas: Sequence[float] | None, place: Json
+) -> Json:
+    reports = {name: report, **evaluation.baselines(truth, mean, joints, sigmas)}
     notes = list(report["notes"])
     if report["collapsed"]:
         notes.append("the predictions hardly vary from person to person: the network has collapsed")
     if mean is None:
         notes.append("no mean-pose baseline: it needs a model, which knows its training data")
+    figures = {}
+    for key, value in reports.items():
+        figures[key] = _figures(value)
+        if value["box_area"] is not None:
+            figures[f"{key}_box_area"] = value["box_area"]
     return {
-        "figures": {key: _figures(value) for key, value in reports.items()},
+        "figures": figures,
         "per_keypoint": report["per_keypoint"],
         "report": report,
         "notes": notes,
@@ -97,13 +149,16 @@ def _figures(report: Json) -> Json:
     return {**{key: report[key] for key in kept}, "pck": report["pck@0.2"], "people": report["counts"]["people"]}
 
 
-def _truth(data: Path, config: EvaluateConfig) -> tuple[Json | Path, Json]:
+def _truth(data: Path, config: EvaluateConfig) -> tuple[Json | Path, Json, JointSet]:
     if data.is_dir():
         folder = FramesFolder.open(data)
-        return frames_to_coco(folder), {"name": data.name, "hash": data_hash(folder), "frames": len(folder)}
+        place = {"name": data.name, "hash": data_hash(folder), "frames": len(folder)}
+        joints = joint_set(config.joint_set or folder.info.joint_set)
+        return frames_to_coco(folder, joint_set=joints.name), place, joints
     if not data.is_file():
         raise UserError(f"no data at {data}: name a frames folder or a COCO annotation file")
-    return data, {"name": data.name, "hash": registry.file_hash(data), "frames": None}
+    place = {"name": data.name, "hash": registry.file_hash(data), "frames": None}
+    return data, place, joint_set(config.joint_set or COCO17)
 
 
 def _model_folder(what: str, uri: str | None) -> Path:

@@ -211,8 +211,11 @@ def degenerate_area(area: np.ndarray, bbox: np.ndarray) -> str | None:
     if zero:
         return f"area is zero or negative for {zero} of {len(area)} persons"
     box = bbox[:, 2] * bbox[:, 3]
-    if len(area) > 1 and np.ptp(area) <= 1e-6 * area.max() and np.ptp(box) > 0.01 * box.max():
-        return f"area is {area[0]:g} for all {len(area)} persons although their boxes differ"
+    values, where, times = np.unique(area, return_inverse=True, return_counts=True)
+    same = where == times.argmax()
+    if same.sum() > 1 and 2 * same.sum() > len(area) and np.ptp(box[same]) > 0.01 * box.max():
+        count = f"all {len(area)}" if same.all() else f"{same.sum()} of {len(area)}"
+        return f"area is {values[times.argmax()]:g} for {count} persons although their boxes differ"
     large = int((area > 1.5 * np.maximum(box, 1)).sum())
     if large > 0.1 * len(area):
         return f"area is larger than 1.5 times the box for {large} of {len(area)} persons"

@@ -188,10 +188,11 @@ class DatasetInfo:
 
     @staticmethod
     def from_json(text: str | bytes, where: str) -> DatasetInfo:
-        """Parse; ``where`` names the file in error messages.
+        """Parse; ``where`` names the file in error messages. A joint set that is not built in becomes known by its name.
 
         Raises:
-            UserError: if the text is no such JSON or was written under another schema version.
+            UserError: if the text is no such JSON, was written under another schema version, or its joint set's name
+                stands for other joints.
         """
         try:
             values = json.loads(text)
@@ -214,7 +215,20 @@ class DatasetInfo:
         values["flip_pairs"] = tuple((int(a), int(b)) for a, b in values["flip_pairs"])
         values["more_joint_sets"] = tuple(values.get("more_joint_sets", ()))
         values["sigmas"] = None if values["sigmas"] is None else tuple(values["sigmas"])
-        return DatasetInfo(**values)
+        info = DatasetInfo(**values)
+        _make_known(info, where)
+        return info
+
+
+def _make_known(info: DatasetInfo, where: str) -> None:
+    """Add a joint set that a user brought (it lies whole in the metadata, but for its skeleton) to those known by name."""
+    from ..models.joints import JointSet, add_joint_set
+
+    given = JointSet(info.joint_set, info.joints, info.flip_pairs, info.sigmas, (), f"joints of {where}")
+    try:
+        add_joint_set(given)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def dataset_info(

@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -55,6 +55,11 @@ class Checkpoint:
     modules: dict[str, dict[str, Tensor]]
     state: dict[str, Any]
     meta: dict[str, Any]
+
+
+def folder_name(step: int) -> str:
+    """Name of the folder of a step's checkpoint."""
+    return f"step_{step:08d}"
 
 
 def _sha256(path: Path) -> str:
@@ -98,7 +103,7 @@ def save(
         extra: further JSON values for ``meta.json``.
     """
     root.mkdir(parents=True, exist_ok=True)
-    final = root / f"step_{step:08d}"
+    final = root / folder_name(step)
     aside = root / f".writing_{final.name}_{uuid.uuid4().hex[:8]}"
     aside.mkdir()
     for name, tensors in modules.items():
@@ -182,10 +187,10 @@ def newest(root: Path) -> Checkpoint | None:
     return None
 
 
-def prune(root: Path, keep: int, best: int | None) -> None:
-    """Delete all but the ``keep`` newest checkpoints and that of step ``best``."""
+def prune(root: Path, keep: int, best: Collection[int]) -> None:
+    """Delete all but the ``keep`` newest checkpoints and those of the steps in ``best``."""
     for path in folders(root)[:-keep]:
-        if int(path.name[5:]) != best:
+        if int(path.name[5:]) not in best:
             doomed = path.with_name(f".deleting_{path.name}")
             path.rename(doomed)  # first out of sight, so that a kill leaves no half checkpoint under a valid name
             shutil.rmtree(doomed)

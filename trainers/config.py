@@ -17,6 +17,7 @@ RESUMABLE = (
     "log_every",
     "tracking",
     "checkpoint",
+    "early_stop",
     "data.loader_workers",
 )
 
@@ -180,10 +181,18 @@ class PriorConfig(Config):
 
 
 class CheckpointConfig(Config):
-    """When checkpoints are written and how many stay (the best one always does)."""
+    """When checkpoints are written and how many stay: the newest, and the best by score, which best.json lists."""
 
     every: int = Field(default=1000, ge=1, description="steps between checkpoints")
-    keep: int = Field(default=3, ge=1)
+    keep: int = Field(default=3, ge=1, description="how many of the newest stay")
+    best: int = Field(default=1, ge=1, description="how many of the best stay beside them")
+
+
+class EarlyStopConfig(Config):
+    """End a run whose validation score (AP on the target, else on the source) rises no more."""
+
+    patience: int | None = Field(default=None, ge=1, description="validations without a rise; null: never stop early")
+    min_delta: float = Field(default=0.0, ge=0, description="a rise must be larger than this to count")
 
 
 class TrackingConfig(Config):
@@ -231,6 +240,7 @@ class TrainConfig(Config):
     style: StyleConfig = StyleConfig()
     prior: PriorConfig = PriorConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    early_stop: EarlyStopConfig = EarlyStopConfig()
     tracking: TrackingConfig = TrackingConfig()
 
     @model_validator(mode="after")
@@ -247,6 +257,12 @@ class TrainConfig(Config):
         self._adaptation_is_possible()
         if self.init_from and self.model.weights:
             raise ValueError("give either init_from or model.weights")
+        if self.early_stop.patience is not None and not self.data.val:
+            raise ValueError("early_stop.patience needs data.val: there is no score without validation data")
+        if self.early_stop.patience is not None and self.adabn == "keep":
+            raise ValueError(
+                "adabn=keep takes statistics after the last planned step: it cannot go with early_stop.patience"
+            )
         return self
 
     def _adaptation_is_possible(self) -> None:

@@ -22,8 +22,10 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from ..config import UserError
 from ..datasets.progress import Progress
 from . import checkpoints
+from .best import Scores
 from .context import Context, random_state, set_random_state, undisturbed_random
 from .tracking import EventLog
 from .updates import Guard, Update, Updater, describe_batch
@@ -37,7 +39,9 @@ class Task(Protocol):
     """What the loop asks of a task.
 
     Attributes:
-        total_steps: steps of the run, a pre-phase included.
+        total_steps: steps of the run, a pre-phase included; the loop lowers it where it stops early, so that the last
+            validation knows that it is the last.
+        pre_steps: steps of the pre-phase, in which no score can rise.
         modules: networks by name, unwrapped; they make up a checkpoint.
         parallel: their DDP wrappers, where there are several ranks.
         optimisers, schedulers: by the same names.
@@ -45,6 +49,7 @@ class Task(Protocol):
     """
 
     total_steps: int
+    pre_steps: int
     modules: dict[str, nn.Module]
     parallel: list[nn.Module]
     optimisers: dict[str, Optimizer]
@@ -86,6 +91,9 @@ class LoopSettings:
     keep: int
     accumulate: int = 1
     clip: float | None = None
+    best: int = 1
+    patience: int | None = None
+    min_delta: float = 0.0
 
 
 @dataclass
@@ -95,11 +103,20 @@ class LoopState:
     step: int = 0
     images: int = 0
     seconds: float = 0.0  # of training, without validation and saving
-    best_score: float | None = None
-    best_step: int | None = None
+    scores: Scores = field(default_factory=Scores)
     metrics: dict[str, float] = field(default_factory=dict)  # of the last validation
     best_metrics: dict[str, float] = field(default_factory=dict)
     stopped: str | None = None
+
+    @property
+    def best_score(self) -> float | None:
+        """The best score so far."""
+        return self.scores.best[0][0] if self.scores.best else None
+
+    @property
+    def best_step(self) -> int | None:
+        """Its step."""
+        return self.scores.best[0][1] if self.scores.best else None
 
 
 def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
@@ -109,6 +126,7 @@ def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         NonFiniteLoss: on every rank, before any update, if a loss or gradient is not finite on one.
     """
     state = restore(task, settings, context)
+    state.stopped = state.scores.verdict(settings.patience, settings.min_delta, task.score)
     guard = Guard(context)
     updaters = {
         name: Updater(name, optimiser, task.schedulers[name], guard, settings.clip)
@@ -142,7 +160,7 @@ def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         if validate or state.step % settings.save_every == 0:
             guard.settle()
             state.seconds += time.perf_counter() - clock
-            better = validate and validation(task, state, context, events)
+            better = validate and validation(task, state, settings, context, events)
             if done or better or state.step % settings.save_every == 0 or state.stopped:
                 save(task, state, settings, context)
             clock = time.perf_counter()
@@ -165,28 +183,38 @@ def micro_batches(batch: Batch, count: int, parallel: list[nn.Module]) -> Iterat
             yield batch if count == 1 else {key: value[i::count] for key, value in batch.items()}, last
 
 
-def validation(task: Task, state: LoopState, context: Context, events: EventLog) -> bool:
-    """Evaluate on rank 0, tell everyone, and say whether this is the best state so far."""
+def validation(task: Task, state: LoopState, settings: LoopSettings, context: Context, events: EventLog) -> bool:
+    """Evaluate on rank 0, tell everyone, decide whether to go on; whether this is among the best states so far."""
+    evaluate(task, state, context, events)
+    state.stopped = task.verdict(state.step, state.metrics)
+    score, counts = state.metrics.get(task.score), state.step > task.pre_steps
+    better = score is not None and state.scores.enter(score, state.step, settings.best, settings.min_delta, counts)
+    if state.stopped is None and state.step < task.total_steps:
+        state.stopped = state.scores.verdict(settings.patience, settings.min_delta, task.score)
+        if state.stopped:
+            task.total_steps = state.step
+            evaluate(task, state, context, events)  # again, as the last validation of a run does more
+    if state.stopped:
+        log.warning("stopping at step %d: %s", state.step, state.stopped)
+    if better and state.best_step == state.step:
+        state.best_metrics = state.metrics
+    if context.report is not None:
+        context.report({**state.metrics, "step": state.step})
+    return better
+
+
+def evaluate(task: Task, state: LoopState, context: Context, events: EventLog) -> None:
+    """Validation metrics into ``state``, on every rank."""
     metrics: dict[str, float] = {}
     if context.first:
         with undisturbed_random():
             metrics = task.evaluate(state.step)
         events.write(state.step, metrics)
     state.metrics = context.broadcast(metrics)
-    state.stopped = task.verdict(state.step, state.metrics)
-    if state.stopped:
-        log.error("stopping at step %d: %s", state.step, state.stopped)
-    if context.report is not None:
-        context.report({**state.metrics, "step": state.step})
-    score = state.metrics.get(task.score)
-    if score is None or (state.best_score is not None and score <= state.best_score):
-        return False
-    state.best_score, state.best_step, state.best_metrics = score, state.step, state.metrics
-    return True
 
 
 def save(task: Task, state: LoopState, settings: LoopSettings, context: Context) -> None:
-    """Write a checkpoint (rank 0), point ``best.json`` at the best one and delete old ones."""
+    """Write a checkpoint (rank 0), list the best ones in ``best.json`` and delete old ones."""
     random_states = context.gather(random_state())
     if not context.first:
         return
@@ -195,8 +223,7 @@ def save(task: Task, state: LoopState, settings: LoopSettings, context: Context)
         "step": state.step,
         "images": state.images,
         "seconds": state.seconds,
-        "best_score": state.best_score,
-        "best_step": state.best_step,
+        "scores": state.scores.state_dict(),
         "metrics": state.metrics,
         "best_metrics": state.best_metrics,
         "random": random_states,
@@ -205,11 +232,12 @@ def save(task: Task, state: LoopState, settings: LoopSettings, context: Context)
         "task": task.state_dict(),
     }
     modules = {name: module.state_dict() for name, module in task.modules.items()}
-    path = checkpoints.save(root, state.step, modules, everything, settings.config, {"metrics": state.metrics})
-    if state.best_step == state.step:
-        pointer = {"checkpoint": path.name, "step": state.step, "metric": task.score, "score": state.best_score}
-        checkpoints.write_json(settings.run_dir / "best.json", pointer)
-    checkpoints.prune(root, settings.keep, state.best_step)
+    checkpoints.save(root, state.step, modules, everything, settings.config, {"metrics": state.metrics})
+    best = state.scores.best
+    if any(step == state.step for _, step in best):
+        listed = [{"checkpoint": checkpoints.folder_name(step), "step": step, "score": score} for score, step in best]
+        checkpoints.write_json(settings.run_dir / "best.json", {**listed[0], "metric": task.score, "best": listed})
+    checkpoints.prune(root, settings.keep, {step for _, step in best})
 
 
 def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
@@ -231,8 +259,10 @@ def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         set_random_state(state["random"][context.rank])
     if context.first:
         log.info("resumed from %s", path)
-    kept = ("step", "images", "seconds", "best_score", "best_step", "metrics", "best_metrics")
-    return LoopState(**{key: state[key] for key in kept})
+    if "scores" not in state:
+        raise UserError(f"{path} was written by an earlier sim2pose, which kept no list of scores: start the run anew")
+    kept = ("step", "images", "seconds", "metrics", "best_metrics")
+    return LoopState(**{key: state[key] for key in kept}, scores=Scores.from_state(state["scores"]))
 
 
 class Meter:

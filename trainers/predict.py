@@ -1,7 +1,8 @@
-"""Keypoints of every annotated person of a frames folder, in picture coordinates, as COCO results.
+"""Keypoints of every person of a frames folder, in picture coordinates, as COCO results.
 
-Top-down with the annotated boxes: crop, network, optionally the mean with the mirrored crop's heatmaps, decode, back
-to the picture by the inverse affine map. Boxes are taken as they are, one prediction each, so no OKS-NMS is needed.
+Top-down with the annotated boxes or a detector's: crop, network, optionally the mean with the mirrored crop's heatmaps,
+decode, back to the picture by the inverse affine map. Each box gives one prediction; a detector's several boxes of one
+person are sorted out by ``oks_nms`` afterwards.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from ..config import UserError
 from ..datasets.coco import person_id
 from ..datasets.crops import crop_affine, decode_for_crop, invert_affine, warp_image
+from ..datasets.detections import Detections
 from ..datasets.frames import Frame
 from ..datasets.shards import FramesFolder
 from ..models.keypoints.base import normalise
@@ -36,12 +38,22 @@ _COLUMNS = ("frame_id", "image", "height", "width", "persons", "source")
 
 @dataclass(frozen=True)
 class Crop:
-    """One person's crop: image (h, w, 3) uint8, affine (2, 3) picture → crop, and whose it is."""
+    """One person's crop: image (h, w, 3) uint8, affine (2, 3) picture → crop, and whose it is.
+
+    ``annotation_id`` is None and ``box_score`` the detector's where the box is a detector's.
+    """
 
     image: np.ndarray
     affine: np.ndarray
     frame_id: int
-    annotation_id: int
+    annotation_id: int | None
+    box_score: float = 1.0
+
+    @property
+    def area(self) -> float:
+        """Squared pixels of the picture that the crop shows: the box, padded and brought to the crop's aspect."""
+        height, width = self.image.shape[:2]
+        return height * width / abs(float(np.linalg.det(self.affine[:, :2])))
 
 
 def crops(
@@ -50,6 +62,7 @@ def crops(
     labelled_only: bool = True,
     threads: int = 1,
     domains: Sequence[str] | None = None,
+    detections: Detections | None = None,
 ) -> Iterator[Crop]:
     """Crops of all persons in the folder's order, unaugmented; decoded ``threads`` at a time, at most ``4 · threads``
     ahead.
@@ -60,8 +73,9 @@ def crops(
         labelled_only: leave out persons without a labelled keypoint, which no evaluation scores.
         threads: decoding threads (JPEG decoding and warping release the interpreter lock).
         domains: only frames of these domains; None for all.
+        detections: boxes to take instead of the annotated ones.
 
-    Crowds are left out, boxes without area too, with a warning that names them.
+    Annotated crowds are left out, boxes without area too, with a warning that names them.
 
     Raises:
         UserError: if a picture cannot be decoded; names file and frame.
@@ -71,27 +85,45 @@ def crops(
         ahead: deque[Any] = deque()
         for frame in folder.iterate(fields=[*_COLUMNS, "domain"]):
             if domains is None or frame.domain in domains:
-                ahead.append(pool.submit(_frame_crops, frame, input_wh, labelled_only, folder.path))
+                boxes = (
+                    _annotated(frame, labelled_only, folder.path) if detections is None else _found(frame, detections)
+                )
+                ahead.append(pool.submit(_frame_crops, frame, boxes, input_wh, folder.path))
             while len(ahead) > 4 * threads:
                 yield from ahead.popleft().result()
         while ahead:
             yield from ahead.popleft().result()
 
 
-def _frame_crops(frame: Frame, input_wh: tuple[int, int], labelled_only: bool, path: Path) -> list[Crop]:
-    made = []
+Box = tuple[np.ndarray, int | None, float]  # xywh (4,), annotation id, box score
+
+
+def _annotated(frame: Frame, labelled_only: bool, path: Path) -> list[Box]:
+    boxes: list[Box] = []
     for i, person in enumerate(frame.persons):
         if person.iscrowd or (labelled_only and not (person.keypoints[:, 2] > 0).any()):
             continue
         if min(person.bbox[2:]) <= 0:
             log.warning("%s: frame %d, person %d has a box without area: no prediction", path, frame.frame_id, i)
             continue
-        affine = crop_affine(person.bbox, input_wh)
+        boxes.append((person.bbox, person_id(frame, i), 1.0))
+    return boxes
+
+
+def _found(frame: Frame, detections: Detections) -> list[Box]:
+    return [(box[:4], None, float(box[4])) for box in detections.boxes.get(frame.frame_id, ())]
+
+
+def _frame_crops(frame: Frame, boxes: list[Box], input_wh: tuple[int, int], path: Path) -> list[Crop]:
+    made = []
+    for bbox, annotation_id, score in boxes:
+        affine = crop_affine(bbox, input_wh)
         try:
             picture, from_picture = decode_for_crop(frame.image, affine)
         except UserError as error:
             raise UserError(f"{path}, frame {frame.frame_id}: {error}; import or render it again") from error
-        made.append(Crop(warp_image(picture, from_picture, input_wh), affine, frame.frame_id, person_id(frame, i)))
+        image = warp_image(picture, from_picture, input_wh)
+        made.append(Crop(image, affine, frame.frame_id, annotation_id, score))
     return made
 
 
@@ -131,6 +163,7 @@ def predict(
     labelled_only: bool = True,
     threads: int = 1,
     domains: Sequence[str] | None = None,
+    detections: Detections | None = None,
 ) -> list[dict[str, Any]]:
     """COCO results for the persons of a folder; the network's mode is restored afterwards.
 
@@ -142,13 +175,13 @@ def predict(
         device: default: where the network is.
         flip_test, bf16: see :func:`heatmaps_of`.
         decoding, kernel: see ``heatmaps.decode``.
-        labelled_only, threads, domains: see :func:`crops`.
+        labelled_only, threads, domains, detections: see :func:`crops`.
 
     Returns:
-        One entry a person: ``image_id``, ``category_id`` 1, ``annotation_id``, ``keypoints`` 3·J (x, y in picture
-            pixels,
-        the keypoint's score), ``score`` = box score (1, annotated boxes) × mean of keypoint scores above
-        KEYPOINT_THRESHOLD (0 if there is none), as HRNet scores persons.
+        One entry a box: ``image_id``, ``category_id`` 1, ``annotation_id`` (of annotated boxes), ``keypoints`` 3·J (x, y in
+        picture pixels, the keypoint's score), ``score`` = box score (1 of annotated boxes) × mean of keypoint scores above
+        KEYPOINT_THRESHOLD (0 if there is none), as HRNet scores persons; ``area``: squared pixels of the padded box,
+        HRNet's object scale of OKS-NMS.
 
     Raises:
         UserError: for a picture that cannot be decoded, or a network whose output is not finite.
@@ -160,7 +193,7 @@ def predict(
     network.to(where).eval()
     results: list[dict[str, Any]] = []
     try:
-        for group in _batched(crops(frames, input_wh, labelled_only, threads, domains), batch):
+        for group in _batched(crops(frames, input_wh, labelled_only, threads, domains, detections), batch):
             heatmaps = heatmaps_of(network, stack(group).to(where, non_blocking=True), permutation, bf16)
             keypoints, scores = decode(heatmaps, input_wh, decoding, kernel)
             results += _results(group, keypoints.cpu().numpy(), scores.cpu().numpy())
@@ -198,21 +231,19 @@ def _results(group: Sequence[Crop], keypoints: np.ndarray, scores: np.ndarray) -
     for crop, points, confidence in zip(group, keypoints, scores, strict=True):
         if not (np.isfinite(points).all() and np.isfinite(confidence).all()):
             raise UserError(
-                f"the network's output for frame {crop.frame_id}, person {crop.annotation_id} is not finite: "
+                f"the network's output for frame {crop.frame_id}, person {crop.annotation_id or '(detected)'} is not finite: "
                 "its weights have diverged; use an earlier checkpoint or a lower learning rate"
             )
         back = invert_affine(crop.affine).astype(np.float64)
         picture = points.astype(np.float64) @ back[:, :2].T + back[:, 2]
         strong = confidence[confidence > KEYPOINT_THRESHOLD]
-        rows.append(
-            {
-                "image_id": crop.frame_id,
-                "category_id": 1,
-                "annotation_id": crop.annotation_id,
-                "keypoints": np.concatenate([picture, confidence[:, None]], axis=1).reshape(-1).tolist(),
-                "score": float(strong.mean()) if len(strong) else 0.0,
-            }
-        )
+        row: dict[str, Any] = {"image_id": crop.frame_id, "category_id": 1}
+        if crop.annotation_id is not None:
+            row["annotation_id"] = crop.annotation_id
+        row["keypoints"] = np.concatenate([picture, confidence[:, None]], axis=1).reshape(-1).tolist()
+        row["score"] = crop.box_score * float(strong.mean()) if len(strong) else 0.0
+        row["area"] = crop.area
+        rows.append(row)
     return rows
 
 

@@ -92,6 +92,9 @@ def _work(cfg: TrainConfig, run_dir: Path, context: Context) -> None:
         keep=cfg.checkpoint.keep,
         accumulate=cfg.optim.accumulate,
         clip=cfg.optim.clip,
+        best=cfg.checkpoint.best,
+        patience=cfg.early_stop.patience,
+        min_delta=cfg.early_stop.min_delta,
     )
     state = loop.run(task, settings, context)
     if context.first:

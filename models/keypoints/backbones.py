@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from .base import HeatmapNetwork
+from .published import own_names
 from .weights import LoadReport, load_weights, read_state
 
 CLASSIFIERS = (
@@ -34,15 +35,15 @@ def load_backbone(
 
     Args:
         network: a network of ``NETWORKS``; its ``head`` stays as it is. Untouched if this raises.
-        source: a file for :func:`read_state` or a state dict, with the names of torchvision, timm or HRNet's repository.
+        source: a file for :func:`read_state` or a state dict, with the names of torchvision, timm, HRNet's or FiDIP's
+            repository.
         allow: patterns of further keys that may be missing, unexpected or of another shape.
 
     Raises:
         UserError: if the file cannot be read, or anything of the backbone is missing or does not fit.
     """
     state = dict(source) if isinstance(source, Mapping) else read_state(source)
-    if "conv_stem.weight" in state:
-        state = from_timm_mobilenet(state)
+    state = from_timm_mobilenet(state) if "conv_stem.weight" in state else own_names(state)
     heads = tuple(f"{name}.*" for name in network.head)
     state = {key: value for key, value in state.items() if key.partition(".")[0] not in network.head}
     name = "state dict" if isinstance(source, Mapping) else str(source)

@@ -7,6 +7,7 @@ of torchvision's ``mobilenet_v2``, whose weights load as they are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -57,6 +58,8 @@ class PoseMobileNet(HeatmapNetwork):
         compressed: channels of the 1×1 convolution behind the backbone. widths: channels after each doubling of the sides.
         feature: which map ``forward`` gives beside the heatmaps: ``backbone`` (1280 channels, H/32: where FiDIP's
             classifier attaches) or ``head`` (the last map before ``final_layer``).
+        softmax: σ in heatmap pixels. The heatmaps are then 2πσ² times a softmax over the map, as FiDIP's weights want it: a
+            Gaussian of that σ, whose softmax sums to 1, has the peak of 1 that targets have. None: linear heatmaps.
 
     Input ``(b, 3, H, W)``, H and W multiples of 32. Returns ``(feature, heatmaps (b, joints, H/4, W/4))``.
     """
@@ -69,11 +72,13 @@ class PoseMobileNet(HeatmapNetwork):
         compressed: int = 256,
         widths: Sequence[int] = (128, 64, 32),
         feature: Literal["backbone", "head"] = "backbone",
+        softmax: float | None = None,
     ) -> None:
         if feature not in ("backbone", "head"):
             raise UserError(f"feature must be 'backbone' or 'head', found '{feature}'")
         super().__init__(feature_channels=1280 if feature == "backbone" else widths[-1], stride=32)
         self.feature = feature
+        self.softmax = softmax
         layers: list[nn.Module] = [_conv(3, 32, 3, 2)]
         inputs = 32
         for expansion, outputs, count, stride in _STAGES:
@@ -96,4 +101,8 @@ class PoseMobileNet(HeatmapNetwork):
         self.check_size(images)
         deep = self.features(images)
         last = self.up(self.compress(deep))
-        return deep if self.feature == "backbone" else last, self.final_layer(last)
+        heatmaps: Tensor = self.final_layer(last)
+        if self.softmax is not None:
+            shares = heatmaps.float().flatten(2).softmax(-1).unflatten(2, heatmaps.shape[-2:])
+            heatmaps = 2 * math.pi * self.softmax**2 * shares
+        return deep if self.feature == "backbone" else last, heatmaps

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ...config import UserError, nearest
 from .base import HeatmapNetwork
+from .published import numbers_of_numpy, own_names
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "best_state_dict")
 STEM = ("conv1", "bn1", "conv2", "bn2")
@@ -60,7 +61,8 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             content: Any = safetensors.torch.load_file(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            with numbers_of_numpy():
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
@@ -90,7 +92,7 @@ def load_weights(
 
     Args:
         network: the network; untouched if this raises.
-        source: a file for :func:`read_state`, or a state dict.
+        source: a file for :func:`read_state`, or a state dict, with our names or those of :func:`published.own_names`.
         allow: patterns (``fnmatch``: ``"final_layer.*"``, ``"*"``) of keys that may be missing, unexpected or of
             another shape. Nothing is loaded for them then. Pose weights for
             other joints need ``("final_layer.*",)``.
@@ -102,7 +104,7 @@ def load_weights(
     Raises:
         UserError: if the file cannot be read, or a key is missing, unexpected or of another shape and not allowed.
     """
-    state = dict(source) if isinstance(source, Mapping) else read_state(source)
+    state = own_names(source if isinstance(source, Mapping) else read_state(source))
     name = name or ("state dict" if isinstance(source, Mapping) else str(source))
     own = network.state_dict()
     shared = [key for key in own if key in state]

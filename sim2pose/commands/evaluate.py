@@ -21,12 +21,16 @@ def evaluate(
     """COCO AP/AR, PCK and left/right confusion on a frames folder or COCO JSON (images=DIR), baselines beside them.
 
     The first word is a run folder, a model folder, a registered NAME@ALIAS, or a COCO results file, scored as it is.
+    detections=FILE predicts in a detector's boxes (min_score, top, nms); joint_set=my.yaml and sigmas=[…] take one's own.
     """
     from ..cluster.evaluations import EvaluateConfig, evaluate_on
 
     (what, data), overrides = split(items, ("RUN_OR_MODEL_OR_RESULTS.json", "DATA"))
     report = evaluate_on(what, Path(data), load_config(EvaluateConfig, None, overrides))
-    rows = [[name, *(figures.get(column) for column in COLUMNS)] for name, figures in report["figures"].items()]
+    rows = [
+        [name.replace("_box_area", " (box areas)"), *(figures.get(column) for column in COLUMNS)]
+        for name, figures in report["figures"].items()
+    ]
     print(table(rows, ("", *COLUMNS)))
     if per_keypoint:
         lines = [[name, *values.values()] for name, values in report["per_keypoint"].items()]

@@ -26,6 +26,7 @@ class TinyTask:
     """Regresses y = 2x with dropout (the random state matters) beside a second network that learns from its output."""
 
     score = "val/score"
+    pre_steps = 0
 
     def __init__(
         self, context: Context, steps: int = 12, batch: int = 8, dropout: float = 0.2, poison: int = -1
@@ -170,8 +171,8 @@ def values(frames: dict[str, str], tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def make(values: dict[str, Any]) -> Callable[..., KeypointTask]:
-    """Builds the small task with some values changed, as ``runtimes.work`` does."""
+def make_task(values: dict[str, Any]) -> Callable[..., KeypointTask]:
+    """Builds the small keypoint task with some values changed, as ``runtimes.work`` does."""
 
     def build(**changes: Any) -> KeypointTask:
         cfg = validate(TrainConfig, merge(values, changes))

@@ -100,8 +100,8 @@ def test_a_step_written_again_replaces_the_old_folder(tmp_path: Path) -> None:
 def test_prune_keeps_the_newest_and_the_best(tmp_path: Path) -> None:
     for step in (1, 2, 3, 4, 5):
         write(tmp_path, step)
-    checkpoints.prune(tmp_path, 2, best=2)
-    assert [p.name[-1] for p in checkpoints.folders(tmp_path)] == ["2", "4", "5"]
+    checkpoints.prune(tmp_path, 2, best={1, 2})
+    assert [p.name[-1] for p in checkpoints.folders(tmp_path)] == ["1", "2", "4", "5"]
     assert not list(tmp_path.glob(".*"))
 
 

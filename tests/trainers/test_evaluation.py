@@ -16,6 +16,7 @@ from sim2pose.config import UserError
 from sim2pose.models.joints import JointSet, joint_set
 from sim2pose.trainers.coco_files import read_ground_truth
 from sim2pose.trainers.evaluation import STATS, baselines, evaluate_results, mean_pose
+from sim2pose.trainers.oks_nms import suppress
 
 FILES = {
     "mini": ("coco/mini/person_keypoints.json", "coco/mini/perturbed_predictions.json"),
@@ -44,6 +45,82 @@ def test_equals_pycocotools(shared_data: Path, name: str, capsys):
     assert capsys.readouterr().out == ""
     assert report["area"] == "annotation"
     assert report["box_area"] is None
+
+
+def guesses(gt, copies: int, seed: int = 0):
+    """``copies`` predictions of each person, of different quality, as top-down prediction in detected boxes gives them."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for a in gt["annotations"]:
+        x, y, w, h = a["bbox"]
+        truth = np.array(a["keypoints"], float).reshape(17, 3)
+        unknown = rng.uniform(0, 1, (17, 2)) * (w, h) + (x, y)
+        truth[:, :2] = np.where(truth[:, 2:] > 0, truth[:, :2], unknown)
+        for _ in range(copies):
+            spread = np.sqrt(w * h) * rng.choice([0.002, 0.01, 0.03, 0.1])
+            points = np.concatenate([truth[:, :2] + rng.normal(0, spread, (17, 2)), rng.random((17, 1))], axis=1)
+            row = {"image_id": a["image_id"], "category_id": 1, "keypoints": points.ravel().tolist()}
+            rows.append({**row, "score": float(np.round(rng.random(), 2)), "area": 1.5 * w * h})
+    return rows
+
+
+@pytest.mark.parametrize("nms", ["none", "oks", "soft"])
+def test_val2017_after_nms_equals_pycocotools(shared_data: Path, tmp_path: Path, nms):
+    """533 pictures, 2192 annotations with crowds, unlabelled people and tied scores."""
+    path = shared_data / "coco/val2017_subset/person_keypoints_val2017.json"
+    gt = json.loads(path.read_text())
+    everything = guesses(gt, 3)
+    results = suppress(everything, joint_set("coco17").sigmas, nms)
+    (tmp_path / "rows.json").write_text(json.dumps(results))
+    report = evaluate_results(gt, results)
+    for stat, value in zip(STATS, oracle(path, tmp_path / "rows.json").stats, strict=True):
+        assert report[stat] == pytest.approx(value, abs=1e-9)
+    assert 0.1 < report["AP"] < 0.9
+    if nms == "oks":
+        assert len(results) < len(everything)
+        assert report["AP"] > evaluate_results(gt, everything)["AP"]
+
+
+def test_whole_bodies_equal_pycocotools(shared_data: Path):
+    """133 keypoints and sigmas: the file names its parts apart."""
+    folder, parts = shared_data / "coco/xtcoco", ("foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")
+    gt = json.loads((folder / "example_wholebody_val.json").read_text())
+    results = json.loads((folder / "example_wholebody_preds.json").read_text())
+    for row in (*gt["annotations"], *results):
+        row["keypoints"] = [*row["keypoints"], *(value for part in parts for value in row.pop(part))]
+    for a in gt["annotations"]:
+        a["num_keypoints"] = sum(v > 0 for v in a["keypoints"][2::3])
+    whole = joint_set("coco_wholebody133")
+    report = evaluate_results(gt, results, whole)
+    with contextlib.redirect_stdout(io.StringIO()):
+        reference = COCO()
+        reference.dataset = copy.deepcopy(gt)
+        reference.createIndex()
+        evaluation = COCOeval(reference, reference.loadRes(copy.deepcopy(results)), "keypoints")
+        evaluation.params.kpt_oks_sigmas = np.array(whole.sigmas)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    for stat, value in zip(STATS, evaluation.stats, strict=True):
+        assert report[stat] == pytest.approx(value, abs=1e-9) if value >= 0 else report[stat] is None
+    assert 0.3 < report["AP"] < 1
+
+
+def test_cocoapis_own_fake_results(shared_data: Path):
+    """Those of its pictures that are here (three): the rest is refused by name, not left out in silence."""
+    path = shared_data / "coco/val2017_subset/person_keypoints_val2017.json"
+    gt = json.loads(path.read_text())
+    everything = shared_data / "coco/cocoapi_results/person_keypoints_val2014_fakekeypoints100_results.json"
+    with pytest.raises(UserError, match=r"result row 0: image_id \d+ is not in the annotations"):
+        evaluate_results(gt, everything)
+    here = {image["id"] for image in gt["images"]}
+    rows = [row for row in json.loads(everything.read_text()) if row["image_id"] in here]
+    kept = {row["image_id"] for row in rows}
+    gt["images"] = [image for image in gt["images"] if image["id"] in kept]
+    gt["annotations"] = [a for a in gt["annotations"] if a["image_id"] in kept]
+    report = evaluate_results(gt, rows)
+    assert report["counts"]["images"] == 3
+    assert report["AP"] is not None and report["AP"] > 0.2
 
 
 def test_mean_oks_equals_pycocotools_pairs(shared_data: Path):
@@ -160,10 +237,22 @@ def test_constant_area_is_reported_with_second_figures(shared_data: Path, caplog
     with caplog.at_level(logging.WARNING):
         report = evaluate_results(content, results)
     assert "1500 for all 84 persons" in caplog.text
-    assert "box_area" in report["notes"][0]
+    assert "figures with box areas" in report["notes"][0]
     second = evaluate_results(boxed, results)
     assert report["AP"] < 0.5 * second["AP"]
     assert report["box_area"] == {stat: second[stat] for stat in STATS}
+
+
+def test_an_area_that_most_people_share_is_reported_too():
+    gt = people(8)
+    for a in gt["annotations"][:6]:
+        a["area"] = 900.0
+    report = evaluate_results(gt, as_results(gt))
+    assert report["notes"][0].startswith("area is 900 for 6 of 8 persons although their boxes differ")
+    assert report["box_area"] is not None
+    for a in gt["annotations"][:6]:
+        a["bbox"] = [10, 10, 30, 30]  # the same box for all: no reason to wonder
+    assert evaluate_results(gt, as_results(gt))["box_area"] is None
 
 
 @pytest.mark.parametrize("value", [None, 0.0])

@@ -11,8 +11,8 @@ from sim2pose.trainers.keypoints import KeypointTask
 Make = Callable[..., KeypointTask]
 
 
-def test_fine_tuning_sees_labelled_targets_alone(make: Make) -> None:
-    task = make(adversarial={"method": "finetune"}, data={"target_labels": 7})
+def test_fine_tuning_sees_labelled_targets_alone(make_task: Make) -> None:
+    task = make_task(adversarial={"method": "finetune"}, data={"target_labels": 7})
     assert len(task.datasets) == 1
     assert len(task.datasets[0]) == 7
     batch = next(task.batches(0))
@@ -20,8 +20,8 @@ def test_fine_tuning_sees_labelled_targets_alone(make: Make) -> None:
     assert batch["labelled"].all()
 
 
-def test_few_labels_get_a_share_of_the_batch(make: Make) -> None:
-    task = make(adversarial={"method": "joint"}, data={"target_labels": 6, "labelled_share": 0.25})
+def test_few_labels_get_a_share_of_the_batch(make_task: Make) -> None:
+    task = make_task(adversarial={"method": "joint"}, data={"target_labels": 6, "labelled_share": 0.25})
     for step in range(3):
         batch = next(task.batches(step))
         assert batch["domain"].tolist() == [1] * 4 + [0] * 4, "source samples come first"
@@ -30,24 +30,24 @@ def test_few_labels_get_a_share_of_the_batch(make: Make) -> None:
     assert len(ids) == 6
 
 
-def test_a_full_labelled_share_leaves_no_unlabelled_target(make: Make) -> None:
-    task = make(adversarial={"method": "joint"}, data={"target_labels": 6, "labelled_share": 0.5})
+def test_a_full_labelled_share_leaves_no_unlabelled_target(make_task: Make) -> None:
+    task = make_task(adversarial={"method": "joint"}, data={"target_labels": 6, "labelled_share": 0.5})
     assert len(task.datasets) == 2
     assert next(task.batches(0))["labelled"].all()
 
 
-def test_the_same_few_people_are_labelled_whatever_the_method(make: Make) -> None:
-    finetune = make(adversarial={"method": "finetune"}, data={"target_labels": 6})
-    shared = make(adversarial={"method": "joint"}, data={"target_labels": 6, "labelled_share": 0.25})
-    mixed = make(adversarial={"method": "joint"}, data={"target_labels": 6})
+def test_the_same_few_people_are_labelled_whatever_the_method(make_task: Make) -> None:
+    finetune = make_task(adversarial={"method": "finetune"}, data={"target_labels": 6})
+    shared = make_task(adversarial={"method": "joint"}, data={"target_labels": 6, "labelled_share": 0.25})
+    mixed = make_task(adversarial={"method": "joint"}, data={"target_labels": 6})
     chosen = set(finetune.datasets[0].frame_id.tolist())
     assert chosen == set(shared.datasets[1].frame_id.tolist())
     assert chosen == set(mixed.datasets[1].frame_id[mixed.datasets[1].labelled].tolist())
 
 
-def test_the_target_may_be_augmented_otherwise(make: Make) -> None:
-    task = make(adversarial={"method": "joint"}, data={"augment": "none", "augment_target": "photometric"})
-    plain = make(adversarial={"method": "joint"}, data={"augment": "none"})
+def test_the_target_may_be_augmented_otherwise(make_task: Make) -> None:
+    task = make_task(adversarial={"method": "joint"}, data={"augment": "none", "augment_target": "photometric"})
+    plain = make_task(adversarial={"method": "joint"}, data={"augment": "none"})
     a, b = next(task.batches(0)), next(plain.batches(0))
     assert torch.equal(a["image"][:4], b["image"][:4])
     assert not torch.equal(a["image"][4:], b["image"][4:])

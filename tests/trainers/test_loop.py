@@ -76,6 +76,53 @@ def test_best_score_survives_a_resume(tiny: Callable, settings: Callable) -> Non
     assert (settings().run_dir / "checkpoints" / "step_00000004").is_dir(), "the best one is never pruned"
 
 
+def test_the_k_best_stay_beside_the_newest(tiny: Callable, settings: Callable) -> None:
+    task = tiny(steps=12)
+    task.scores = {2: 5.0, 4: 9.0, 6: 1.0, 8: 7.0, 10: 2.0, 12: 9.0}
+    state = loop.run(task, settings(validate_every=2, save_every=100, keep=1, best=3), Context())
+    pointer = json.loads((settings().run_dir / "best.json").read_text())
+    assert [(b["step"], b["score"]) for b in pointer["best"]] == [(4, 9.0), (12, 9.0), (8, 7.0)], (
+        "of equals the earlier"
+    )
+    assert (pointer["step"], pointer["checkpoint"], pointer["metric"]) == (4, "step_00000004", "val/score")
+    assert (state.best_score, state.best_step) == (9.0, 4)
+    root = settings().run_dir / "checkpoints"
+    assert [path.name[-2:] for path in checkpoints.folders(root)] == ["04", "08", "12"]
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_early_stopping_waits_through_a_resume(tiny: Callable, settings: Callable, kill: bool) -> None:
+    how = {"validate_every": 1, "save_every": 1, "patience": 3, "min_delta": 0.5}
+    scores = {1: 1.0, 2: 3.0, 3: 3.4, 4: 2.0, 5: 2.0, 6: 9.0}  # from 2 on no rise by more than .5; 6 comes too late
+    if kill:
+        first = tiny(steps=12)
+        first.scores, first.reason = scores, "killed"
+        for _ in range(4):  # one step each
+            loop.run(first, settings(**how), Context())
+            first = tiny(steps=12)
+            first.scores, first.reason = scores, "killed"
+    task = tiny(steps=12)
+    task.scores = scores
+    state = loop.run(task, settings(**how), Context())
+    assert state.step == 5
+    assert state.stopped == (
+        "early stop: val/score has not risen by more than 0.5 in 3 validations; best 3.4 at step 3"
+    )
+    assert task.total_steps == 5, "the task learns that this validation is its last"
+    again = tiny(steps=12)
+    again.scores = scores
+    assert loop.run(again, settings(**how), Context()).step == 5, "a stopped run stays stopped"
+    longer = tiny(steps=12)
+    longer.scores = scores
+    assert loop.run(longer, settings(**{**how, "patience": 7}), Context()).step == 12, "unless it may wait longer"
+
+
+def test_nothing_is_waited_for_in_the_pre_phase(tiny: Callable, settings: Callable) -> None:
+    task = tiny(steps=12)
+    task.pre_steps, task.scores = 6, dict.fromkeys(range(13), 1.0)
+    assert loop.run(task, settings(validate_every=1, patience=2), Context()).step == 8
+
+
 def test_validating_more_often_does_not_change_the_training(tiny: Callable, settings: Callable) -> None:
     a = tiny()
     loop.run(a, settings("a", validate_every=1), Context())
@@ -161,6 +208,20 @@ def test_schedules() -> None:
     assert cosine(100) == pytest.approx(0)
     late = Schedule("multistep", 100, (0.5,), 0.1, start=30)
     assert [late(i) for i in (0, 29, 79, 80)] == pytest.approx([1, 1, 1, 0.1])
+
+
+@pytest.mark.parametrize("warmup", [0.05, 0.1, 0.3, 0.5])
+def test_a_run_of_ten_steps_leaves_warm_up(warmup: float) -> None:
+    """Warm-up is a fraction of the run: a fixed number of steps would never end on a tiny data set."""
+    factors = [Schedule("constant", 10, warmup=warmup)(step) for step in range(10)]
+    ends = int(10 * warmup + 0.999)
+    assert all(0 < f < 1 for f in factors[:ends])
+    assert factors[:ends] == sorted(factors[:ends])
+    assert factors[ends:] == [1.0] * (10 - ends)
+    after = [Schedule("cosine", 10, warmup=warmup, start=4)(step) for step in range(14)]
+    assert after[:4] == [1.0] * 4
+    assert max(after[4:]) > 0.9
+    assert after[-1] < 0.2
 
 
 def test_metrics_are_means_over_the_interval(tiny: Callable, settings: Callable) -> None:

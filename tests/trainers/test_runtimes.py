@@ -74,9 +74,9 @@ def test_resuming_nothing_or_a_foreign_folder_is_refused(values: dict[str, Any],
 def test_a_collapsed_run_ends_early_with_the_reason(
     values: dict[str, Any], frames: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sim2pose.trainers.validation.COLLAPSED", 1e9)
+    monkeypatch.setattr("sim2pose.trainers.collapse.VARIES", 1e9)
     data = {"val": {"source": frames["source_val"]}}
-    result = train(config(values, data=data, steps=40, validate_every=20))
+    result = train(config(values, data=data, steps=40, validate_every=20, stop_on_collapse=True))
     assert result.stopped is not None
     assert result.stopped.startswith("collapse")
     assert json.loads((result.run_dir / "done.json").read_text())["step"] == 20

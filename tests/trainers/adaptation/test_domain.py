@@ -23,8 +23,8 @@ from sim2pose.trainers.runtimes import train
 Make = Callable[..., KeypointTask]
 
 
-def test_dann_is_one_joint_step_through_a_reversal_layer(make: Make) -> None:
-    task = make(adversarial={"method": "dann", "weight": 0.3, "clip": None, "pre_steps": 0})
+def test_dann_is_one_joint_step_through_a_reversal_layer(make_task: Make) -> None:
+    task = make_task(adversarial={"method": "dann", "weight": 0.3, "clip": None, "pre_steps": 0})
     batch = next(task.batches(0))
     network, classifier = (copy.deepcopy(task.modules[name]) for name in ("pose", "domain"))
     feature, heatmaps = network(normalise(batch["image"]))
@@ -56,9 +56,9 @@ class _Grl(torch.autograd.Function):
 
 
 @pytest.mark.parametrize("method", ["fidip", "dann"])
-def test_the_adversarial_gradient_makes_the_classifier_worse(make: Make, method: str) -> None:
+def test_the_adversarial_gradient_makes_the_classifier_worse(make_task: Make, method: str) -> None:
     """A step of the feature along the descent direction of the term alone raises D's BCE."""
-    task = make(adversarial={"method": method, "weight": 1.0, "pre_steps": 0})
+    task = make_task(adversarial={"method": method, "weight": 1.0, "pre_steps": 0})
     batch = next(task.batches(0))
     seen: list[torch.Tensor] = []
     classifier = task.modules["domain"]
@@ -66,7 +66,7 @@ def test_the_adversarial_gradient_makes_the_classifier_worse(make: Make, method:
     updates = {u.optimiser: u for u in task.train_step(batch, 0, measure=False)}
     feature = next(f for f in seen if f.requires_grad)
     with_term = torch.autograd.grad(updates["pose"].loss, feature, retain_graph=True)[0]
-    joint = make(adversarial={"method": method, "weight": 0.0, "pre_steps": 0})
+    joint = make_task(adversarial={"method": method, "weight": 0.0, "pre_steps": 0})
     assert joint.cfg.adversarial.weight == 0
     bce = domain_bce(classifier(feature), batch["domain"])
     ascent = torch.autograd.grad(bce, feature, retain_graph=True)[0]
@@ -88,9 +88,9 @@ def test_sigmoid_schedule_is_ganins() -> None:
     assert weight(100) == pytest.approx(0.2, rel=1e-4)
 
 
-def test_dann_has_no_pre_phase_unless_asked_for(make: Make) -> None:
-    assert make(adversarial={"method": "dann", "pre_steps": None}).pre_steps == 0
-    assert make(adversarial={"method": "dann", "pre_steps": 3}).pre_steps == 3
+def test_dann_has_no_pre_phase_unless_asked_for(make_task: Make) -> None:
+    assert make_task(adversarial={"method": "dann", "pre_steps": None}).pre_steps == 0
+    assert make_task(adversarial={"method": "dann", "pre_steps": 3}).pre_steps == 3
 
 
 @pytest.mark.parametrize("weight", [-1e-3, float("nan"), float("inf")])

@@ -27,8 +27,8 @@ TEACHING: dict[str, Any] = {
 }
 
 
-def test_the_students_strong_view_learns_the_teachers_weak_view(make: Make) -> None:
-    task = make(**TEACHING)
+def test_the_students_strong_view_learns_the_teachers_weak_view(make_task: Make) -> None:
+    task = make_task(**TEACHING)
     batch = next(task.batches(0))
     assert not torch.equal(batch["image"], batch["weak_image"])
     target = batch["domain"] == 0
@@ -47,29 +47,29 @@ def test_the_students_strong_view_learns_the_teachers_weak_view(make: Make) -> N
     assert all(torch.equal(before[k], v) for k, v in task.ema.module.state_dict().items())  # type: ignore[union-attr]
 
 
-def test_statistics_of_the_batch_leave_the_teacher_as_it_is(make: Make) -> None:
-    task = make(**merge(TEACHING, {"teacher": {"statistics": "batch"}}))
+def test_statistics_of_the_batch_leave_the_teacher_as_it_is(make_task: Make) -> None:
+    task = make_task(**merge(TEACHING, {"teacher": {"statistics": "batch"}}))
     assert task.ema is not None
     before = {k: v.clone() for k, v in task.ema.module.state_dict().items()}
     list(task.train_step(next(task.batches(0)), 0, measure=False))
     assert all(torch.equal(before[k], v) for k, v in task.ema.module.state_dict().items())
 
 
-def test_labelled_samples_and_the_source_are_not_taught(make: Make) -> None:
-    task = make(**merge(TEACHING, {"data": {"target_labels": None}}))
+def test_labelled_samples_and_the_source_are_not_taught(make_task: Make) -> None:
+    task = make_task(**merge(TEACHING, {"data": {"target_labels": None}}))
     (update,) = task.train_step(next(task.batches(0)), 0, measure=False)
     assert "teacher_mse" not in update.metrics
 
 
-def test_only_confident_keypoints_are_taught(make: Make) -> None:
-    task = make(**merge(TEACHING, {"teacher": {"confidence": 0.9}}))
+def test_only_confident_keypoints_are_taught(make_task: Make) -> None:
+    task = make_task(**merge(TEACHING, {"teacher": {"confidence": 0.9}}))
     (update,) = task.train_step(next(task.batches(0)), 0, measure=False)
     assert float(update.metrics["teacher_kept"]) == 0, "an untrained network is sure of nothing"
     assert float(update.metrics["teacher_mse"]) == 0
 
 
-def test_keep_follows_each_joints_own_scores(make: Make) -> None:
-    task = make(**merge(TEACHING, {"teacher": {"keep": 0.25, "momentum": 0.0}}))
+def test_keep_follows_each_joints_own_scores(make_task: Make) -> None:
+    task = make_task(**merge(TEACHING, {"teacher": {"keep": 0.25, "momentum": 0.0}}))
     term = task.terms["teacher"]
     assert isinstance(term, MeanTeacher)
     scores = torch.stack([torch.linspace(0.1, 0.9, 40), torch.linspace(0.01, 0.09, 40)], dim=1)
@@ -80,8 +80,8 @@ def test_keep_follows_each_joints_own_scores(make: Make) -> None:
     assert torch.equal(term.state_dict()["thresholds"], term.thresholds)
 
 
-def test_gaussian_labels_peak_where_the_teacher_does(make: Make) -> None:
-    task = make(**merge(TEACHING, {"teacher": {"label": "gaussian", "flip": True}}))
+def test_gaussian_labels_peak_where_the_teacher_does(make_task: Make) -> None:
+    task = make_task(**merge(TEACHING, {"teacher": {"label": "gaussian", "flip": True}}))
     batch = next(task.batches(0))
     (update,) = task.train_step(batch, 0, measure=False)
     assert torch.isfinite(update.loss)
