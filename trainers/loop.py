@@ -25,7 +25,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from ..datasets.progress import Progress
 from . import checkpoints
 from .context import Context, random_state, set_random_state, undisturbed_random
-from .tracking import EventLog
+from .tracking import EventLog, read_events
 from .updates import Guard, Update, Updater, describe_batch
 
 log = logging.getLogger(__name__)
@@ -86,6 +86,7 @@ class LoopSettings:
     keep: int
     accumulate: int = 1
     clip: float | None = None
+    validate_first: bool = False
 
 
 @dataclass
@@ -115,6 +116,8 @@ def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         for name, optimiser in task.optimisers.items()
     }
     events = EventLog(settings.run_dir, state.step, task.total_steps, enabled=context.first)
+    if settings.validate_first and state.step == 0 and context.first and not read_events(settings.run_dir):
+        look_first(task, events)
     meter = Meter(context, state)
     progress = Progress(settings.name, task.total_steps, state.step, "step", show=context.first and context.shows)
     batches = task.batches(state.step)
@@ -183,6 +186,12 @@ def validation(task: Task, state: LoopState, context: Context, events: EventLog)
         return False
     state.best_score, state.best_step, state.best_metrics = score, state.step, state.metrics
     return True
+
+
+def look_first(task: Task, events: EventLog) -> None:
+    """Validate what the run starts from (rank 0): what adaptation gains and costs is told from it, nothing is chosen."""
+    with undisturbed_random():
+        events.write(0, task.evaluate(0))
 
 
 def save(task: Task, state: LoopState, settings: LoopSettings, context: Context) -> None:

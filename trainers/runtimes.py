@@ -92,6 +92,7 @@ def _work(cfg: TrainConfig, run_dir: Path, context: Context) -> None:
         keep=cfg.checkpoint.keep,
         accumulate=cfg.optim.accumulate,
         clip=cfg.optim.clip,
+        validate_first=cfg.validates_first,
     )
     state = loop.run(task, settings, context)
     if context.first:

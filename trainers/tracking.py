@@ -70,7 +70,22 @@ def drop_after(path: Path, step: int) -> None:
 
 def read_events(run_dir: Path) -> list[dict[str, Any]]:
     """All whole events of a run, oldest first."""
-    path = run_dir / EVENTS
+    return read_lines(run_dir / EVENTS)
+
+
+def read_curves(run_dir: Path) -> dict[str, tuple[list[float], list[float]]]:
+    """Every logged metric of a run: name → (steps, values)."""
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    for event in read_events(run_dir):
+        for name, value in event["metrics"].items():
+            steps, values = found.setdefault(name, ([], []))
+            steps.append(event["step"])
+            values.append(value)
+    return found
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a file of JSON lines, oldest first; none of a file that is not there."""
     if not path.is_file():
         return []
     return [
