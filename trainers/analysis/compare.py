@@ -1,0 +1,205 @@
+"""Runs side by side: what each one was, what came of it, and the means over runs that differ in their seed alone."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...config import UserError, parse_yaml
+from ..config import RESUMABLE
+from ..tracking import flat, read_curves
+from .figures import Band
+
+# Keys by which repetitions of one setting may differ; {seed} in a start, too (runs/source_0, runs/source_1).
+OF_A_REPETITION = ("name", "out", "seed", "threads", "init_from", "validate_every", "validate_first", *RESUMABLE)
+HEADER = (
+    "method",
+    "λ",
+    "target AP",
+    "… BN re-estimated",
+    "target gain",
+    "source AP",
+    "source change",
+    "fresh probe",
+    "online",
+    "gradient ratio",
+)
+COLUMNS = (
+    "target/AP",
+    "target_adabn/AP",
+    "target/AP_change",
+    "source/AP",
+    "source/AP_change",
+    "domain_probe_accuracy",
+    "train/domain_accuracy",
+    "train/gradient_ratio",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as its folder tells it, finished or not.
+
+    Attributes:
+        config: its resolved config, dotted keys.
+        curves: every logged metric: (steps, values).
+        figures: of the last validation; the mean of ``train/domain_accuracy`` and ``train/gradient_ratio`` over the
+            second half of the run, as both swing.
+        state: ``finished``, ``stopped: …`` or ``step N of M``.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    curves: dict[str, tuple[list[float], list[float]]]
+    figures: dict[str, float]
+    state: str
+
+    @property
+    def method(self) -> str:
+        """What was switched on: ``fidip + mean teacher + strong augmentation``."""
+        get = self.config.get
+        parts = [str(get("adversarial.method", "none")).replace("none", "source only")]
+        parts += ["mean teacher"] * bool(get("teacher.weight"))
+        parts += ["separate BN"] * bool(get("separate_bn"))
+        parts += ["pose prior"] * bool(get("prior.weight"))
+        parts += ["strong augmentation"] * (get("data.augment") == "strong")
+        return " + ".join(parts)
+
+    @property
+    def weight(self) -> str | None:
+        """λ and how it was set: ``0.0005``, ``0.01 sigmoid``, ``ratio 0.1``; None for methods without one."""
+        if self.config.get("adversarial.method") not in ("fidip", "dann"):
+            return None
+        mode = self.config.get("adversarial.mode", "constant")
+        if mode == "ratio":
+            return f"ratio {self.config['adversarial.ratio']:g}"
+        return f"{self.config['adversarial.weight']:g}" + ("" if mode == "constant" else f" {mode}")
+
+
+def read_run(path: Path) -> Run:
+    """Read a run folder.
+
+    Raises:
+        UserError: if it is none.
+    """
+    if not (path / "config.yaml").is_file():
+        raise UserError(f"{path} is no run folder (it has no config.yaml)")
+    config = flat(parse_yaml((path / "config.yaml").read_text(encoding="utf-8")))
+    curves = read_curves(path)
+    figures = {name: values[-1] for name, (_, values) in curves.items() if not name.startswith("train/")}
+    for name in ("train/domain_accuracy", "train/gradient_ratio"):
+        steps, values = curves.get(name, ([], []))
+        late = [value for step, value in zip(steps, values, strict=True) if step > steps[-1] / 2]
+        if late:
+            figures[name] = statistics.fmean(late)
+    return Run(path, config, curves, figures, _state(path, curves))
+
+
+def _state(path: Path, curves: Mapping[str, tuple[list[float], list[float]]]) -> str:
+    if not (path / "done.json").is_file():
+        last = max((steps[-1] for steps, _ in curves.values()), default=0)
+        return f"not finished, at step {last:g}"
+    stopped = json.loads((path / "done.json").read_text(encoding="utf-8")).get("stopped")
+    return f"stopped: {stopped}" if stopped else "finished"
+
+
+def find_runs(paths: Sequence[Path]) -> list[Path]:
+    """Run folders among the paths and, for other folders (a sweep, a folder of runs), right below them or their trials.
+
+    Raises:
+        UserError: for a path without any.
+    """
+    found = []
+    for path in paths:
+        if (path / "config.yaml").is_file():
+            found.append(path)
+            continue
+        inside = path / "trials" if (path / "trials").is_dir() else path
+        below = sorted(config.parent for config in inside.glob("*/config.yaml"))
+        if not below:
+            raise UserError(f"{path} is neither a run folder nor a sweep or folder of runs")
+        found += below
+    return list(dict.fromkeys(found))
+
+
+def group_runs(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Runs that differ in seed alone, by a label that names what sets each group apart; in the order given."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        own = {k: v for k, v in run.config.items() if not _of_a_repetition(k)}
+        groups.setdefault(json.dumps(own, sort_keys=True), []).append(run)
+    varying = varying_keys([members[0].config for members in groups.values()])
+    labels: dict[str, list[Run]] = {}
+    for members in groups.values():
+        label = _label(members[0], varying)
+        while label in labels:  # runs of other versions may lack the key that tells them apart
+            label += "′"
+        labels[label] = members
+    return labels
+
+
+def _of_a_repetition(key: str) -> bool:
+    return any(key == free or key.startswith(f"{free}.") for free in OF_A_REPETITION)
+
+
+def varying_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Dotted keys, other than those of a repetition, whose values are not the same in all configs.
+
+    An empty list is no value: a run without target data does not make the others' target worth naming.
+    """
+    keys = sorted({key for config in configs for key in config if not _of_a_repetition(key)})
+    given = {key: {json.dumps(config.get(key)) for config in configs} - {"[]"} for key in keys}
+    return [key for key in keys if len(given[key]) > 1]
+
+
+def _label(run: Run, varying: Sequence[str]) -> str:
+    """Method and λ, and whatever else varies between the groups."""
+    told = ("adversarial.method", "adversarial.weight", "adversarial.mode", "adversarial.ratio", "teacher.weight",
+            "separate_bn", "prior.weight", "data.augment")  # fmt: skip
+    rest = [key for key in varying if not key.startswith(told) and run.config.get(key) != []]
+    weight = "" if run.weight is None else f", λ {run.weight}"
+    return run.method + weight + "".join(f", {key.rpartition('.')[2]} {_show(run.config.get(key))}" for key in rest)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, list):
+        return "+".join(str(each).rpartition("/")[2] for each in value)
+    return "all" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def table(groups: Mapping[str, Sequence[Run]]) -> list[list[Any]]:
+    """Rows under ``("", *HEADER, "state")``: a group each, mean ± sample deviation over its runs, then how they ended."""
+    rows = []
+    for label, runs in groups.items():
+        ends = sorted({run.state for run in runs})
+        state = ends[0] if len(ends) == 1 else "; ".join(f"{r.path.name}: {r.state}" for r in runs)
+        figures = [spread([run.figures.get(name) for run in runs], signed="change" in name) for name in COLUMNS]
+        title = label if len(runs) == 1 else f"{label} ({len(runs)} seeds)"
+        rows.append([title, runs[0].method, runs[0].weight, *figures, state])
+    return rows
+
+
+def spread(values: Sequence[float | None], signed: bool = False) -> str | None:
+    """``0.123 ± 0.004`` of those that are there; the deviation needs two."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    mean = f"{statistics.fmean(known):{'+' if signed else ''}.3f}"
+    return mean if len(known) == 1 else f"{mean} ± {statistics.stdev(known):.3f}"
+
+
+def band(curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Band:
+    """Mean and deviation over runs at every step that any of them has."""
+    at: dict[float, list[float]] = {}
+    for steps, values in curves:
+        for step, value in zip(steps, values, strict=True):
+            at.setdefault(step, []).append(value)
+    x = sorted(at)
+    deviations = [statistics.stdev(at[step]) if len(at[step]) > 1 else np.nan for step in x]
+    return Band(np.array(x), np.array([statistics.fmean(at[step]) for step in x]), np.array(deviations))
