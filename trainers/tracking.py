@@ -111,7 +111,17 @@ def default_uri(out: Path) -> str:
     return f"{SQLITE}{(out.resolve() / 'mlflow.db')}"
 
 
-def _quiet_mlflow() -> None:
+def artifact_root(uri: str) -> str | None:
+    """Where a new experiment keeps files: beside an sqlite database, as MLflow's own default depends on the current folder;
+    a server decides for itself (None).
+    """
+    return (
+        (Path(uri.removeprefix(SQLITE)).absolute().parent / "mlartifacts").as_uri() if uri.startswith(SQLITE) else None
+    )
+
+
+def quiet_mlflow() -> None:
+    """No telemetry, short waits, no chatter; before mlflow is imported."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the default waits for minutes; we retry ourselves
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -186,14 +196,14 @@ class MlflowSender:
         """Create client, database, experiment and run where they do not exist yet."""
         state = self._state()
         if self._client is None:
-            _quiet_mlflow()
+            quiet_mlflow()
             from mlflow.tracking import MlflowClient
 
             with _lock(self.uri):
                 self._client = MlflowClient(tracking_uri=self.uri)
                 found = self._client.get_experiment_by_name(self.experiment)
                 if found is None:
-                    self._client.create_experiment(self.experiment)
+                    self._client.create_experiment(self.experiment, artifact_location=artifact_root(self.uri))
             if state["run_id"] is not None:
                 self._client.update_run(state["run_id"], status="RUNNING")
         if state["run_id"] is None:

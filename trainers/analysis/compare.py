@@ -164,13 +164,15 @@ def _label(run: Run, varying: Sequence[str]) -> str:
             "separate_bn", "prior.weight", "data.augment")  # fmt: skip
     rest = [key for key in varying if not key.startswith(told) and run.config.get(key) != []]
     weight = "" if run.weight is None else f", λ {run.weight}"
+    if run.config.get("adversarial.method", "none") == "none":
+        rest = [key for key in rest if not key.startswith("adversarial.")]
     return run.method + weight + "".join(f", {key.rpartition('.')[2]} {_show(run.config.get(key))}" for key in rest)
 
 
 def _show(value: Any) -> str:
     if isinstance(value, list):
         return "+".join(str(each).rpartition("/")[2] for each in value)
-    return "all" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def table(groups: Mapping[str, Sequence[Run]]) -> list[list[Any]]:
@@ -194,12 +196,13 @@ def spread(values: Sequence[float | None], signed: bool = False) -> str | None:
     return mean if len(known) == 1 else f"{mean} ± {statistics.stdev(known):.3f}"
 
 
-def band(curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Band:
-    """Mean and deviation over runs at every step that any of them has."""
+def band(curves: Sequence[tuple[Sequence[float], Sequence[float]]], dots: bool = False) -> Band:
+    """Mean and deviation over runs at every step that any of them has; ``dots`` keeps each run's value, too."""
     at: dict[float, list[float]] = {}
     for steps, values in curves:
         for step, value in zip(steps, values, strict=True):
             at.setdefault(step, []).append(value)
     x = sorted(at)
     deviations = [statistics.stdev(at[step]) if len(at[step]) > 1 else np.nan for step in x]
-    return Band(np.array(x), np.array([statistics.fmean(at[step]) for step in x]), np.array(deviations))
+    each = [at[step] for step in x] if dots else []
+    return Band(np.array(x), np.array([statistics.fmean(at[step]) for step in x]), np.array(deviations), each)

@@ -105,7 +105,7 @@ def add_keypoints(page: Report, groups: Mapping[str, Sequence[Run]]) -> None:
     for label, runs in groups.items():
         last = [history[-1]["folders"] for run in runs if (history := read_keypoints(run.path))]
         if last and all(folders.keys() == last[0].keys() for folders in last):
-            columns.append({"step": label, "folders": _mean(last)})
+            columns.append({"step": _wrap(label, 26), "folders": _mean(last)})
     if columns:
         page.heading("Errors by keypoint")
         note = "mean distance to the label over the longer side of the person's box, in per cent, at the end"

@@ -85,13 +85,15 @@ def draw_keypoint_errors(history: Sequence[Mapping[str, Any]], xlabel: str = "st
     high = max(high, low * 1.5)
     norm = LogNorm(low, high, clip=True)
     columns = min(len(history), 30)
-    figure = _figure(2.6 + len(names) * max(2.6, 0.42 * columns), 1.5 + 0.27 * len(joints))
+    labels = [_number(entry["step"]) for entry in history]
+    deep = 0.08 * max(len(line) for text in labels for line in text.split("\n"))
+    figure = _figure(2.6 + len(names) * max(2.6, 0.42 * columns), 1.0 + deep + 0.27 * len(joints))
     axes = np.atleast_1d(np.asarray(figure.subplots(1, len(names), sharey=True))).ravel()
     for axis, (name, grid) in zip(axes, grids.items(), strict=True):
         mesh = axis.imshow(grid, norm=norm, cmap="magma_r", aspect="auto", interpolation="nearest")
         _write_numbers(axis, grid, norm)
         shown = np.unique(np.linspace(0, len(history) - 1, min(len(history), TICKS)).round().astype(int))
-        axis.set_xticks(shown, [_number(history[i]["step"]) for i in shown], fontsize=8, rotation=90)
+        axis.set_xticks(shown, [labels[i] for i in shown], fontsize=8, rotation=90)
         axis.set_yticks(range(len(joints)), [joint.replace("_", " ") for joint in joints], fontsize=9)
         axis.tick_params(length=0)
         axis.set_title(name, fontsize=11)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...datasets.html import Report
+from ..artifacts import PICTURES
 from ..config import AnalysisConfig
 from ..tracking import read_curves
 from .embedding import FEWEST, METHODS, embed_file, umap_missing
@@ -15,7 +16,6 @@ from .features import feature_files, read_features
 from .figures import draw_embeddings, draw_keypoint_errors
 from .history import COMPARED, read_keypoints
 
-FIGURES = "figures"
 TOLD = 0.75  # balanced accuracy from which a classifier is said to tell the domains
 APART = 0.1  # difference of two accuracies that calls for an explanation
 ROWS = 8
@@ -134,7 +134,7 @@ def add_embeddings(page: Report, run_dir: Path, cfg: AnalysisConfig) -> list[Pat
 
 
 def _add(page: Report, run_dir: Path, name: str, png: bytes, note: str) -> Path:
-    path = run_dir / FIGURES / f"{name}.png"
+    path = run_dir / PICTURES / f"{name}.png"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(png)
     page.image(png, note)
