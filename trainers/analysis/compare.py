@@ -18,28 +18,17 @@ from .figures import Band
 
 # Keys by which repetitions of one setting may differ; {seed} in a start, too (runs/source_0, runs/source_1).
 OF_A_REPETITION = ("name", "out", "seed", "threads", "init_from", "validate_every", "validate_first", *RESUMABLE)
-HEADER = (
-    "method",
-    "λ",
-    "target AP",
-    "… BN re-estimated",
-    "target gain",
-    "source AP",
-    "source change",
-    "fresh probe",
-    "online",
-    "gradient ratio",
-)
-COLUMNS = (
-    "target/AP",
-    "target_adabn/AP",
-    "target/AP_change",
-    "source/AP",
-    "source/AP_change",
-    "domain_probe_accuracy",
-    "train/domain_accuracy",
-    "train/gradient_ratio",
-)
+COLUMNS = {
+    "target AP": "target/AP",
+    "… BN re-estimated": "target_adabn/AP",
+    "target gain": "target/AP_change",
+    "source AP": "source/AP",
+    "source change": "source/AP_change",
+    "fresh probe": "domain_probe_accuracy",
+    "A-distance": "proxy_a_distance",
+    "online": "train/domain_accuracy",
+    "gradient ratio": "train/gradient_ratio",
+}
 
 
 @dataclass(frozen=True)
@@ -175,25 +164,49 @@ def _show(value: Any) -> str:
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def table(groups: Mapping[str, Sequence[Run]]) -> list[list[Any]]:
-    """Rows under ``("", *HEADER, "state")``: a group each, mean ± sample deviation over its runs, then how they ended."""
-    rows = []
+def summaries(groups: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
+    """What a group is and came to, as JSON values: ``setting``, ``method``, ``weight`` (λ and its mode), ``runs``
+    (name → state), ``figures`` (metric → ``{"mean", "sd", "runs"}``, sd the sample deviation or None).
+    """
+    found = []
     for label, runs in groups.items():
-        ends = sorted({run.state for run in runs})
-        state = ends[0] if len(ends) == 1 else "; ".join(f"{r.path.name}: {r.state}" for r in runs)
-        figures = [spread([run.figures.get(name) for run in runs], signed="change" in name) for name in COLUMNS]
-        title = label if len(runs) == 1 else f"{label} ({len(runs)} seeds)"
-        rows.append([title, runs[0].method, runs[0].weight, *figures, state])
-    return rows
+        figures = {}
+        for name in COLUMNS.values():
+            known = [run.figures[name] for run in runs if name in run.figures]
+            if known:
+                sd = statistics.stdev(known) if len(known) > 1 else None
+                figures[name] = {"mean": statistics.fmean(known), "sd": sd, "runs": len(known)}
+        states = {run.path.name: run.state for run in runs}
+        first = runs[0]
+        found.append(
+            {"setting": label, "method": first.method, "weight": first.weight, "runs": states, "figures": figures}
+        )
+    return found
 
 
-def spread(values: Sequence[float | None], signed: bool = False) -> str | None:
-    """``0.123 ± 0.004`` of those that are there; the deviation needs two."""
-    known = [value for value in values if value is not None]
-    if not known:
+def table(groups: Mapping[str, Sequence[Run]]) -> tuple[list[str], list[list[Any]]]:
+    """Header and rows, a group each: its figures as mean ± sample deviation, and how its runs ended.
+
+    Columns that no run has figures for are left out.
+    """
+    rows = []
+    for summary in summaries(groups):
+        states, count = summary["runs"], len(summary["runs"])
+        ends = set(states.values())
+        state = ends.pop() if len(ends) == 1 else "; ".join(f"{name}: {end}" for name, end in states.items())
+        title = summary["setting"] if count == 1 else f"{summary['setting']} ({count} seeds)"
+        rows.append([title, *(_cell(name, summary["figures"].get(name)) for name in COLUMNS.values()), state])
+    header = ["setting", *COLUMNS, "state"]
+    kept = [i for i in range(len(header)) if any(row[i] is not None for row in rows)]
+    return [header[i] for i in kept], [[row[i] for i in kept] for row in rows]
+
+
+def _cell(name: str, figure: Mapping[str, Any] | None) -> str | None:
+    """``0.123 ± 0.004``; changes carry their sign."""
+    if figure is None:
         return None
-    mean = f"{statistics.fmean(known):{'+' if signed else ''}.3f}"
-    return mean if len(known) == 1 else f"{mean} ± {statistics.stdev(known):.3f}"
+    mean = f"{figure['mean']:{'+' if name.endswith('_change') else ''}.3f}"
+    return mean if figure["sd"] is None else f"{mean} ± {figure['sd']:.3f}"
 
 
 def band(curves: Sequence[tuple[Sequence[float], Sequence[float]]], dots: bool = False) -> Band:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...datasets.html import Report
-from .compare import HEADER, Run, band, find_runs, group_runs, read_run, table
+from .compare import Run, band, find_runs, group_runs, read_run, table
 from .embedding import METHODS, embed_file
 from .features import feature_files
 from .figures import Band, draw_bands, draw_embeddings, draw_keypoint_errors
@@ -31,13 +31,16 @@ EMBEDDED = 6  # settings whose features are drawn
 A_ROW = 3
 
 
-def write_comparison(paths: Sequence[Path], out: Path, people: int = 300) -> list[Run]:
+def write_comparison(paths: Sequence[Path], out: Path, people: int = 300) -> dict[str, list[Run]]:
     """Compare runs on one page: table, curves, features, errors by keypoint.
 
     Args:
         paths: run folders, sweeps, folders of runs.
         out: the page.
         people: of each domain in an embedding.
+
+    Returns:
+        the runs by setting.
 
     Raises:
         UserError: for a path that holds no run.
@@ -50,13 +53,13 @@ def write_comparison(paths: Sequence[Path], out: Path, people: int = 300) -> lis
     add_keypoints(page, groups)
     out.parent.mkdir(parents=True, exist_ok=True)
     page.write(out)
-    return runs
+    return groups
 
 
 def add_comparison(page: Report, groups: Mapping[str, Sequence[Run]]) -> None:
     """The table over settings (λ among them), and curves with their spread over seeds."""
     page.heading("Settings")
-    page.table(*shown_columns(("setting", *HEADER, "state"), table(groups)))
+    page.table(*table(groups))
     page.text(
         "Mean ± sample deviation over runs that differ in their seed alone; last validation. Gain and change are against the "
         "validation before the first step. Online and gradient ratio are means over the second half of the run. A ratio above "
@@ -71,16 +74,6 @@ def add_comparison(page: Report, groups: Mapping[str, Sequence[Run]]) -> None:
     if panels:
         page.heading("Curves")
         page.image(draw_bands(panels, levels=LEVELS), "means over seeds; the bands are ± one sample deviation")
-
-
-def shown_columns(header: Sequence[str], rows: Sequence[Sequence[object]]) -> tuple[list[str], list[list[object]]]:
-    """Header and rows without the columns that are empty throughout, or repeat what the first column says."""
-    kept = [
-        i
-        for i, name in enumerate(header)
-        if i == 0 or (name not in ("method", "λ") and any(row[i] is not None for row in rows))
-    ]
-    return [header[i] for i in kept], [[row[i] for i in kept] for row in rows]
 
 
 def add_features(page: Report, groups: Mapping[str, Sequence[Run]], people: int) -> None:

@@ -189,9 +189,10 @@ def _set_scale(axis: Any, scale: str, ticks: Sequence[float]) -> None:
 
 
 def _legend(figure: Any, axes: Sequence[Any]) -> None:
-    """One legend below all panels."""
-    named = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    if named:
+    """One legend below all panels; none where each panel has one curve, which its title names."""
+    found = [axis.get_legend_handles_labels() for axis in axes]
+    named = {label: handle for handles, labels in found for handle, label in zip(handles, labels, strict=True)}
+    if any(len(labels) > 1 for _, labels in found):
         columns = min(len(named), 3 if max(map(len, named)) < 40 else 2)
         figure.legend(
             named.values(), named.keys(), loc="outside lower center", ncols=columns, fontsize=9, frameon=False
