@@ -77,6 +77,8 @@ class Validation:
             step, epoch: where the training is; epochs are passes over the source.
             final: whether this is the last validation.
         """
+        if not self.folders:
+            return {}
         reports = {name: self._report(network, name, name, write=final) for name in self.folders}
         metrics: dict[str, float] = {}
         for name, report in reports.items():
