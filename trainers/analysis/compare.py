@@ -57,7 +57,7 @@ class Run:
         parts += ["mean teacher"] * bool(get("teacher.weight"))
         parts += ["separate BN"] * bool(get("separate_bn"))
         parts += ["pose prior"] * bool(get("prior.weight"))
-        parts += ["strong augmentation"] * (get("data.augment") == "strong")
+        parts += [f"{get('data.augment')} augmentation"] * (get("data.augment") in ("strong", "photometric"))
         return " + ".join(parts)
 
     @property
@@ -151,7 +151,7 @@ def _label(run: Run, varying: Sequence[str]) -> str:
     """Method and λ, and whatever else varies between the groups."""
     told = ("adversarial.method", "adversarial.weight", "adversarial.mode", "adversarial.ratio", "teacher.weight",
             "separate_bn", "prior.weight", "data.augment")  # fmt: skip
-    rest = [key for key in varying if not key.startswith(told) and run.config.get(key) != []]
+    rest = [key for key in varying if key not in told and run.config.get(key) != []]
     weight = "" if run.weight is None else f", λ {run.weight}"
     if run.config.get("adversarial.method", "none") == "none":
         rest = [key for key in rest if not key.startswith("adversarial.")]
