@@ -74,7 +74,7 @@ def test_looking_first_and_keeping_features_changes_no_step(adapting: dict[str, 
     runs = []
     for name, change in {"looks": {}, "blind": {"validate_first": False, "analysis": {"every": None}}}.items():
         runs.append(
-            train(validate(TrainConfig, merge(adapting, {"steps": 4, "adabn": False, **change, "name": name}))).run_dir
+            train(validate(TrainConfig, merge(adapting, {"steps": 4, "adabn": "off", **change, "name": name}))).run_dir
         )
     assert losses(runs[0]) == losses(runs[1])
     assert feature_files(runs[1]) == []
