@@ -121,9 +121,8 @@ def group_runs(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Runs that differ in seed alone, by a label that names what sets each group apart; in the order given."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        own = {k: v for k, v in run.config.items() if not _of_a_repetition(k)}
-        groups.setdefault(json.dumps(own, sort_keys=True), []).append(run)
-    varying = varying_keys([members[0].config for members in groups.values()])
+        groups.setdefault(json.dumps(of_setting(run), sort_keys=True), []).append(run)
+    varying = varying_keys([of_setting(members[0]) for members in groups.values()])
     labels: dict[str, list[Run]] = {}
     for members in groups.values():
         label = _label(members[0], varying)
@@ -137,13 +136,26 @@ def _of_a_repetition(key: str) -> bool:
     return any(key == free or key.startswith(f"{free}.") for free in OF_A_REPETITION)
 
 
+def of_setting(run: Run) -> dict[str, Any]:
+    """A run's config without the keys of a repetition and those of parts that are switched off."""
+    get = run.config.get
+    off = ["adversarial."] * (run.weight is None) + [
+        f"{part}." for part in ("teacher", "prior") if not get(f"{part}.weight")
+    ]
+    return {
+        key: value
+        for key, value in run.config.items()
+        if not _of_a_repetition(key) and (not key.startswith(tuple(off)) or key == "adversarial.method")
+    }
+
+
 def varying_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Dotted keys, other than those of a repetition, whose values are not the same in all configs.
+    """Dotted keys whose values are not the same in all configs that have them.
 
     An empty list is no value: a run without target data does not make the others' target worth naming.
     """
-    keys = sorted({key for config in configs for key in config if not _of_a_repetition(key)})
-    given = {key: {json.dumps(config.get(key)) for config in configs} - {"[]"} for key in keys}
+    keys = sorted({key for config in configs for key in config})
+    given = {key: {json.dumps(config[key]) for config in configs if key in config} - {"[]"} for key in keys}
     return [key for key in keys if len(given[key]) > 1]
 
 
@@ -151,10 +163,9 @@ def _label(run: Run, varying: Sequence[str]) -> str:
     """Method and λ, and whatever else varies between the groups."""
     told = ("adversarial.method", "adversarial.weight", "adversarial.mode", "adversarial.ratio", "teacher.weight",
             "separate_bn", "prior.weight", "data.augment")  # fmt: skip
-    rest = [key for key in varying if key not in told and run.config.get(key) != []]
+    own = of_setting(run)
+    rest = [key for key in varying if key not in told and own.get(key, []) != []]
     weight = "" if run.weight is None else f", λ {run.weight}"
-    if run.config.get("adversarial.method", "none") == "none":
-        rest = [key for key in rest if not key.startswith("adversarial.")]
     return run.method + weight + "".join(f", {key.rpartition('.')[2]} {_show(run.config.get(key))}" for key in rest)
 
 

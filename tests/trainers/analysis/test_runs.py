@@ -121,6 +121,8 @@ def written(folder: Path, seed: int, weight: float, target: float, **config: Any
         "init_from": f"runs/source_{seed}",
         "adversarial": {"method": "fidip", "weight": weight, "mode": "constant", "ratio": 0.1},
         "data": {"augment": "mild", "target": ["t"]},
+        "optim": {"lr": 0.01},
+        "teacher": {"weight": 0, "confidence": seed},  # switched off: what it would have done tells no setting apart
         **config,
     }
     (run / "config.yaml").write_text(json.dumps(values))
@@ -138,13 +140,13 @@ def test_runs_are_grouped_over_seeds_and_told_by_what_differs(tmp_path: Path) ->
     (tmp_path / "runs" / "w0.0_0" / "done.json").write_text('{"stopped": "collapse: all alike"}')
     groups = group_runs([read_run(path) for path in find_runs([tmp_path / "runs"])])
     assert {label: len(runs) for label, runs in groups.items()} == {
-        "fidip, λ 0, lr null": 2,
-        "fidip, λ 0.01, lr null": 2,
+        "fidip, λ 0, lr 0.01": 2,
+        "fidip, λ 0.01, lr 0.01": 2,
         "fidip, λ 0.01, lr 0.1": 1,
     }
     header, rows = table(groups)
     assert header == ["setting", "target AP", "gradient ratio", "state"], "what was not measured has no column"
-    row = next(row for row in rows if row[0] == "fidip, λ 0, lr null (2 seeds)")
+    row = next(row for row in rows if row[0] == "fidip, λ 0, lr 0.01 (2 seeds)")
     assert row[1] == "0.150 ± 0.071"
     assert row[2] == "3.500 ± 0.000", "mean gradient ratio over the second half"
     assert {summary["weight"] for summary in summaries(groups)} == {"0", "0.01"}
