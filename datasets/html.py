@@ -82,12 +82,18 @@ class Report:
         self.parts.append(f'<figure><img alt="{alt}" src="data:image/{kind};base64,{encoded}">{note}</figure>')
 
     def curves(
-        self, panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]], caption: str = ""
+        self,
+        panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+        caption: str = "",
+        levels: Mapping[str, float] | None = None,
     ) -> None:
-        """Line plots side by side: panel title → series name → (steps, values). Empty panels are left out."""
+        """Line plots side by side: panel title → series name → (steps, values). Empty panels are left out.
+
+        ``levels`` draws a horizontal line, by panel title.
+        """
         drawn = {title: series for title, series in panels.items() if any(len(x) for x, _ in series.values())}
         if drawn:
-            self.image(draw_curves(drawn), caption)
+            self.image(draw_curves(drawn, levels), caption)
 
     def write(self, path: Path) -> Path:
         """Save the page."""
@@ -106,7 +112,10 @@ def _cell(value: Any, best: bool) -> str:
     return f"<td{' class=best' if best else ''}>{html.escape(text)}</td>"
 
 
-def draw_curves(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]]) -> bytes:
+def draw_curves(
+    panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+    levels: Mapping[str, float] | None = None,
+) -> bytes:
     """Draw panels of curves (at most three a row) as one PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -128,6 +137,8 @@ def draw_curves(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequenc
                     marker="o" if len(steps) < 12 else None,
                     ms=3,
                 )
+        if levels and title in levels:
+            axis.axhline(levels[title], color=COLORS[4], lw=1, ls=(0, (4, 3)), zorder=0)
         axis.set_title(title, fontsize=11)
         axis.set_xlabel("step", fontsize=9)
         axis.grid(alpha=0.25)

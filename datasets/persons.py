@@ -46,6 +46,7 @@ class PersonDataset:
         labels: int | None = None,
         label_seed: int = 0,
         joint_set: str | None = None,
+        frame_limit: int | float | None = None,
     ) -> None:
         """Index the folders.
 
@@ -60,10 +61,12 @@ class PersonDataset:
                 (``labelled`` False, weight 0). A smaller number draws a subset of a larger one's. None: all keep them.
             label_seed: see above.
             joint_set: which labelled joint set to take; None: the first folder's first.
+            frame_limit: use only the people of this many frames (of those with usable people), or of this share of them
+                if it is below 1, drawn by ``label_seed``. A smaller number draws a subset of a larger one's.
 
         Raises:
             UserError: for a folder that does not label it, an unknown domain name or policy, a bad person under
-                ``refuse``, or no person at all.
+                ``refuse``, more frames asked for than there are, or no person at all.
         """
         if on_bad not in ("skip", "refuse"):
             raise UserError(f"on_bad must be 'skip' or 'refuse', got '{on_bad}'")
@@ -78,6 +81,8 @@ class PersonDataset:
         self.domain = domain
         self.counts: dict[str, int] = {}
         self._load(domains, min_keypoints, on_bad)
+        if frame_limit is not None:
+            self._keep_frames(frame_limit, label_seed)
         order = np.random.default_rng([label_seed, len(self.bbox)]).permutation(len(self.bbox))
         if limit is not None and limit < len(order):
             self.counts["over limit"] = len(order) - limit
@@ -99,6 +104,11 @@ class PersonDataset:
     def blocks(self) -> np.ndarray:
         """(G,) int64 persons in each row group."""
         return np.bincount(self.group, minlength=len(self.groups))
+
+    @property
+    def frames(self) -> int:
+        """Number of frames that hold the persons."""
+        return len(np.unique(np.stack([self.group, self.row]), axis=1).T)
 
     def describe(self) -> str:
         """The counts in one line, for logs."""
@@ -129,6 +139,20 @@ class PersonDataset:
         self.frame_id, self.person = merged["frame_id"], merged["person"]
         self.group, self.row = merged["group"], merged["row"]
         self._keep(np.flatnonzero(np.concatenate(keeps)))
+
+    def _keep_frames(self, limit: int | float, seed: int) -> None:
+        """Leave the people of ``limit`` frames (a share of all if below 1)."""
+        unique, frame = np.unique(np.stack([self.group, self.row]), axis=1, return_inverse=True)
+        frames = unique.shape[1]
+        wanted = max(1, round(limit * frames)) if limit < 1 else int(limit)
+        if wanted > frames:
+            raise UserError(
+                f"{self.folders[0].path}: {wanted} frames asked for, {frames} have usable people: ask for fewer"
+            )
+        drawn = np.random.default_rng([seed, frames]).permutation(frames)[:wanted]
+        kept = np.flatnonzero(np.isin(frame, drawn))
+        self.counts["in frames left out"] = len(self.bbox) - len(kept)
+        self._keep(kept)
 
     def _keep(self, positions: np.ndarray) -> None:
         for name in ("bbox", "keypoints", "frame_id", "person", "group", "row"):

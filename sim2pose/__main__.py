@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from .commands import bench, bodies, data, demo, doctor, evaluate, fit, models, render, submit, train, tune
+from .commands import analyse, bench, bodies, data, demo, doctor, evaluate, fit, models, render, submit, train, tune
 from .config import UserError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("fit")(fit.fit)
 app.command("evaluate")(evaluate.evaluate)
+app.command("analyse")(analyse.analyse)
 app.add_typer(models.app, name="models")
 app.add_typer(bodies.app, name="bodies")
 app.command("tune")(tune.tune)

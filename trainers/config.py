@@ -18,6 +18,7 @@ RESUMABLE = (
     "tracking",
     "checkpoint",
     "early_stop",
+    "analysis",
     "data.loader_workers",
 )
 
@@ -26,6 +27,9 @@ class DataConfig(Config):
     """Where samples come from and how a batch is put together."""
 
     source: tuple[str, ...] = Field(default=(), description="frame folders of the source domain (synthetic, labelled)")
+    source_frames: int | float | None = Field(
+        default=None, gt=0, description="frames of the source to use, drawn by seed: N, a share below 1, or all (null)"
+    )
     target: tuple[str, ...] = Field(default=(), description="frame folders of the target domain (real)")
     target_labels: int | None = Field(
         default=None, ge=0, description="labels of the target to use: all (null), none (0), or N"
@@ -53,6 +57,13 @@ class DataConfig(Config):
     loader_workers: int = Field(
         default=0, ge=0, description="loader processes a rank; 0 decodes in the training process"
     )
+
+    @field_validator("source_frames")
+    @classmethod
+    def _count_or_share(cls, value: float | None) -> float | None:
+        if isinstance(value, float) and value >= 1:
+            raise ValueError("give a whole number of frames, a share below 1, or null for all")
+        return value
 
     @field_validator("source", "target", mode="before")
     @classmethod
@@ -195,6 +206,19 @@ class EarlyStopConfig(Config):
     min_delta: float = Field(default=0.0, ge=0, description="a rise must be larger than this to count")
 
 
+class AnalysisConfig(Config):
+    """What validations keep for the analysis of a run (docs/training_analysis.md)."""
+
+    every: int | None = Field(
+        default=1, ge=1, description="write features at every Nth validation, the first and last included; null: never"
+    )
+    people: int = Field(default=512, ge=16, description="of each validation folder, for features and the domain probe")
+    embed: int = Field(default=400, ge=0, description="people of each domain in the embeddings of the report; 0: none")
+    embeddings: tuple[Literal["tsne", "umap"], ...] = Field(
+        default=("tsne", "umap"), description="of the report; umap needs the extra 'analysis'"
+    )
+
+
 class TrackingConfig(Config):
     """MLflow; ``metrics.jsonl`` in the run folder is written in any case and is what an outage is replayed from."""
 
@@ -219,6 +243,10 @@ class TrainConfig(Config):
     workers: int = Field(default=1, ge=1, description="ranks (runtime ray; torchrun counts its own)")
     max_failures: int = Field(default=3, ge=0, description="restarts after lost workers (runtime ray)")
     validate_every: int = Field(default=1000, ge=1)
+    validate_first: bool | None = Field(
+        default=None,
+        description="also validate before the first step, to tell gain and cost (null: where it starts from weights)",
+    )
     log_every: int = Field(default=50, ge=1)
     stop_on_collapse: bool = Field(default=True, description="end a run whose outputs no longer vary")
     flip_test: bool = Field(
@@ -241,6 +269,7 @@ class TrainConfig(Config):
     prior: PriorConfig = PriorConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     early_stop: EarlyStopConfig = EarlyStopConfig()
+    analysis: AnalysisConfig = AnalysisConfig()
     tracking: TrackingConfig = TrackingConfig()
 
     @model_validator(mode="after")
@@ -289,6 +318,13 @@ class TrainConfig(Config):
     def training_folders(self) -> tuple[str, ...]:
         """Folders whose labels the pose network learns from first: the source, or the target it is fine-tuned on."""
         return self.data.target if self.adversarial.method == "finetune" else self.data.source
+
+    @property
+    def validates_first(self) -> bool:
+        """Whether a validation comes before the first step."""
+        if self.validate_first is not None:
+            return self.validate_first
+        return self.init_from is not None or (self.model.weights is not None and self.model.part == "all")
 
 
 def require_source(cfg: TrainConfig) -> None:

@@ -30,7 +30,9 @@ def open_datasets(cfg: TrainConfig, first: bool) -> list[PersonDataset]:
     data, method = cfg.data, cfg.adversarial.method
     named: dict[str, PersonDataset] = {}
     if method != "finetune":
-        named["source"] = PersonDataset(list(data.source), domain=SOURCE)
+        named["source"] = PersonDataset(
+            list(data.source), domain=SOURCE, frame_limit=data.source_frames, label_seed=cfg.seed
+        )
     if method == "finetune" or (method != "none" and data.labelled_share is not None):
         named["labelled target"] = PersonDataset(
             list(data.target), domain=TARGET, limit=data.target_labels, label_seed=cfg.seed

@@ -190,7 +190,8 @@ class KeypointTask:
         network: Any = self.network if self.ema is None else self.ema.module
         network.eval()
         try:
-            return self.validation(network, final=step == self.total_steps) | self.learnt.flush()
+            epoch = max(0, step - self.pre_steps) * self.plan.share[0] / len(self.datasets[0])
+            return self.validation(network, step, epoch, final=step == self.total_steps) | self.learnt.flush()
         finally:
             network.train()
 

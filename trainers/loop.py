@@ -27,7 +27,7 @@ from ..datasets.progress import Progress
 from . import checkpoints
 from .best import Scores
 from .context import Context, random_state, set_random_state, undisturbed_random
-from .tracking import EventLog
+from .tracking import EventLog, read_events
 from .updates import Guard, Update, Updater, describe_batch
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ class LoopSettings:
     best: int = 1
     patience: int | None = None
     min_delta: float = 0.0
+    validate_first: bool = False
 
 
 @dataclass
@@ -133,6 +134,8 @@ def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         for name, optimiser in task.optimisers.items()
     }
     events = EventLog(settings.run_dir, state.step, task.total_steps, enabled=context.first)
+    if settings.validate_first and state.step == 0 and context.first and not read_events(settings.run_dir):
+        look_first(task, events)
     meter = Meter(context, state)
     progress = Progress(settings.name, task.total_steps, state.step, "step", show=context.first and context.shows)
     batches = task.batches(state.step)
@@ -211,6 +214,12 @@ def evaluate(task: Task, state: LoopState, context: Context, events: EventLog) -
             metrics = task.evaluate(state.step)
         events.write(state.step, metrics)
     state.metrics = context.broadcast(metrics)
+
+
+def look_first(task: Task, events: EventLog) -> None:
+    """Validate what the run starts from (rank 0): what adaptation gains and costs is told from it, nothing is chosen."""
+    with undisturbed_random():
+        events.write(0, task.evaluate(0))
 
 
 def save(task: Task, state: LoopState, settings: LoopSettings, context: Context) -> None:

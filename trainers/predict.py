@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +63,7 @@ def crops(
     threads: int = 1,
     domains: Sequence[str] | None = None,
     detections: Detections | None = None,
+    only: Collection[int] | None = None,
 ) -> Iterator[Crop]:
     """Crops of all persons in the folder's order, unaugmented; decoded ``threads`` at a time, at most ``4 · threads``
     ahead.
@@ -74,6 +75,7 @@ def crops(
         threads: decoding threads (JPEG decoding and warping release the interpreter lock).
         domains: only frames of these domains; None for all.
         detections: boxes to take instead of the annotated ones.
+        only: annotation ids of the people wanted; no other picture is decoded. None for all.
 
     Annotated crowds are left out, boxes without area too, with a warning that names them.
 
@@ -86,9 +88,12 @@ def crops(
         for frame in folder.iterate(fields=[*_COLUMNS, "domain"]):
             if domains is None or frame.domain in domains:
                 boxes = (
-                    _annotated(frame, labelled_only, folder.path) if detections is None else _found(frame, detections)
+                    _annotated(frame, labelled_only, folder.path, only)
+                    if detections is None
+                    else _found(frame, detections)
                 )
-                ahead.append(pool.submit(_frame_crops, frame, boxes, input_wh, folder.path))
+                if boxes:
+                    ahead.append(pool.submit(_frame_crops, frame, boxes, input_wh, folder.path))
             while len(ahead) > 4 * threads:
                 yield from ahead.popleft().result()
         while ahead:
@@ -98,9 +103,11 @@ def crops(
 Box = tuple[np.ndarray, int | None, float]  # xywh (4,), annotation id, box score
 
 
-def _annotated(frame: Frame, labelled_only: bool, path: Path) -> list[Box]:
+def _annotated(frame: Frame, labelled_only: bool, path: Path, only: Collection[int] | None) -> list[Box]:
     boxes: list[Box] = []
     for i, person in enumerate(frame.persons):
+        if only is not None and person_id(frame, i) not in only:
+            continue
         if person.iscrowd or (labelled_only and not (person.keypoints[:, 2] > 0).any()):
             continue
         if min(person.bbox[2:]) <= 0:
@@ -193,7 +200,7 @@ def predict(
     network.to(where).eval()
     results: list[dict[str, Any]] = []
     try:
-        for group in _batched(crops(frames, input_wh, labelled_only, threads, domains, detections), batch):
+        for group in batched(crops(frames, input_wh, labelled_only, threads, domains, detections), batch):
             heatmaps = heatmaps_of(network, stack(group).to(where, non_blocking=True), permutation, bf16)
             keypoints, scores = decode(heatmaps, input_wh, decoding, kernel)
             results += _results(group, keypoints.cpu().numpy(), scores.cpu().numpy())
@@ -214,7 +221,8 @@ def stack(group: Sequence[Crop]) -> Tensor:
     return torch.from_numpy(np.stack([crop.image for crop in group])).permute(0, 3, 1, 2)
 
 
-def _batched(items: Iterable[Crop], size: int) -> Iterator[list[Crop]]:
+def batched(items: Iterable[Crop], size: int) -> Iterator[list[Crop]]:
+    """Lists of ``size`` crops; the last may be shorter."""
     group: list[Crop] = []
     for item in items:
         group.append(item)
@@ -307,5 +315,5 @@ def crop_batches(
 ) -> Iterator[Tensor]:
     """All persons of a folder, labels unseen, as uint8 batches for :func:`reestimate_bn`; the last may be smaller."""
     frames = folder if isinstance(folder, FramesFolder) else FramesFolder.open(folder)
-    for group in _batched(crops(frames, input_wh, False, threads, domains), batch):
+    for group in batched(crops(frames, input_wh, False, threads, domains), batch):
         yield stack(group)

@@ -20,8 +20,9 @@ from ..datasets.html import Report
 from ..datasets.inspect import contact_sheet
 from ..datasets.shards import FramesFolder
 from ..models.joints import joint_set
+from .analysis import sections
 from .config import TrainConfig
-from .tracking import read_events
+from .tracking import read_curves
 
 COLUMNS = ("AP", "AP50", "AP75", "AR", "oks", "pck_0.2", "left_right_confusion")
 TITLES = ("AP", "AP50", "AP75", "AR", "mean OKS", "PCK@0.2", "left/right confusion")
@@ -40,8 +41,12 @@ def write_run_report(run_dir: Path) -> Path:
         page.text(f"The run stopped early: {done['stopped']}", warn=True)
     page.heading("Figures")
     add_figures(page, done.get("metrics", {}), list(cfg.data.val))
+    sections.add_retention(page, done.get("metrics", {}), "source" in cfg.data.val)
     page.heading("Curves")
     add_curves(page, {cfg.name: run_dir})
+    sections.add_domains(page, run_dir)
+    sections.add_embeddings(page, run_dir, cfg.analysis)
+    sections.add_keypoint_errors(page, run_dir)
     for name in cfg.data.val:
         add_predictions(page, run_dir, name, Path(cfg.data.val[name]))
     page.heading("Data")
@@ -82,34 +87,25 @@ PANELS: dict[str, tuple[tuple[str, str], ...]] = {
         ("train/domain_accuracy", "{run}, online classifier"),
         ("domain_probe_accuracy", "{run}, fresh probe"),
     ),
-    "adversarial / pose gradient at the feature": (("train/gradient_ratio", "{run}"),),
+    "proxy A-distance (0: cannot tell, 2: can)": (("proxy_a_distance", "{run}"),),
+    "adversarial / pose gradient (harm above 1)": (("train/gradient_ratio", "{run}"),),
     "learning rate": (("train/lr_pose", "{run}"),),
 }
+LEVELS = {"domain accuracy (0.5: cannot tell)": 0.5, "adversarial / pose gradient (harm above 1)": 1.0}
 
 
 def add_curves(page: Report, runs: Mapping[str, Path], note: str = "") -> None:
     """Curves of one or several runs, from their ``metrics.jsonl``."""
     found: dict[str, dict[str, Curve]] = {}
     for name, run_dir in runs.items():
-        series = curves(run_dir)
+        series = read_curves(run_dir)
         for title, lines in PANELS.items():
             for key, label in lines:
                 if len(series.get(key, ((), ()))[0]) > 1:  # a single point is no curve; it stands in the tables
                     found.setdefault(title, {})[label.format(run=name.replace("_", " "))] = series[key]
-    page.curves(found, note)
+    page.curves(found, note, LEVELS)
     if not found:
         page.text("Nothing has been logged yet.")
-
-
-def curves(run_dir: Path) -> dict[str, Curve]:
-    """Every logged metric of a run: name → (steps, values)."""
-    found: dict[str, Curve] = {}
-    for event in read_events(run_dir):
-        for name, value in event["metrics"].items():
-            steps, values = found.setdefault(name, ([], []))
-            steps.append(event["step"])
-            values.append(value)
-    return found
 
 
 def add_contact_sheet(page: Report, folder: Path, tiles: int = 24) -> None:

@@ -95,6 +95,7 @@ def _work(cfg: TrainConfig, run_dir: Path, context: Context) -> None:
         best=cfg.checkpoint.best,
         patience=cfg.early_stop.patience,
         min_delta=cfg.early_stop.min_delta,
+        validate_first=cfg.validates_first,
     )
     state = loop.run(task, settings, context)
     if context.first:

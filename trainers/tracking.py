@@ -70,7 +70,22 @@ def drop_after(path: Path, step: int) -> None:
 
 def read_events(run_dir: Path) -> list[dict[str, Any]]:
     """All whole events of a run, oldest first."""
-    path = run_dir / EVENTS
+    return read_lines(run_dir / EVENTS)
+
+
+def read_curves(run_dir: Path) -> dict[str, tuple[list[float], list[float]]]:
+    """Every logged metric of a run: name → (steps, values)."""
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    for event in read_events(run_dir):
+        for name, value in event["metrics"].items():
+            steps, values = found.setdefault(name, ([], []))
+            steps.append(event["step"])
+            values.append(value)
+    return found
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a file of JSON lines, oldest first; none of a file that is not there."""
     if not path.is_file():
         return []
     return [
@@ -96,7 +111,17 @@ def default_uri(out: Path) -> str:
     return f"{SQLITE}{(out.resolve() / 'mlflow.db')}"
 
 
-def _quiet_mlflow() -> None:
+def artifact_root(uri: str) -> str | None:
+    """Where a new experiment keeps files: beside an sqlite database, as MLflow's own default depends on the current folder;
+    a server decides for itself (None).
+    """
+    return (
+        (Path(uri.removeprefix(SQLITE)).absolute().parent / "mlartifacts").as_uri() if uri.startswith(SQLITE) else None
+    )
+
+
+def quiet_mlflow() -> None:
+    """No telemetry, short waits, no chatter; before mlflow is imported."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the default waits for minutes; we retry ourselves
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -171,14 +196,14 @@ class MlflowSender:
         """Create client, database, experiment and run where they do not exist yet."""
         state = self._state()
         if self._client is None:
-            _quiet_mlflow()
+            quiet_mlflow()
             from mlflow.tracking import MlflowClient
 
             with _lock(self.uri):
                 self._client = MlflowClient(tracking_uri=self.uri)
                 found = self._client.get_experiment_by_name(self.experiment)
                 if found is None:
-                    self._client.create_experiment(self.experiment)
+                    self._client.create_experiment(self.experiment, artifact_location=artifact_root(self.uri))
             if state["run_id"] is not None:
                 self._client.update_run(state["run_id"], status="RUNNING")
         if state["run_id"] is None:

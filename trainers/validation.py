@@ -6,32 +6,33 @@ import copy
 import itertools
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from ..config import UserError
 from ..datasets.coco_export import frames_to_coco
 from ..datasets.persons import PersonDataset
 from ..datasets.shards import FramesFolder
-from ..models.keypoints.base import HeatmapNetwork, normalise
+from ..models.keypoints.base import HeatmapNetwork
 from ..models.keypoints.batchnorm import of_source
 from .adaptation.adabn import take_target_statistics
+from .analysis.features import FeatureWriter, collect, sample_people
+from .analysis.history import note_keypoints, retention
+from .analysis.separability import probe_accuracy, proxy_a_distance
 from .config import TrainConfig
 from .context import Context
 from .evaluation import baselines, evaluate_results, mean_pose
-from .predict import crop_batches, predict
+from .predict import predict
 
 log = logging.getLogger(__name__)
 
 FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "oks", "pck@0.2", "left_right_confusion", "output_variance_ratio")
 SOURCE, TARGET = "source", "target"
-PROBE_PICTURES = 256  # a domain, half to fit and half to score
 
 
 def score_name(cfg: TrainConfig) -> str:
@@ -61,25 +62,38 @@ class Validation:
                 )
         self.truth = {name: frames_to_coco(folder) for name, folder in self.folders.items()}
         self.mean_pose = mean_pose(datasets[0].bbox, datasets[0].keypoints)
+        self.source_frames = datasets[0].frames if datasets[0].domain == 1 else 0  # fine-tuning has none
+        self.people = [
+            sample_people(name, folder, self.truth[name], cfg.analysis.people) for name, folder in self.folders.items()
+        ]
 
-    def __call__(self, network: HeatmapNetwork, final: bool) -> dict[str, float]:
+    def __call__(self, network: HeatmapNetwork, step: int, epoch: float, final: bool) -> dict[str, float]:
         """Figures by ``<folder>/<figure>``; the final call adds baselines and AdaBN and writes predictions.
+
+        Figures by keypoint and, when due, features go into the run folder (see ``analysis``).
 
         Args:
             network: in eval mode; left as it is.
+            step, epoch: where the training is; epochs are passes over the source.
+            final: whether this is the last validation.
         """
+        if not self.folders:
+            return {}
+        reports = {name: self._report(network, name, name, write=final) for name in self.folders}
         metrics: dict[str, float] = {}
-        for name in self.folders:
-            metrics.update(self._evaluate(network, name, name, write=final))
-        if SOURCE in self.folders and TARGET in self.folders:
-            metrics["domain_probe_accuracy"] = self._probe(network)
+        for name, report in reports.items():
+            metrics.update(_figures(report, name))
+        note_keypoints(self.run_dir, step, epoch, reports)
+        metrics.update(self._domains(network, step, epoch, final))
         if final:
+            metrics["source_frames"] = float(self.source_frames)
+            metrics.update(retention(self.run_dir, metrics))
             metrics.update(self._baselines())
             if self.cfg.adabn == "report" and TARGET in self.folders:
                 metrics.update(self._adabn(network))
         return metrics
 
-    def _evaluate(self, network: nn.Module, name: str, label: str, write: bool = False) -> dict[str, float]:
+    def _report(self, network: nn.Module, name: str, label: str, write: bool = False) -> dict[str, Any]:
         cfg = self.cfg
         with statistics_of(network, name):
             results = predict(
@@ -97,7 +111,7 @@ class Validation:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{label}.json").write_text(json.dumps(results), encoding="utf-8")
             (folder / f"{label}_report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-        return _figures(report, label)
+        return report
 
     def _baselines(self) -> dict[str, float]:
         metrics: dict[str, float] = {}
@@ -117,24 +131,34 @@ class Validation:
         except UserError as error:
             log.warning("no AdaBN figures: %s", error)
             return {}
-        return self._evaluate(adapted, TARGET, f"{TARGET}_adabn")
+        return _figures(self._report(adapted, TARGET, f"{TARGET}_adabn"), f"{TARGET}_adabn")
 
-    @torch.inference_mode()
-    def _probe(self, network: HeatmapNetwork) -> float:
-        """How well a fresh linear classifier tells the domains from features of held-out pictures (0.5: not at all).
-
-        An online classifier that is fooled does not mean aligned features; this one has not been trained against.
-        """
-        features = []
-        for name in (SOURCE, TARGET):
-            with statistics_of(network, name):
-                pictures = (images.to(self.context.device) for images in self._pictures(name))
-                features.append(np.concatenate([pooled_features(network, images) for images in pictures]))
-        return probe_accuracy(features[0], features[1])
-
-    def _pictures(self, name: str) -> Iterator[torch.Tensor]:
-        batches = crop_batches(self.folders[name], self.cfg.data.input, 64)
-        return itertools.islice(batches, PROBE_PICTURES // 64)
+    def _domains(self, network: nn.Module, step: int, epoch: float, final: bool) -> dict[str, float]:
+        """Look at the features of the sampled people: write them if due, and probe how well they tell the domains."""
+        every = self.cfg.analysis.every
+        due = every is not None and (final or step // self.cfg.validate_every % every == 0)
+        probed = {SOURCE, TARGET} <= set(self.folders)
+        features: dict[str, list[np.ndarray]] = {name: [] for name in self.folders}
+        frames: dict[str, list[np.ndarray]] = {name: [] for name in self.folders}
+        data = self.cfg.data
+        with FeatureWriter(self.run_dir, step, epoch) if due else nullcontext() as writer:
+            for people in self.people if due or probed else ():
+                device, bf16 = self.context.device, self.cfg.optim.bf16
+                with statistics_of(network, people.domain):
+                    for rows in collect(network, people, self.joints, data.input, data.sigma, device=device, bf16=bf16):
+                        if writer is not None:
+                            writer.write(people.domain, rows)
+                        features[people.domain].append(rows.feature)
+                        frames[people.domain].append(rows.frame_id)
+        if not probed:
+            return {}
+        few = [name for name in (SOURCE, TARGET) if len(set(itertools.chain.from_iterable(frames[name]))) < 2]
+        if few:
+            log.warning("no domain probe: data.val.%s has people in fewer than two frames", few[0])
+            return {}
+        x, where = ([np.concatenate(kept[name]) for name in (SOURCE, TARGET)] for kept in (features, frames))
+        accuracy = probe_accuracy(*x, *where)
+        return {"domain_probe_accuracy": accuracy, "proxy_a_distance": proxy_a_distance(accuracy)}
 
 
 def statistics_of(network: nn.Module, name: str) -> AbstractContextManager[None]:
@@ -144,28 +168,3 @@ def statistics_of(network: nn.Module, name: str) -> AbstractContextManager[None]
 
 def _figures(report: dict[str, Any], label: str) -> dict[str, float]:
     return {f"{label}/{name.replace('@', '_')}": float(report[name]) for name in FIGURES if report[name] is not None}
-
-
-def pooled_features(network: HeatmapNetwork, images: torch.Tensor) -> np.ndarray:
-    """Mean and deviation over the map of each feature channel: uint8 ``(b, 3, H, W)`` → ``(b, 2·c)`` float32."""
-    feature = network(normalise(images))[0].float()
-    return torch.cat([feature.mean((2, 3)), feature.std((2, 3))], dim=1).cpu().numpy()
-
-
-def probe_accuracy(source: np.ndarray, target: np.ndarray) -> float:
-    """Balanced accuracy of logistic regression between two sets of features: fitted on half, scored on half.
-
-    Args:
-        source: (n, d); target: (m, d).
-    """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import balanced_accuracy_score
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    x = np.concatenate([source[::2], target[::2]])
-    y = np.repeat([1, 0], [len(source[::2]), len(target[::2])])
-    held_out = np.concatenate([source[1::2], target[1::2]])
-    truth = np.repeat([1, 0], [len(source[1::2]), len(target[1::2])])
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced")).fit(x, y)
-    return float(balanced_accuracy_score(truth, probe.predict(held_out)))

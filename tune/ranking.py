@@ -133,10 +133,9 @@ def verdict(standings: Sequence[Standing], metric: str, seeds: int) -> str:
 def label(point: Point) -> str:
     """``weight=0.001, lr=0.01``: last parts of the keys, in full where they would clash."""
     names = [key.rpartition(".")[2] for key in point]
-    clash = len(set(names)) < len(names)
-    return ", ".join(
-        f"{key if clash else name}={value}" for (key, value), name in zip(point.items(), names, strict=True)
-    )
+    names = list(point) if len(set(names)) < len(names) else names
+    values = ["null" if value is None else value for value in point.values()]
+    return ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
 
 
 def rows(standings: Sequence[Standing], seeds: int) -> list[tuple[Any, ...]]:

@@ -124,7 +124,7 @@ def measure(cfg: TrainConfig, folder: Path, start: Path) -> None:
     people = PersonDataset(list(cfg.data.source), domain=1)
     folder.mkdir(parents=True, exist_ok=True)
     runfolder.write_config(cfg, folder)
-    metrics = Validation(cfg, [people], Context())(network, final=True)
+    metrics = Validation(cfg, [people], Context())(network, 0, 0.0, final=True)
     before = json.loads((start / "done.json").read_text(encoding="utf-8"))
     runfolder.finish(folder, cfg.name, {**before, "metrics": metrics})
 

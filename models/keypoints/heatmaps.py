@@ -18,6 +18,7 @@ from torch import Tensor
 from ...config import UserError, nearest
 
 Decoding = Literal["dark", "argmax"]
+LONGEST_STEP = 3.0  # heatmap pixels: 1.5 σ of DARK's blur
 DARK_KERNEL = 11  # blur of the published DARK decoder (DarkPose TEST.BLUR_KERNEL)
 
 
@@ -62,7 +63,7 @@ def decode(
     ``argmax`` takes the highest pixel. ``dark`` refines it (Zhang et al., "Distribution-Aware Coordinate
     Representation", CVPR 2020): blur by a zero-padded ``kernel``² Gaussian, rescale to the old maximum, logarithm,
     then one Newton step ``μ − H⁻¹∇`` with central differences, for peaks at least two pixels inside the border; each
-    component of the step is held to one pixel.
+    component of the step is held to three.
 
     Args:
         heatmaps: ``(b, j, h, w)``, any float type.
@@ -108,8 +109,8 @@ def _log_modulated(heatmaps: Tensor, kernel: int) -> Tensor:
 def _newton_step(log: Tensor, row: Tensor, column: Tensor) -> Tensor:
     """Offset ``−H⁻¹∇`` (x, y) of the maximum at each peak ``(b, j, 2)``; zero near the border and for singular H.
 
-    A parabola that puts the maximum more than a pixel from the highest pixel does not describe the peak (flat or noisy
-    heatmaps gave points far outside of the picture), so each component is held to one pixel.
+    Flat or noisy heatmaps have nearly singular Hessians, whose steps ended hundreds of pixels outside of the picture: each
+    component is held to :data:`LONGEST_STEP`.
     """
     height, width = log.shape[-2:]
     inside = (column > 1) & (column < width - 2) & (row > 1) & (row < height - 2)
@@ -128,7 +129,7 @@ def _newton_step(log: Tensor, row: Tensor, column: Tensor) -> Tensor:
     usable = inside & (det != 0)
     safe = torch.where(usable, det, 1.0)
     step = torch.stack(((xy * gy - yy * gx) / safe, (xy * gx - xx * gy) / safe), dim=-1)
-    return torch.where(usable[..., None], step.clamp(-1, 1), 0.0)
+    return torch.where(usable[..., None], step.clamp(-LONGEST_STEP, LONGEST_STEP), 0.0)
 
 
 def flip_heatmaps(heatmaps: Tensor, flip_permutation: Sequence[int]) -> Tensor:

@@ -27,9 +27,12 @@ def train(
     if dry_run:
         print(dump_yaml(config), end="")
         return
+    from ..trainers.artifacts import report_files, send_files
     from ..trainers.report import write_run_report
     from ..trainers.runtimes import train as run
 
     result = run(config, resume=resume)
     report = write_run_report(result.run_dir)
+    if config.tracking.enabled:
+        send_files(result.run_dir, report_files(result.run_dir))
     print(f"run      {result.run_dir}\nreport   {report}\nnext     sim2pose evaluate {result.run_dir} DATA")

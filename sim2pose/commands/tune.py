@@ -34,13 +34,14 @@ def tune(
             print(f"# {trial.name}")
         return
     from ..tune.ranking import rows
+    from ..tune.report import write_sweep_report
     from ..tune.sweep import run_sweep
 
     result = run_sweep(config)
     against = "to control" if any(s.to_control for s in result.standings) else "to best"
     print(f"\n{table(rows(result.standings, len(config.seeds)), ('rank', 'point', config.metric, 'seeds', against))}")
     print(f"mean ± sample deviation over seeds; * not told from the best\n\n{result.verdict}")
-    print(f"table    {result.folder / 'sweep.json'}")
+    print(f"table    {result.folder / 'sweep.json'}\nreport   {write_sweep_report(config, result)}")
     for outcome in result.failed:
         print(f"failed   {outcome.trial.name}: {outcome.note}")
     if result.failed:

@@ -262,6 +262,18 @@ def test_limits_are_seeded_and_nested(make_folder: MakeFolder) -> None:
     assert set(limited.frame_id[limited.labelled]) <= set(more.frame_id[more.labelled])
 
 
+def test_frames_are_drawn_whole_nested_and_by_seed(make_folder: MakeFolder) -> None:
+    folder = make_folder(frames=40, persons=2)
+    few, more, share = (PersonDataset(folder, domain=1, frame_limit=n, label_seed=4) for n in (8, 20, 0.5))
+    assert (few.frames, len(few), more.frames, len(more)) == (8, 16, 20, 40)
+    assert set(few.frame_id) < set(more.frame_id)
+    np.testing.assert_array_equal(share.frame_id, more.frame_id)
+    assert set(few.frame_id) != set(PersonDataset(folder, domain=1, frame_limit=8, label_seed=5).frame_id)
+    assert few.counts["in frames left out"] == 64
+    with pytest.raises(UserError, match="41 frames asked for, 40 have usable people"):
+        PersonDataset(folder, domain=1, frame_limit=41)
+
+
 def test_unlabelled_crops_do_not_depend_on_hidden_keypoints(make_folder: MakeFolder) -> None:
     def move(i: int, frame: Frame) -> None:
         frame.persons[0].keypoints[:, :2] *= 0.5

@@ -1,0 +1,73 @@
+"""The sweep's page: which keys have a curve, where trials lie on it, and that the page holds what it should."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sim2pose.trainers import runfolder
+from sim2pose.trainers.tracking import EventLog
+from sim2pose.tune.config import SweepConfig, load_sweep, make_trials
+from sim2pose.tune.report import numeric_keys, place, scale, write_sweep_report
+from sim2pose.tune.sweep import look, write
+
+COUNT = "data.source_frames"
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> SweepConfig:
+    """Two shares and all of the source, two kinds of augmentation, two seeds."""
+    preset = {"steps": 5, "data": {"source": ["frames"], "val": {"target": "test"}}}
+    (tmp_path / "preset.yaml").write_text(yaml.safe_dump(preset))
+    values: dict[str, Any] = {
+        "train": str(tmp_path / "preset.yaml"),
+        "out": str(tmp_path / "sweep"),
+        "space": {COUNT: [0.25, 0.5, None], "data.augment": ["mild", "strong"]},
+        "control": {COUNT: None},
+        "seeds": [0, 1],
+    }
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(values))
+    return load_sweep(str(tmp_path / "sweep.yaml"))
+
+
+def finish(sweep: SweepConfig) -> None:
+    """Run folders as finished trials leave them: AP rises with the frames that were counted."""
+    for trial in make_trials(sweep):
+        run_dir = runfolder.prepare(trial.config, False)
+        frames = 200.0 * (trial.point[COUNT] or 1)
+        metrics = {"target/AP": frames / 1000 + trial.seed / 100, "source_frames": frames}
+        EventLog(run_dir, 0).write(5, metrics)
+        runfolder.finish(run_dir, trial.name, {"metrics": metrics, "stopped": None, "images_per_second": 1.0})
+
+
+def test_the_learning_curve_stands_over_counted_frames(sweep: SweepConfig) -> None:
+    finish(sweep)
+    trials = make_trials(sweep)
+    assert numeric_keys(sweep) == [COUNT]
+    outcomes = [look(sweep, trial) for trial in trials]
+    assert sorted({place(outcome, COUNT) for outcome in outcomes}) == [50.0, 100.0, 200.0]
+    page = write_sweep_report(sweep, write(sweep, trials)).read_text()
+    assert "How many synthetic frames does it take?" in page
+    assert "source only + strong augmentation, source_frames 0.25 (2 seeds)" in page
+    assert "0.055 ± 0.007" in page
+    assert json.loads((sweep.folder / "sweep.json").read_text())["trials"][0]["metrics"]["source_frames"] == 50
+
+
+def test_a_sweep_that_has_hardly_begun_has_a_page(sweep: SweepConfig) -> None:
+    trials = make_trials(sweep)
+    (sweep.folder).mkdir()
+    page = write_sweep_report(sweep, write(sweep, trials)).read_text()
+    assert "nothing is ranked" in page
+    assert "How many synthetic frames" not in page
+
+
+def test_axes() -> None:
+    assert scale({0.0, 1e-4, 1e-2}) == "symlog"
+    assert scale({0.0, 0.1, 0.2}) == "linear"
+    assert scale({100.0, 800.0}) == "log"
+    assert scale({0.3, 0.4}) == "linear"
+    assert scale({-1.0, 5.0}) == "linear"

@@ -1,0 +1,98 @@
+"""``sweep.html``: how the points rank, the metric over each key that varies, and the runs side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..datasets.html import Report
+from ..trainers.analysis.compare import band, group_runs, read_run
+from ..trainers.analysis.comparison import add_comparison, add_features, add_keypoints
+from ..trainers.analysis.figures import Band, draw_bands
+from .config import SweepConfig
+from .ranking import label, rows
+from .sweep import Outcome, SweepResult
+
+SOURCE_FRAMES = "data.source_frames"
+FURTHER = ("source/AP",)  # panels beside the sweep's own metric
+SPREAD = 20  # largest over smallest value from which an axis is logarithmic
+
+
+def write_sweep_report(config: SweepConfig, result: SweepResult) -> Path:
+    """Write ``<sweep>/sweep.html`` from what the trials left so far."""
+    count = len(result.outcomes)
+    finished = sum(outcome.status == "finished" for outcome in result.outcomes)
+    page = Report(f"sim2pose sweep “{config.folder.name}”", f"{config.train} · {finished} of {count} trials finished")
+    page.heading("Ranking")
+    page.text(result.verdict)
+    against = "to control" if any(s.to_control for s in result.standings) else "to best"
+    page.table(("rank", "point", config.metric, "seeds", against), rows(result.standings, len(config.seeds)))
+    page.text("Mean ± sample deviation over seeds; differences seed by seed; * not told from the best.")
+    for outcome in result.failed:
+        page.text(f"Failed: {outcome.trial.name}: {outcome.note}", warn=True)
+    for key in numeric_keys(config):
+        add_sensitivity(page, config, result.outcomes, key)
+    runs = [read_run(o.trial.run_dir) for o in result.outcomes if (o.trial.run_dir / "config.yaml").is_file()]
+    if runs:
+        groups = group_runs(runs)
+        add_comparison(page, groups)
+        add_features(page, groups, 200)
+        add_keypoints(page, groups)
+    return page.write(config.folder / "sweep.html")
+
+
+def numeric_keys(config: SweepConfig) -> list[str]:
+    """Keys of the space that take at least two numbers (null, all of the source's frames, is one)."""
+    found = []
+    for key in config.space:
+        values = {point[key] for point in config.points() if _is_number(point[key]) or key == SOURCE_FRAMES}
+        if len(values) > 1:
+            found.append(key)
+    return found
+
+
+def add_sensitivity(page: Report, config: SweepConfig, outcomes: Sequence[Outcome], key: str) -> None:
+    """The metric over one key, mean ± deviation over seeds with a dot a run; a line for each value of the other keys.
+
+    Over ``data.source_frames`` it is the learning curve in the number of synthetic frames, at equal steps.
+    """
+    panels: dict[str, dict[str, Band]] = {}
+    ticks: set[float] = set()
+    for metric in dict.fromkeys((config.metric, *FURTHER)):
+        series: dict[str, list[tuple[list[float], list[float]]]] = {}
+        for outcome in outcomes:
+            x, figures = place(outcome, key), outcome.metrics or {}
+            if x is not None and metric in figures:
+                others = {k: v for k, v in outcome.trial.point.items() if k != key}
+                series.setdefault(label(others) or metric, []).append(([x], [figures[metric]]))
+                ticks.add(x)
+        if series:
+            panels[metric] = {name: band(found, dots=True) for name, found in series.items()}
+    if len(ticks) < 2:
+        return
+    counts = key == SOURCE_FRAMES
+    page.heading("How many synthetic frames does it take?" if counts else f"Sensitivity to {key}")
+    name = "synthetic frames" if counts else key
+    page.image(draw_bands(panels, name, scale=scale(ticks), ticks=sorted(ticks)), f"over {name}; a dot a run")
+
+
+def place(outcome: Outcome, key: str) -> float | None:
+    """Where a trial lies on the axis of a key; the source's frames as they were counted, whatever share was asked for."""
+    value: Any = (outcome.metrics or {}).get("source_frames") if key == SOURCE_FRAMES else outcome.trial.point[key]
+    return float(value) if _is_number(value) else None
+
+
+def scale(values: set[float]) -> str:
+    """Of an axis: logarithmic where values differ by factors, with a linear piece about 0."""
+    positive = [value for value in values if value > 0]
+    if min(values) < 0 or not positive:
+        return "linear"
+    if 0 in values:
+        return "symlog" if max(positive) / min(positive) > SPREAD else "linear"
+    return "log" if max(positive) / min(positive) > math.sqrt(SPREAD) else "linear"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
