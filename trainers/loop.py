@@ -12,12 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -25,8 +23,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from ..datasets.progress import Progress
 from . import checkpoints
 from .context import Context, random_state, set_random_state, undisturbed_random
+from .failures import FAILED, OutOfMemory, is_out_of_memory, memory_sentence
+from .meter import Meter
 from .tracking import EventLog
-from .updates import Guard, Update, Updater, describe_batch
+from .updates import Guard, NonFiniteLoss, Update, Updater, load_optimiser, whole_weights
 
 log = logging.getLogger(__name__)
 
@@ -106,14 +106,33 @@ def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
     """Train from the newest checkpoint of the run folder, or from step 0, to the end.
 
     Raises:
-        NonFiniteLoss: on every rank, before any update, if a loss or gradient is not finite on one.
+        NonFiniteLoss: on every rank, before any update, if a loss or gradient is not finite on one; the state that
+            met it is saved in ``failed/``.
+        OutOfMemory: if a step does not fit, with what to change.
     """
     state = restore(task, settings, context)
     guard = Guard(context)
-    updaters = {
-        name: Updater(name, optimiser, task.schedulers[name], guard, settings.clip)
-        for name, optimiser in task.optimisers.items()
-    }
+    updaters = make_updaters(task, guard, settings, context)
+    try:
+        return train(task, state, settings, context, guard, updaters)
+    except NonFiniteLoss as error:
+        where = save_failed(task, state, settings, context, updaters, error)
+        raise NonFiniteLoss(f"{error}. The state that met it is in {where}", error.step, error.frames) from error
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(memory_sentence(state.step, len(guard.frames), settings, context)) from error
+
+
+def train(
+    task: Task,
+    state: LoopState,
+    settings: LoopSettings,
+    context: Context,
+    guard: Guard,
+    updaters: dict[str, Updater],
+) -> LoopState:
+    """The steps from ``state`` to the end."""
     events = EventLog(settings.run_dir, state.step, task.total_steps, enabled=context.first)
     meter = Meter(context, state)
     progress = Progress(settings.name, task.total_steps, state.step, "step", show=context.first and context.shows)
@@ -122,7 +141,7 @@ def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
     while state.step < task.total_steps and state.stopped is None:
         batch = next(batches)
         measure = (state.step + 1) % settings.log_every == 0
-        guard.begin(state.step, partial(describe_batch, batch))
+        guard.begin(state.step, batch["frame_id"])
         for micro, last in micro_batches(batch, settings.accumulate, task.parallel):
             for update in task.train_step(micro, state.step, measure):  # forward and losses are in the task
                 norm = updaters[update.optimiser].apply(update.loss, settings.accumulate, last)
@@ -142,12 +161,26 @@ def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         if validate or state.step % settings.save_every == 0:
             guard.settle()
             state.seconds += time.perf_counter() - clock
-            better = validate and validation(task, state, context, events)
+            better = validate and validation(task, state, context, events, updaters)
             if done or better or state.step % settings.save_every == 0 or state.stopped:
-                save(task, state, settings, context)
+                save(task, state, settings, context, updaters)
             clock = time.perf_counter()
     progress.close()
     return state
+
+
+def make_updaters(task: Task, guard: Guard, settings: LoopSettings, context: Context) -> dict[str, Updater]:
+    """What applies the updates of each network: its optimiser, or its DeepSpeed engine."""
+    made: dict[str, Updater] = {}
+    for name, optimiser in task.optimisers.items():
+        given = name, optimiser, task.schedulers[name], guard, settings.clip
+        if context.deepspeed.enabled:
+            from .deepspeed_engine import EngineUpdater
+
+            made[name] = EngineUpdater(*given, module=task.modules[name])
+        else:
+            made[name] = Updater(*given)
+    return made
 
 
 def micro_batches(batch: Batch, count: int, parallel: list[nn.Module]) -> Iterator[tuple[Batch, bool]]:
@@ -165,13 +198,14 @@ def micro_batches(batch: Batch, count: int, parallel: list[nn.Module]) -> Iterat
             yield batch if count == 1 else {key: value[i::count] for key, value in batch.items()}, last
 
 
-def validation(task: Task, state: LoopState, context: Context, events: EventLog) -> bool:
+def validation(task: Task, state: LoopState, context: Context, events: EventLog, updaters: dict[str, Updater]) -> bool:
     """Evaluate on rank 0, tell everyone, and say whether this is the best state so far."""
     metrics: dict[str, float] = {}
-    if context.first:
-        with undisturbed_random():
-            metrics = task.evaluate(state.step)
-        events.write(state.step, metrics)
+    with whole_weights(updaters.values()):
+        if context.first:
+            with undisturbed_random():
+                metrics = task.evaluate(state.step)
+            events.write(state.step, metrics)
     state.metrics = context.broadcast(metrics)
     state.stopped = task.verdict(state.step, state.metrics)
     if state.stopped:
@@ -185,13 +219,60 @@ def validation(task: Task, state: LoopState, context: Context, events: EventLog)
     return True
 
 
-def save(task: Task, state: LoopState, settings: LoopSettings, context: Context) -> None:
+def save(task: Task, state: LoopState, settings: LoopSettings, context: Context, updaters: dict[str, Updater]) -> None:
     """Write a checkpoint (rank 0), point ``best.json`` at the best one and delete old ones."""
-    random_states = context.gather(random_state())
-    if not context.first:
-        return
     root = settings.run_dir / "checkpoints"
-    everything = {
+    path = write(root, task, state, settings, context, updaters, {"metrics": state.metrics})
+    if path is None:
+        return
+    if state.best_step == state.step:
+        pointer = {"checkpoint": path.name, "step": state.step, "metric": task.score, "score": state.best_score}
+        checkpoints.write_json(settings.run_dir / "best.json", pointer)
+    checkpoints.prune(root, settings.keep, state.best_step)
+
+
+def save_failed(
+    task: Task,
+    state: LoopState,
+    settings: LoopSettings,
+    context: Context,
+    updaters: dict[str, Updater],
+    error: NonFiniteLoss,
+) -> Path:
+    """Write the state that met a non-finite loss to ``failed/``, a checkpoint whose meta holds the batch's frame ids."""
+    root = settings.run_dir / FAILED
+    about = {"error": str(error), "failed_step": error.step, "frames": error.frames}
+    write(root, task, state, settings, context, updaters, about)
+    return root
+
+
+def write(
+    root: Path,
+    task: Task,
+    state: LoopState,
+    settings: LoopSettings,
+    context: Context,
+    updaters: dict[str, Updater],
+    about: dict[str, Any],
+) -> Path | None:
+    """Write everything as a checkpoint under ``root``; every rank calls it. Returns its path on rank 0, else None.
+
+    Weights and optimiser states are whole, so a run may go on with another number of ranks and in another runtime.
+    """
+    random_states = context.gather(random_state())
+    optimisers = {name: updater.optimiser_state() for name, updater in updaters.items()}
+    with whole_weights(updaters.values()):
+        if not context.first:
+            return None
+        modules = {name: module.state_dict() for name, module in task.modules.items()}
+        everything = _everything(task, state, random_states, optimisers)
+        return checkpoints.save(root, state.step, modules, everything, settings.config, about)
+
+
+def _everything(
+    task: Task, state: LoopState, random_states: list[dict[str, Any]], optimisers: dict[str, Any]
+) -> dict[str, Any]:
+    return {
         "step": state.step,
         "images": state.images,
         "seconds": state.seconds,
@@ -200,16 +281,10 @@ def save(task: Task, state: LoopState, settings: LoopSettings, context: Context)
         "metrics": state.metrics,
         "best_metrics": state.best_metrics,
         "random": random_states,
-        "optimisers": {name: optimiser.state_dict() for name, optimiser in task.optimisers.items()},
+        "optimisers": optimisers,
         "schedulers": {name: scheduler.state_dict() for name, scheduler in task.schedulers.items()},
         "task": task.state_dict(),
     }
-    modules = {name: module.state_dict() for name, module in task.modules.items()}
-    path = checkpoints.save(root, state.step, modules, everything, settings.config, {"metrics": state.metrics})
-    if state.best_step == state.step:
-        pointer = {"checkpoint": path.name, "step": state.step, "metric": task.score, "score": state.best_score}
-        checkpoints.write_json(settings.run_dir / "best.json", pointer)
-    checkpoints.prune(root, settings.keep, state.best_step)
 
 
 def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
@@ -223,7 +298,7 @@ def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
     for name, module in task.modules.items():
         module.load_state_dict(checkpoint.modules[name])
     for name, optimiser in task.optimisers.items():
-        optimiser.load_state_dict(state["optimisers"][name])
+        load_optimiser(optimiser, state["optimisers"][name])
     for name, scheduler in task.schedulers.items():
         scheduler.load_state_dict(state["schedulers"][name])
     task.load_state_dict(state["task"])
@@ -233,35 +308,3 @@ def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         log.info("resumed from %s", path)
     kept = ("step", "images", "seconds", "best_score", "best_step", "metrics", "best_metrics")
     return LoopState(**{key: state[key] for key in kept})
-
-
-class Meter:
-    """Sums metrics on the device; the host reads them once an interval."""
-
-    def __init__(self, context: Context, state: LoopState) -> None:
-        self.context = context
-        self.summary = ""
-        self._sums: dict[str, tuple[Tensor, int]] = {}
-        self._images, self._seconds = state.images, state.seconds
-
-    def add(self, update: Update, norm: Tensor | None) -> None:
-        """Take the loss and metrics of one update; ``norm`` is its gradient norm if the optimiser stepped."""
-        values = {f"loss_{update.optimiser}": update.loss.detach(), **update.metrics}
-        if norm is not None:
-            values[f"gradient_norm_{update.optimiser}"] = norm
-        for name, value in values.items():
-            total, count = self._sums.get(name, (torch.zeros((), device=value.device), 0))
-            self._sums[name] = (total + value.float(), count + 1)
-
-    def flush(self, state: LoopState, updaters: dict[str, Updater]) -> dict[str, float]:
-        """Means since the last flush over steps and ranks, learning rates and images/s (all ranks together)."""
-        names = sorted(self._sums)
-        means = torch.stack([self._sums[n][0] / self._sums[n][1] for n in names])
-        values = dict(zip(names, self.context.mean(means).tolist(), strict=True))
-        self._sums = {}
-        values["images_per_second"] = (state.images - self._images) / max(state.seconds - self._seconds, 1e-9)
-        self._images, self._seconds = state.images, state.seconds
-        values.update({f"lr_{name}": u.scheduler.get_last_lr()[0] for name, u in updaters.items()})
-        self.summary = " ".join(f"{name} {values[name]:.4g}" for name in names if name.startswith("loss_"))
-        self.summary += f" {values['images_per_second']:.0f} images/s"
-        return {f"train/{name}": value for name, value in values.items()}
