@@ -28,6 +28,7 @@ from ..trainers.config import TrainConfig
 from ..trainers.context import Context, seed_everything
 from ..trainers.initial_weights import POSE
 from ..trainers.keypoints import KeypointTask
+from ..trainers.task import LoopSettings
 from .bare_loop import Batch, bare_fidip_loop, bare_loop
 from .rows import Row
 
@@ -73,7 +74,10 @@ def noise_frames(folder: Path, count: int, width: int, height: int, domain: str)
 
 
 def train_config(config: BenchConfig, out: Path, source: str, method: str) -> TrainConfig:
-    """A run of ``steps`` steps that neither validates nor tracks."""
+    """A run of ``steps`` steps that neither validates nor tracks; the target domain is noise, made under ``out``."""
+    target = out / "target"
+    if not target.is_dir():
+        noise_frames(target, 4 * config.batch, *config.input, "noise")
     values = {
         "name": method,
         "out": str(out),
@@ -81,7 +85,7 @@ def train_config(config: BenchConfig, out: Path, source: str, method: str) -> Tr
         "batch": config.batch,
         "device": "cpu",
         "log_every": 10,
-        "data": {"source": source, "target": source, "input": config.input, "sigma": 1.5},
+        "data": {"source": source, "target": str(target), "input": config.input, "sigma": 1.5},
         "model": {"network": config.network},
         "optim": {"schedule": "constant"},
         "adversarial": {"method": method, "pre_steps": 0},
@@ -159,6 +163,6 @@ class Loop:
         for name, module in task.modules.items():
             module.load_state_dict(self.start[name].state_dict())
         task.ready = self.ready
-        settings = loop.LoopSettings(self.cfg.name, run_dir, {}, 10**9, self.cfg.log_every, 10**9, 1)
+        settings = LoopSettings(self.cfg.name, run_dir, {}, 10**9, self.cfg.log_every, 10**9, 1)
         state = loop.run(task, settings, Context(shows=False))
         return state.images / state.seconds

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from ..config import Config, UserError
 
@@ -14,6 +15,7 @@ RESUMABLE = (
     "workers",
     "device",
     "max_failures",
+    "deepspeed",
     "log_every",
     "tracking",
     "checkpoint",
@@ -227,6 +229,23 @@ class TrackingConfig(Config):
     experiment: str = "sim2pose"
 
 
+class DeepSpeedConfig(Config):
+    """DeepSpeed engines, one a network, in whatever runtime starts the ranks.
+
+    ZeRO divides over the ranks: 1 the optimisers' states, 2 the gradients too, 3 the weights too; 0 nothing.
+    """
+
+    zero: int | None = Field(default=None, ge=0, le=3, description="ZeRO stage; null trains without DeepSpeed")
+    options: dict[str, Any] = Field(
+        default={}, description="further keys of DeepSpeed's zero_optimization: {reduce_bucket_size: 50000000}"
+    )
+
+    @property
+    def enabled(self) -> bool:
+        """Whether DeepSpeed is used."""
+        return self.zero is not None
+
+
 class TrainConfig(Config):
     """A training run. ``steps`` or ``epochs`` counts the updates of the pose network, after the pre-phase."""
 
@@ -240,7 +259,10 @@ class TrainConfig(Config):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(default=None, ge=1, description="CPU threads a rank (null: as torch decides)")
     runtime: Literal["local", "ray"] = "local"
-    workers: int = Field(default=1, ge=1, description="ranks (runtime ray; torchrun counts its own)")
+    workers: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
+        default=1,
+        description="ranks (runtime ray; torchrun counts its own); [1, 4] goes on with what the cluster has of these",
+    )
     max_failures: int = Field(default=3, ge=0, description="restarts after lost workers (runtime ray)")
     validate_every: int = Field(default=1000, ge=1)
     validate_first: bool | None = Field(
@@ -271,6 +293,7 @@ class TrainConfig(Config):
     early_stop: EarlyStopConfig = EarlyStopConfig()
     analysis: AnalysisConfig = AnalysisConfig()
     tracking: TrackingConfig = TrackingConfig()
+    deepspeed: DeepSpeedConfig = DeepSpeedConfig()
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainConfig:
@@ -278,11 +301,16 @@ class TrainConfig(Config):
             raise ValueError("give either steps or epochs")
         if self.runtime == "local" and self.workers != 1:
             raise ValueError(f"workers={self.workers} needs runtime=ray (or start it with torchrun)")
-        if self.batch % (self.workers * self.optim.accumulate):
-            raise ValueError(
-                f"batch={self.batch} is not divisible by workers={self.workers} × "
-                f"optim.accumulate={self.optim.accumulate}"
-            )
+        least, most = self.ranks
+        if least > most:
+            raise ValueError(f"workers=[{least}, {most}] must rise: the fewest and the most ranks")
+        for workers in range(least, most + 1):
+            check_division(self, workers, f"workers={workers}")
+        same = {os.path.normpath(f) for f in self.data.source} & {os.path.normpath(f) for f in self.data.target}
+        if same and self.adversarial.method not in ("none", "finetune"):
+            raise ValueError(f"data.source and data.target are both {min(same)}: the target must be another domain")
+        if self.deepspeed.zero == 3 and self.optim.ema is not None:
+            raise ValueError("optim.ema needs whole weights on each rank: use deepspeed.zero=2, or optim.ema=null")
         self._adaptation_is_possible()
         if self.init_from and self.model.weights:
             raise ValueError("give either init_from or model.weights")
@@ -325,6 +353,30 @@ class TrainConfig(Config):
         if self.validate_first is not None:
             return self.validate_first
         return self.init_from is not None or (self.model.weights is not None and self.model.part == "all")
+
+    @property
+    def ranks(self) -> tuple[int, int]:
+        """The fewest and the most ranks (runtime ray)."""
+        return (self.workers, self.workers) if isinstance(self.workers, int) else self.workers
+
+
+def check_division(cfg: TrainConfig, ranks: int, called: str) -> None:
+    """Refuse a batch that the ranks and their micro-batches cannot share evenly, or not with both domains in each part.
+
+    Raises:
+        ValueError: naming the numbers; ``called`` is how ``ranks`` were chosen.
+    """
+    parts, accumulate = ranks * cfg.optim.accumulate, f"optim.accumulate={cfg.optim.accumulate}"
+    if cfg.batch % parts:
+        raise ValueError(f"batch={cfg.batch} is not divisible by {called} × {accumulate}")
+    if cfg.adversarial.method in ("none", "finetune"):
+        return
+    fewer = int(cfg.batch * min(cfg.data.target_share, 1 - cfg.data.target_share) + 1e-9)
+    if fewer < parts:  # a part takes every parts-th sample of source, then target
+        raise ValueError(
+            f"batch={cfg.batch} has {fewer} samples of the rarer domain (data.target_share={cfg.data.target_share:g}), too "
+            f"few for both domains in each of {parts} parts ({called} × {accumulate}): enlarge batch or lower these"
+        )
 
 
 def require_source(cfg: TrainConfig) -> None:

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..config import UserError
+from .config import DeepSpeedConfig
 
 T = TypeVar("T")
 CPU = torch.device("cpu")
+WITHOUT = DeepSpeedConfig()
 
 
 def pick_device(name: str, local_rank: int = 0) -> torch.device:
@@ -42,6 +44,8 @@ class Context:
         device: where its tensors live.
         shows: whether its progress reaches a terminal or a log of its own (under Ray the driver shows it).
         report: called on every rank with the metrics of each validation (Ray's ``report`` is a barrier), or None.
+        deepspeed: whether, and with which ZeRO stage, DeepSpeed engines apply the updates; then there is a process
+            group even if ``world == 1``.
     """
 
     rank: int = 0
@@ -49,6 +53,7 @@ class Context:
     device: torch.device = CPU
     shows: bool = True
     report: Callable[[dict[str, float]], None] | None = None
+    deepspeed: DeepSpeedConfig = WITHOUT
 
     @property
     def first(self) -> bool:
@@ -56,12 +61,16 @@ class Context:
         return self.rank == 0
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """DDP for several ranks, the module itself for one.
+        """DDP for several ranks; the module itself for one, and where DeepSpeed's engines exchange the gradients.
 
         BatchNorm normalises by each rank's own samples, and every forward starts from rank 0's running statistics
         (DDP ``broadcast_buffers``); SyncBatchNorm exists on CUDA only. So ranks equal one process with the same global
         batch where nothing in the network depends on the batch, and are close otherwise.
         """
+        if self.deepspeed.enabled:
+            from .deepspeed_engine import unhooked
+
+            return unhooked(module) if self.deepspeed.zero == 3 else module
         if self.world == 1:
             return module
         ids = [self.device.index] if self.device.type == "cuda" else None

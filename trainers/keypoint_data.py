@@ -12,7 +12,7 @@ from ..datasets.plan import BatchPlan
 from ..datasets.stream import make_loader
 from .config import TrainConfig
 from .context import Context
-from .loop import Batch
+from .task import Batch
 
 log = logging.getLogger(__name__)
 

@@ -37,7 +37,7 @@ from .config import TrainConfig
 from .context import Context
 from .initial_weights import AVERAGE, POSE, load_start
 from .keypoint_data import SOURCE, batch_ratio, batches, open_datasets
-from .loop import Batch
+from .task import Batch
 from .updates import Update, scheduled_optimiser
 from .validation import Validation, score_name
 
@@ -47,7 +47,7 @@ PRE_PHASE = 1_000_003  # added to the seed: the pre-phase has an order of its ow
 
 
 class KeypointTask:
-    """See the module; attributes as ``loop.Task`` asks for them."""
+    """See the module; attributes as ``task.Task`` asks for them."""
 
     def __init__(self, cfg: TrainConfig, context: Context) -> None:
         self.cfg, self.context = cfg, context

@@ -11,131 +11,57 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
-from ..config import UserError
 from ..datasets.progress import Progress
-from . import checkpoints
-from .best import Scores
-from .context import Context, random_state, set_random_state, undisturbed_random
+from .context import Context, undisturbed_random
+from .failures import OutOfMemory, is_out_of_memory, memory_sentence
+from .meter import Meter
+from .saving import restore, save, save_failed
+from .task import Batch, LoopSettings, LoopState, Task
 from .tracking import EventLog, read_events
-from .updates import Guard, Update, Updater, describe_batch
+from .updates import Guard, NonFiniteLoss, Updater, whole_weights
 
 log = logging.getLogger(__name__)
-
-Batch = dict[str, Any]
-
-
-class Task(Protocol):
-    """What the loop asks of a task.
-
-    Attributes:
-        total_steps: steps of the run, a pre-phase included; the loop lowers it where it stops early, so that the last
-            validation knows that it is the last.
-        pre_steps: steps of the pre-phase, in which no score can rise.
-        modules: networks by name, unwrapped; they make up a checkpoint.
-        parallel: their DDP wrappers, where there are several ranks.
-        optimisers, schedulers: by the same names.
-        score: name of the validation metric by which the best checkpoint is chosen; higher is better.
-    """
-
-    total_steps: int
-    pre_steps: int
-    modules: dict[str, nn.Module]
-    parallel: list[nn.Module]
-    optimisers: dict[str, Optimizer]
-    schedulers: dict[str, LambdaLR]
-    score: str
-
-    def batches(self, start: int) -> Iterator[Batch]:
-        """This rank's batches from step ``start`` on."""
-
-    def train_step(self, batch: Batch, step: int, measure: bool) -> Iterator[Update]:
-        """Losses of a step in the order of their updates; ``measure`` asks for costly metrics too."""
-
-    def finish_step(self, step: int) -> None:
-        """Called after all updates of a step."""
-
-    def evaluate(self, step: int) -> dict[str, float]:
-        """Validation metrics; called on rank 0."""
-
-    def verdict(self, step: int, metrics: dict[str, float]) -> str | None:
-        """Why the run should end here, or None; called on every rank after a validation."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """State beyond modules, optimisers and schedulers."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore :meth:`state_dict`."""
-
-
-@dataclass(frozen=True)
-class LoopSettings:
-    """How often what happens; see ``TrainConfig``."""
-
-    name: str
-    run_dir: Path
-    config: dict[str, Any]
-    validate_every: int
-    log_every: int
-    save_every: int
-    keep: int
-    accumulate: int = 1
-    clip: float | None = None
-    best: int = 1
-    patience: int | None = None
-    min_delta: float = 0.0
-    validate_first: bool = False
-
-
-@dataclass
-class LoopState:
-    """What the loop itself carries from step to step, and through checkpoints."""
-
-    step: int = 0
-    images: int = 0
-    seconds: float = 0.0  # of training, without validation and saving
-    scores: Scores = field(default_factory=Scores)
-    metrics: dict[str, float] = field(default_factory=dict)  # of the last validation
-    best_metrics: dict[str, float] = field(default_factory=dict)
-    stopped: str | None = None
-
-    @property
-    def best_score(self) -> float | None:
-        """The best score so far."""
-        return self.scores.best[0][0] if self.scores.best else None
-
-    @property
-    def best_step(self) -> int | None:
-        """Its step."""
-        return self.scores.best[0][1] if self.scores.best else None
 
 
 def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
     """Train from the newest checkpoint of the run folder, or from step 0, to the end.
 
     Raises:
-        NonFiniteLoss: on every rank, before any update, if a loss or gradient is not finite on one.
+        NonFiniteLoss: on every rank, before any update, if a loss or gradient is not finite on one; the state that
+            met it is saved in ``failed/``.
+        OutOfMemory: if a step does not fit, with what to change.
     """
     state = restore(task, settings, context)
     state.stopped = state.scores.verdict(settings.patience, settings.min_delta, task.score)
     guard = Guard(context)
-    updaters = {
-        name: Updater(name, optimiser, task.schedulers[name], guard, settings.clip)
-        for name, optimiser in task.optimisers.items()
-    }
+    updaters = make_updaters(task, guard, settings, context)
+    try:
+        return train(task, state, settings, context, guard, updaters)
+    except NonFiniteLoss as error:
+        where = save_failed(task, state, settings, context, updaters, error)
+        raise NonFiniteLoss(f"{error}. The state that met it is in {where}", error.step, error.frames) from error
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(memory_sentence(state.step, len(guard.frames), settings, context)) from error
+
+
+def train(
+    task: Task,
+    state: LoopState,
+    settings: LoopSettings,
+    context: Context,
+    guard: Guard,
+    updaters: dict[str, Updater],
+) -> LoopState:
+    """The steps from ``state`` to the end."""
     events = EventLog(settings.run_dir, state.step, task.total_steps, enabled=context.first)
-    if settings.validate_first and state.step == 0 and context.first and not read_events(settings.run_dir):
-        look_first(task, events)
+    if settings.validate_first and state.step == 0:
+        look_first(task, settings, context, events, updaters)
     meter = Meter(context, state)
     progress = Progress(settings.name, task.total_steps, state.step, "step", show=context.first and context.shows)
     batches = task.batches(state.step)
@@ -143,7 +69,7 @@ def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
     while state.step < task.total_steps and state.stopped is None:
         batch = next(batches)
         measure = (state.step + 1) % settings.log_every == 0
-        guard.begin(state.step, partial(describe_batch, batch))
+        guard.begin(state.step, batch["frame_id"])
         for micro, last in micro_batches(batch, settings.accumulate, task.parallel):
             for update in task.train_step(micro, state.step, measure):  # forward and losses are in the task
                 norm = updaters[update.optimiser].apply(update.loss, settings.accumulate, last)
@@ -163,12 +89,26 @@ def run(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         if validate or state.step % settings.save_every == 0:
             guard.settle()
             state.seconds += time.perf_counter() - clock
-            better = validate and validation(task, state, settings, context, events)
+            better = validate and validation(task, state, settings, context, events, updaters)
             if done or better or state.step % settings.save_every == 0 or state.stopped:
-                save(task, state, settings, context)
+                save(task, state, settings, context, updaters)
             clock = time.perf_counter()
     progress.close()
     return state
+
+
+def make_updaters(task: Task, guard: Guard, settings: LoopSettings, context: Context) -> dict[str, Updater]:
+    """What applies the updates of each network: its optimiser, or its DeepSpeed engine."""
+    made: dict[str, Updater] = {}
+    for name, optimiser in task.optimisers.items():
+        given = name, optimiser, task.schedulers[name], guard, settings.clip
+        if context.deepspeed.enabled:
+            from .deepspeed_engine import EngineUpdater
+
+            made[name] = EngineUpdater(*given, module=task.modules[name])
+        else:
+            made[name] = Updater(*given)
+    return made
 
 
 def micro_batches(batch: Batch, count: int, parallel: list[nn.Module]) -> Iterator[tuple[Batch, bool]]:
@@ -186,9 +126,16 @@ def micro_batches(batch: Batch, count: int, parallel: list[nn.Module]) -> Iterat
             yield batch if count == 1 else {key: value[i::count] for key, value in batch.items()}, last
 
 
-def validation(task: Task, state: LoopState, settings: LoopSettings, context: Context, events: EventLog) -> bool:
+def validation(
+    task: Task,
+    state: LoopState,
+    settings: LoopSettings,
+    context: Context,
+    events: EventLog,
+    updaters: dict[str, Updater],
+) -> bool:
     """Evaluate on rank 0, tell everyone, decide whether to go on; whether this is among the best states so far."""
-    evaluate(task, state, context, events)
+    evaluate(task, state, context, events, updaters)
     state.stopped = task.verdict(state.step, state.metrics)
     score, counts = state.metrics.get(task.score), state.step > task.pre_steps
     better = score is not None and state.scores.enter(score, state.step, settings.best, settings.min_delta, counts)
@@ -196,7 +143,7 @@ def validation(task: Task, state: LoopState, settings: LoopSettings, context: Co
         state.stopped = state.scores.verdict(settings.patience, settings.min_delta, task.score)
         if state.stopped:
             task.total_steps = state.step
-            evaluate(task, state, context, events)  # again, as the last validation of a run does more
+            evaluate(task, state, context, events, updaters)  # again, as the last validation of a run does more
     if state.stopped:
         log.warning("stopping at step %d: %s", state.step, state.stopped)
     if better and state.best_step == state.step:
@@ -206,101 +153,22 @@ def validation(task: Task, state: LoopState, settings: LoopSettings, context: Co
     return better
 
 
-def evaluate(task: Task, state: LoopState, context: Context, events: EventLog) -> None:
+def evaluate(task: Task, state: LoopState, context: Context, events: EventLog, updaters: dict[str, Updater]) -> None:
     """Validation metrics into ``state``, on every rank."""
     metrics: dict[str, float] = {}
-    if context.first:
-        with undisturbed_random():
-            metrics = task.evaluate(state.step)
-        events.write(state.step, metrics)
+    with whole_weights(updaters.values()):
+        if context.first:
+            with undisturbed_random():
+                metrics = task.evaluate(state.step)
+            events.write(state.step, metrics)
     state.metrics = context.broadcast(metrics)
 
 
-def look_first(task: Task, events: EventLog) -> None:
-    """Validate what the run starts from (rank 0): what adaptation gains and costs is told from it, nothing is chosen."""
-    with undisturbed_random():
-        events.write(0, task.evaluate(0))
-
-
-def save(task: Task, state: LoopState, settings: LoopSettings, context: Context) -> None:
-    """Write a checkpoint (rank 0), list the best ones in ``best.json`` and delete old ones."""
-    random_states = context.gather(random_state())
-    if not context.first:
-        return
-    root = settings.run_dir / "checkpoints"
-    everything = {
-        "step": state.step,
-        "images": state.images,
-        "seconds": state.seconds,
-        "scores": state.scores.state_dict(),
-        "metrics": state.metrics,
-        "best_metrics": state.best_metrics,
-        "random": random_states,
-        "optimisers": {name: optimiser.state_dict() for name, optimiser in task.optimisers.items()},
-        "schedulers": {name: scheduler.state_dict() for name, scheduler in task.schedulers.items()},
-        "task": task.state_dict(),
-    }
-    modules = {name: module.state_dict() for name, module in task.modules.items()}
-    checkpoints.save(root, state.step, modules, everything, settings.config, {"metrics": state.metrics})
-    best = state.scores.best
-    if any(step == state.step for _, step in best):
-        listed = [{"checkpoint": checkpoints.folder_name(step), "step": step, "score": score} for score, step in best]
-        checkpoints.write_json(settings.run_dir / "best.json", {**listed[0], "metric": task.score, "best": listed})
-    checkpoints.prune(root, settings.keep, {step for _, step in best})
-
-
-def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
-    """Load the newest whole checkpoint of the run folder into the task; a fresh state if there is none."""
-    found = checkpoints.newest(settings.run_dir / "checkpoints") if context.first else None
-    path = context.broadcast(found.path if found else None)
-    if path is None:
-        return LoopState()
-    checkpoint = found or checkpoints.load(path)
-    state = checkpoint.state
-    for name, module in task.modules.items():
-        module.load_state_dict(checkpoint.modules[name])
-    for name, optimiser in task.optimisers.items():
-        optimiser.load_state_dict(state["optimisers"][name])
-    for name, scheduler in task.schedulers.items():
-        scheduler.load_state_dict(state["schedulers"][name])
-    task.load_state_dict(state["task"])
-    if context.rank < len(state["random"]):  # with more ranks than before, the new ones keep their fresh seeds
-        set_random_state(state["random"][context.rank])
-    if context.first:
-        log.info("resumed from %s", path)
-    if "scores" not in state:
-        raise UserError(f"{path} was written by an earlier sim2pose, which kept no list of scores: start the run anew")
-    kept = ("step", "images", "seconds", "metrics", "best_metrics")
-    return LoopState(**{key: state[key] for key in kept}, scores=Scores.from_state(state["scores"]))
-
-
-class Meter:
-    """Sums metrics on the device; the host reads them once an interval."""
-
-    def __init__(self, context: Context, state: LoopState) -> None:
-        self.context = context
-        self.summary = ""
-        self._sums: dict[str, tuple[Tensor, int]] = {}
-        self._images, self._seconds = state.images, state.seconds
-
-    def add(self, update: Update, norm: Tensor | None) -> None:
-        """Take the loss and metrics of one update; ``norm`` is its gradient norm if the optimiser stepped."""
-        values = {f"loss_{update.optimiser}": update.loss.detach(), **update.metrics}
-        if norm is not None:
-            values[f"gradient_norm_{update.optimiser}"] = norm
-        for name, value in values.items():
-            total, count = self._sums.get(name, (torch.zeros((), device=value.device), 0))
-            self._sums[name] = (total + value.float(), count + 1)
-
-    def flush(self, state: LoopState, updaters: dict[str, Updater]) -> dict[str, float]:
-        """Means since the last flush over steps and ranks, learning rates and images/s (all ranks together)."""
-        names = sorted(self._sums)
-        means = torch.stack([self._sums[n][0] / self._sums[n][1] for n in names])
-        values = dict(zip(names, self.context.mean(means).tolist(), strict=True))
-        self._sums = {}
-        values["images_per_second"] = (state.images - self._images) / max(state.seconds - self._seconds, 1e-9)
-        self._images, self._seconds = state.images, state.seconds
-        values.update({f"lr_{name}": u.scheduler.get_last_lr()[0] for name, u in updaters.items()})
-        self.summary = " ".join(f"{name} {values[name]:.4g}" for name in names if name.startswith("loss_"))
-        self.summary += f" {values['images_per_second']:.0f} images/s"
-        return {f"train/{name}": value for name, value in values.items()}
+def look_first(
+    task: Task, settings: LoopSettings, context: Context, events: EventLog, updaters: dict[str, Updater]
+) -> None:
+    """Validate what the run starts from, once: what adaptation gains and costs is told from it, nothing is chosen."""
+    with whole_weights(updaters.values()):
+        if context.first and not read_events(settings.run_dir):
+            with undisturbed_random():
+                events.write(0, task.evaluate(0))

@@ -35,6 +35,9 @@ ENVIRONMENT = {
 def train_on_ray(cfg: TrainConfig, run_dir: Path, sender: MlflowSender | None = None) -> None:
     """Run ``cfg.workers`` ranks (one CPU each, or one GPU) under Ray Train; joins a Ray that is already there.
 
+    Where it gives a range, Ray starts as many as it finds room for, and again with more or fewer when nodes come and go.
+    The data of a step do not depend on how many there are.
+
     Raises:
         UserError: what a rank refused, or GPUs that the cluster does not have.
         NonFiniteLoss: what the ranks agreed on.
@@ -44,7 +47,7 @@ def train_on_ray(cfg: TrainConfig, run_dir: Path, sender: MlflowSender | None = 
 
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    with ray_session(num_cpus=cfg.workers):
+    with ray_session(num_cpus=cfg.ranks[1]):
         if sender is not None:
             sender.ready.wait(30)
         with following(run_dir, cfg.name):
@@ -66,7 +69,11 @@ def _fit(cfg: TrainConfig, run_dir: Path) -> None:
     trainer = TorchTrainer(
         _rank,
         train_loop_config={"config": cfg.model_dump(mode="json"), "run_dir": str(run_dir), "gpu": gpu},
-        scaling_config=ScalingConfig(num_workers=cfg.workers, use_gpu=gpu, resources_per_worker=resources),
+        scaling_config=ScalingConfig(
+            num_workers=cfg.workers,  # type: ignore[arg-type]  # a pair is elastic; its annotation forgets that
+            use_gpu=gpu,
+            resources_per_worker=resources,
+        ),
         torch_config=TorchConfig(backend="nccl" if gpu else "gloo", timeout_s=int(COLLECTIVE_TIMEOUT.total_seconds())),
         # Ray resumes silently from a run of the same name and folder, by its own bookkeeping: never let it find one
         run_config=RunConfig(
@@ -95,11 +102,11 @@ def _use_gpu(cfg: TrainConfig) -> bool:
     import ray
 
     found = int(ray.cluster_resources().get("GPU", 0))
-    if cfg.device == "cuda" and found < cfg.workers:
+    if cfg.device == "cuda" and found < cfg.ranks[0]:
         raise UserError(
             f"device=cuda with workers={cfg.workers}, but the Ray cluster has {found} GPUs: use device=auto"
         )
-    return cfg.device != "cpu" and found >= cfg.workers
+    return cfg.device != "cpu" and found >= cfg.ranks[0]
 
 
 def _as_error(noted: dict[str, Any]) -> Exception:
@@ -128,7 +135,7 @@ def _rank(values: dict[str, Any]) -> None:
     try:
         cfg = validate(TrainConfig, values["config"])
         device = get_device() if values["gpu"] else CPU
-        work(cfg, run_dir, Context(rank, world, device, shows=False, report=report))
+        work(cfg, run_dir, Context(rank, world, device, False, report, cfg.deepspeed))
     except NonFiniteLoss as error:
         if rank == 0:
             runfolder.note_failure(run_dir, rank, error)

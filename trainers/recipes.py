@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..config import UserError, nearest
 from .config import TrainConfig
 from .context import Context
-from .loop import Task
+from .task import Task
 
 
 def _fidip(cfg: TrainConfig, context: Context) -> Task:

@@ -13,12 +13,13 @@ import torch
 import torch.distributed as dist
 
 from ..config import UserError
-from . import loop, runfolder
-from .config import TrainConfig, require_source
+from . import deepspeed_engine, loop, runfolder
+from .config import TrainConfig, check_division, require_source
 from .context import Context, pick_device, seed_everything
 from .follow import log_file
 from .recipes import build_task
 from .runfolder import RunResult
+from .task import LoopSettings
 from .tracking import MlflowSender, default_uri, flat
 from .updates import NonFiniteLoss
 
@@ -59,7 +60,7 @@ def train(cfg: TrainConfig, resume: bool = False) -> RunResult:
         else:
             if sender is not None and cfg.data.loader_workers:
                 sender.ready.wait(30)  # loader processes are forked: no import may be half done in another thread
-            work(cfg, run_dir, Context(device=device))
+            work(cfg, run_dir, Context(device=device, deepspeed=cfg.deepspeed))
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
@@ -74,6 +75,8 @@ def work(cfg: TrainConfig, run_dir: Path, context: Context) -> None:
     """What every rank does, whatever started it: build, train from the newest checkpoint, note the end."""
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
+    if context.deepspeed.enabled:
+        deepspeed_engine.prepare(context)
     with log_file(run_dir, context.first):
         _work(cfg, run_dir, context)
 
@@ -82,7 +85,7 @@ def _work(cfg: TrainConfig, run_dir: Path, context: Context) -> None:
     seed_everything(cfg.seed, 0)  # equal initial weights on all ranks
     task = build_task(cfg, context)
     seed_everything(cfg.seed, 1 + context.rank)
-    settings = loop.LoopSettings(
+    settings = LoopSettings(
         name=cfg.name,
         run_dir=run_dir,
         config=cfg.model_dump(mode="json"),
@@ -135,11 +138,13 @@ def _train_torchrun(cfg: TrainConfig, resume: bool) -> RunResult:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=COLLECTIVE_TIMEOUT)
-    context = Context(dist.get_rank(), dist.get_world_size(), device)
+    context = Context(dist.get_rank(), dist.get_world_size(), device, deepspeed=cfg.deepspeed)
     sender, status = None, "FAILED"
     try:
-        if cfg.batch % (context.world * cfg.optim.accumulate):
-            raise UserError(f"batch={cfg.batch} is not divisible by the {context.world} ranks of torchrun × accumulate")
+        try:
+            check_division(cfg, context.world, f"the {context.world} ranks of torchrun")
+        except ValueError as error:
+            raise UserError(str(error)) from None
         # torchrun starts all ranks again after a failure; that is a resume whatever the command line said
         again = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
         run_dir = _agreed_folder(cfg, resume or again, context)

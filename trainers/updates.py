@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,16 @@ SHOWN_IDS = 64
 
 
 class NonFiniteLoss(RuntimeError):
-    """A loss or gradient became NaN or infinite; no network was updated with it."""
+    """A loss or gradient became NaN or infinite; no network was updated with it.
+
+    Attributes:
+        step: where.
+        frames: frame ids of the step's batch, a list for each rank.
+    """
+
+    def __init__(self, message: str, step: int = -1, frames: Sequence[Sequence[int]] = ()) -> None:
+        super().__init__(message)
+        self.step, self.frames = step, frames
 
 
 @dataclass
@@ -84,6 +94,19 @@ def scheduled_optimiser(
     return optimiser, LambdaLR(optimiser, schedule)
 
 
+def load_optimiser(optimiser: Optimizer, state: dict[str, Any]) -> None:
+    """Restore an optimiser, each moment in the memory layout of its weight.
+
+    The fused kernels go through both as they lie in memory: a contiguous moment of a ``channels_last`` weight, as another
+    runtime may have saved it, would be read in the wrong order, without a word.
+    """
+    optimiser.load_state_dict(state)
+    for parameter, values in optimiser.state.items():
+        for key, value in values.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                values[key] = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
+
+
 class Guard:
     """Lets no rank update from non-finite numbers, and names the frames of the batch they came from.
 
@@ -94,16 +117,18 @@ class Guard:
 
     def __init__(self, context: Context, deferred: bool | None = None) -> None:
         self.context = context
-        self.deferred = context.device.type == "cuda" if deferred is None else deferred
-        self.describe: Callable[[], str] = lambda: ""
+        if deferred is None:  # ZeRO's own steps (stage 1 and up) wait for their gradient norm, so nothing is won there
+            deferred = context.device.type == "cuda" and not context.deepspeed.zero
+        self.deferred = deferred
+        self.frames: list[int] = []
         self.step = 0
         self._flag: Tensor | None = None
-        self._pending: list[tuple[int, str, Tensor, Tensor, Callable[[], str]]] = []
+        self._pending: list[tuple[int, str, Tensor, Tensor, list[int]]] = []
 
-    def begin(self, step: int, describe: Callable[[], str]) -> None:
-        """Start a step; ``describe`` names its batch if it must be named."""
+    def begin(self, step: int, frames: Tensor) -> None:
+        """Start a step; ``frames`` are this rank's frame ids (on the CPU), by which its batch is named if it must be."""
         self.settle()
-        self.step, self.describe, self._flag = step, describe, None
+        self.step, self.frames, self._flag = step, frames.tolist(), None
 
     def check(self, name: str, loss: Tensor, norm: Tensor, optimiser: Optimizer) -> None:
         """Look at a loss and its gradient norm before ``optimiser`` steps.
@@ -116,7 +141,7 @@ class Guard:
         if self._flag is not None:  # an earlier network of this step was skipped: skip this one too
             flag = torch.maximum(flag, self._flag)
         self._flag = flag
-        self._pending.append((self.step, name, flag, finite, self.describe))
+        self._pending.append((self.step, name, flag, finite, self.frames))
         if self.deferred:
             optimiser.grad_scale, optimiser.found_inf = None, flag.squeeze(0)  # type: ignore[attr-defined]
         else:
@@ -129,20 +154,24 @@ class Guard:
             NonFiniteLoss: see :meth:`check`.
         """
         pending, self._pending = self._pending, []
-        for step, name, flag, finite, describe in pending:
+        for step, name, flag, finite, ids in pending:
             if flag.item():
-                told = list(enumerate(self.context.gather((bool(finite), describe()))))
+                told = list(enumerate(self.context.gather((bool(finite), ids))))
                 # gradients are exchanged, so all ranks have bad ones: the batch to look at is that with the bad loss
                 guilty = [t for t in told if not t[1][0]] or told
-                batches = "; ".join(f"rank {rank}: {text}" for rank, (_, text) in guilty)
+                batches = "; ".join(f"rank {rank}: {describe_frames(each)}" for rank, (_, each) in guilty)
                 raise NonFiniteLoss(
-                    f"the {name} loss or its gradient is not finite at step {step}; nothing was updated. "
-                    f"Batch of {batches}"
+                    f"the {name} loss or its gradient is not finite at step {step}; it updated nothing. Batch of {batches}",
+                    step,
+                    [each for _, (_, each) in told],
                 )
 
 
 class Updater:
-    """Accumulates gradients over the micro-batches of a step and then moves one optimiser."""
+    """Accumulates gradients over the micro-batches of a step and then moves one optimiser.
+
+    Runtimes that exchange or divide gradients in their own way override the small methods, not :meth:`apply`.
+    """
 
     def __init__(self, name: str, optimiser: Optimizer, scheduler: LambdaLR, guard: Guard, clip: float | None) -> None:
         self.name, self.optimiser, self.scheduler, self.guard = name, optimiser, scheduler, guard
@@ -159,25 +188,58 @@ class Updater:
             gradient norm before clipping if the optimiser stepped, else None.
         """
         if self._loss is None:
-            self.optimiser.zero_grad(set_to_none=True)
+            self.clear()
             self._loss = torch.zeros((), device=loss.device)
-        (loss / parts if parts > 1 else loss).backward()
+        self.backward(loss / parts if parts > 1 else loss, last)
         self._loss = self._loss + loss.detach() / parts
         if not last:
             return None
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if self.clip is not None:
-            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.clip, norm)
         total, self._loss = self._loss, None
-        self.guard.check(self.name, total, norm, self.optimiser)
-        self.optimiser.step()
+        norm = self.step(total)
         self.scheduler.step()
         return norm
 
+    def clear(self) -> None:
+        """Forget all gradients."""
+        self.optimiser.zero_grad(set_to_none=True)
 
-def describe_batch(batch: dict[str, Any]) -> str:
+    def backward(self, loss: Tensor, last: bool) -> None:
+        """Add the gradients of a micro-batch; after the ``last`` one all ranks hold their mean."""
+        loss.backward()
+
+    def step(self, loss: Tensor) -> Tensor:
+        """Check, clip and update; returns the gradient norm before clipping. ``loss`` is that of the whole step.
+
+        Raises:
+            NonFiniteLoss: see :meth:`Guard.check`; then nothing was updated.
+        """
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        if self.clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.clip, norm)
+        self.guard.check(self.name, loss, norm, self.optimiser)
+        self.optimiser.step()
+        return norm
+
+    def optimiser_state(self) -> dict[str, Any]:
+        """The optimiser's whole ``state_dict``, as one process would have it; every rank calls this."""
+        return self.optimiser.state_dict()
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Inside, every rank holds all weights of the network; every rank enters."""
+        yield
+
+
+@contextmanager
+def whole_weights(updaters: Iterable[Updater]) -> Iterator[None]:
+    """Inside, every rank holds all weights of all networks, to evaluate or save them; every rank enters."""
+    with ExitStack() as stack:
+        for updater in updaters:
+            stack.enter_context(updater.whole())
+        yield
+
+
+def describe_frames(ids: Sequence[int]) -> str:
     """Frame ids of a batch for an error message."""
-    ids = batch["frame_id"].tolist() if "frame_id" in batch else []
     more = f" and {len(ids) - SHOWN_IDS} more" if len(ids) > SHOWN_IDS else ""
-    return f"frames {ids[:SHOWN_IDS]}{more}"
+    return f"frames {list(ids[:SHOWN_IDS])}{more}"

@@ -49,7 +49,7 @@ class Validation:
         """Open the folders.
 
         Raises:
-            UserError: for a missing folder, or one with other joints than the training data.
+            UserError: for a missing folder, one without labels, or with other joints than the training data.
         """
         self.cfg, self.context = cfg, context
         self.run_dir = Path(cfg.out) / cfg.name
@@ -61,6 +61,12 @@ class Validation:
                     f"data.val.{name} has joint set '{folder.info.joint_set}', training has '{self.joints.name}'"
                 )
         self.truth = {name: frames_to_coco(folder) for name, folder in self.folders.items()}
+        for name, truth in self.truth.items():
+            if not any(person["num_keypoints"] for person in truth["annotations"]):
+                raise UserError(
+                    f"data.val.{name}: {self.folders[name].path} has no labelled person: validate on a folder with "
+                    "keypoints, or leave it out"
+                )
         self.mean_pose = mean_pose(datasets[0].bbox, datasets[0].keypoints)
         self.source_frames = datasets[0].frames if datasets[0].domain == 1 else 0  # fine-tuning has none
         self.people = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from sim2pose.datasets.publish import publish_shard, write_manifest
 from sim2pose.trainers.config import TrainConfig
 from sim2pose.trainers.context import Context, seed_everything
 from sim2pose.trainers.keypoints import KeypointTask
-from sim2pose.trainers.loop import LoopSettings
+from sim2pose.trainers.task import LoopSettings
 from sim2pose.trainers.updates import Schedule, Update, make_optimiser
 
 
@@ -95,6 +97,25 @@ def tiny() -> Callable[..., TinyTask]:
     return make
 
 
+@pytest.fixture(scope="session")
+def two_tiny_ranks(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[dict[str, Any]]]:
+    """Runs variants of the tiny task (see ``tiny_rank.py``) in two processes; what each rank saved, by variant."""
+
+    def run(*variants: str) -> list[dict[str, Any]]:
+        folder = tmp_path_factory.mktemp("ranks")
+        script = Path(__file__).with_name("tiny_rank.py")
+        command = [sys.executable, "-W", "ignore", str(script)]
+        ranks = [subprocess.Popen([*command, str(r), "2", str(folder), *variants]) for r in range(2)]
+        try:
+            assert [process.wait(timeout=240) for process in ranks] == [0, 0]
+        finally:
+            for process in ranks:
+                process.kill()  # where the other one failed, this one waits for it
+        return [torch.load(folder / f"rank{r}.pt") for r in range(2)]
+
+    return run
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Callable[..., LoopSettings]:
     """Makes loop settings for a run folder under ``tmp_path``."""
@@ -108,8 +129,11 @@ def settings(tmp_path: Path) -> Callable[..., LoopSettings]:
     return make
 
 
-def write_frames(folder: Path, count: int, domain: str, seed: int) -> Path:
-    """A frames folder of 64×64 pictures: a coloured dot at each keypoint, darker in the domain "real"."""
+def write_frames(folder: Path, count: int, domain: str, seed: int, people: str = "labelled") -> Path:
+    """A frames folder of 64×64 pictures: a coloured dot at each keypoint, darker in the domain "real".
+
+    People are "labelled", have a box only ("boxes"), or are not annotated at all ("none").
+    """
     rng = np.random.default_rng(seed)
     info = dataset_info("coco17", {"seed": seed})
     colours = np.random.default_rng(0).integers(80, 256, (17, 3))
@@ -122,12 +146,21 @@ def write_frames(folder: Path, count: int, domain: str, seed: int) -> Path:
         if domain == "real":
             picture = picture // 2
         keypoints = np.concatenate([points, np.full((17, 1), 2.0)], axis=1).astype(np.float32)
+        keypoints[:, 2] *= people == "labelled"
         person = Person(np.array([6, 6, 52, 52], np.float32), keypoints, area=52.0 * 52)
         data = cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
-        frames.append(Frame(1000 * seed + i, data, 64, 64, domain, persons=[person], source=f"{domain} {i}"))
+        frames.append(
+            Frame(1000 * seed + i, data, 64, 64, domain, persons=[person][: people != "none"], source=f"{domain} {i}")
+        )
     folder.mkdir(parents=True)
     write_manifest(folder, [publish_shard(folder, 0, frames, info)], info)
     return folder
+
+
+@pytest.fixture(scope="session")
+def frame_writer() -> Callable[..., Path]:
+    """:func:`write_frames`."""
+    return write_frames
 
 
 @pytest.fixture(scope="session")

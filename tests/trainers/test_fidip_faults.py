@@ -28,8 +28,8 @@ from sim2pose.trainers.config import TrainConfig
 from sim2pose.trainers.context import Context
 from sim2pose.trainers.evaluation import evaluate_results
 from sim2pose.trainers.keypoints import KeypointTask
-from sim2pose.trainers.loop import LoopSettings
 from sim2pose.trainers.runtimes import train
+from sim2pose.trainers.task import LoopSettings
 from sim2pose.trainers.tracking import read_events
 from sim2pose.trainers.updates import Update
 

@@ -99,7 +99,7 @@ def ray_worker() -> psutil.Process | None:
 def test_a_killed_ray_worker_costs_one_interval(values: dict[str, Any], record_property: Any) -> None:
     undisturbed = long_run(values, name="undisturbed", runtime="ray", workers=2, steps=200)
     train(undisturbed)
-    cfg = long_run(values, name="disturbed", runtime="ray", workers=2, steps=200)
+    cfg = long_run(values, name="disturbed", runtime="ray", workers=2, steps=200, log_every=1)
     run_dir = Path(cfg.out) / "disturbed"
     seen: dict[str, float] = {}
 
@@ -108,17 +108,24 @@ def test_a_killed_ray_worker_costs_one_interval(values: dict[str, Any], record_p
         victim = ray_worker()
         assert victim is not None
         victim.kill()
-        seen["killed"] = time.monotonic()
-        before = len(checkpoints.folders(run_dir / "checkpoints"))
-        wait_for(run_dir, before + 2)  # one may have been in flight
-        seen["back"] = time.monotonic()
+        seen["killed"] = time.time()
+        seen["step"] = read_events(run_dir)[-1]["step"]
+        log_file = run_dir / "log.txt"
+        while "resumed from" not in log_file.read_text():
+            time.sleep(0.02)
+        seen["restored"] = time.time()
+        while not (later := [e for e in read_events(run_dir) if e["time"] > seen["restored"]]):
+            time.sleep(0.02)
+        seen["back"], seen["from"] = later[0]["time"], later[0]["step"] - 1
 
     killer = threading.Thread(target=kill)
     killer.start()
     result = train(cfg)
     killer.join()
     record_property("seconds_to_training", seen["back"] - seen["killed"])
-    print(f"killed to the second checkpoint after: {seen['back'] - seen['killed']:.1f} s")
+    print(f"killed at step {seen['step']}, state back after {seen['restored'] - seen['killed']:.1f} s, first step from")
+    print(f"{seen['from']} after {seen['back'] - seen['killed']:.1f} s")
+    assert seen["step"] - seen["from"] <= cfg.checkpoint.every, "more than one checkpoint interval was lost"
     assert result.stopped is None
     assert same(final(Path(undisturbed.out) / "undisturbed"), final(run_dir))
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from sim2pose.trainers import checkpoints, loop
 from sim2pose.trainers.context import Context, random_state, seed_everything, set_random_state
+from sim2pose.trainers.failures import OutOfMemory
 from sim2pose.trainers.tracking import read_events
 from sim2pose.trainers.updates import Guard, NonFiniteLoss, Schedule, Updater, make_optimiser
 
@@ -160,6 +158,56 @@ def test_a_non_finite_loss_updates_nothing_and_names_the_frames(
     assert found.step == 5
 
 
+def test_the_state_that_met_a_non_finite_loss_is_kept(tiny: Callable, settings: Callable) -> None:
+    """A checkpoint with the frames in its meta, outside of those that a resume looks at."""
+    poisoned, run = tiny(poison=5), settings()
+    with pytest.raises(NonFiniteLoss, match=r"The state that met it is in .*failed") as caught:
+        loop.run(poisoned, run, Context())
+    assert (caught.value.step, caught.value.frames) == (5, [list(range(40, 48))])
+    kept = checkpoints.newest(run.run_dir / "failed")
+    assert kept is not None
+    assert (kept.step, kept.meta["failed_step"], kept.meta["frames"]) == (5, 5, [list(range(40, 48))])
+    assert "domain loss" in kept.meta["error"]
+    assert same({f"{n}.{k}": v for n, m in kept.modules.items() for k, v in m.items()}, weights(poisoned))
+    assert [path.name for path in checkpoints.folders(run.run_dir / "checkpoints")] == [
+        "step_00000003",
+        "step_00000004",
+    ]
+
+
+def exhausted_host() -> None:
+    torch.empty(1 << 60)
+
+
+def exhausted_gpu() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+
+@pytest.mark.parametrize("exhausted", [exhausted_host, exhausted_gpu])
+def test_exhausted_memory_says_what_to_change(
+    tiny: Callable, settings: Callable, exhausted: Callable[[], None]
+) -> None:
+    task = tiny()
+    train_step = task.train_step
+
+    def step(batch: Any, number: int, measure: bool) -> Any:
+        if number == 4:
+            exhausted()
+        return train_step(batch, number, measure)
+
+    task.train_step = step
+    expected = r"memory at step 4 on cpu, with 4 samples at once \(batch=8, 1 rank\): lower batch, or .*accumulate \(2"
+    with pytest.raises(OutOfMemory, match=expected):
+        loop.run(task, settings(accumulate=2), Context())
+
+
+def test_other_failures_of_a_step_stay_what_they_are(tiny: Callable, settings: Callable) -> None:
+    task = tiny()
+    task.finish_step = lambda step: [][step]
+    with pytest.raises(IndexError):
+        loop.run(task, settings(), Context())
+
+
 def test_accumulation_equals_the_whole_batch(tiny: Callable, settings: Callable) -> None:
     a, b = tiny(dropout=0.0), tiny(dropout=0.0)
     loop.run(a, settings("a"), Context())
@@ -255,17 +303,9 @@ def test_random_state_round_trip() -> None:
 
 
 @pytest.fixture(scope="module")
-def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, tuple[Any, dict[str, torch.Tensor]]]]:
+def two_ranks(two_tiny_ranks: Callable) -> list[dict[str, tuple[Any, dict[str, torch.Tensor]]]]:
     """The tiny task in two processes, clean and poisoned; by rank: (images done or error message, weights)."""
-    folder = tmp_path_factory.mktemp("ranks")
-    script = Path(__file__).with_name("tiny_rank.py")
-    ranks = [subprocess.Popen([sys.executable, str(script), str(r), "2", str(folder)]) for r in range(2)]
-    try:
-        assert [process.wait(timeout=240) for process in ranks] == [0, 0]
-    finally:
-        for process in ranks:
-            process.kill()  # where the other one failed, this one waits for it
-    return [torch.load(folder / f"rank{r}.pt") for r in range(2)]
+    return two_tiny_ranks("clean", "poisoned")
 
 
 def test_two_ranks_equal_one_with_the_same_global_batch(tiny: Callable, settings: Callable, two_ranks: list) -> None:

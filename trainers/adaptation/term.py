@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from ..loop import Batch
+from ..task import Batch
 from ..updates import Update
 
 
@@ -53,7 +53,7 @@ class Term:
     """A method of adaptation. The base adds nothing; a method overrides what it needs.
 
     Attributes:
-        modules, parallel, optimisers, schedulers: as ``loop.Task`` has them; the task takes them over.
+        modules, parallel, optimisers, schedulers: as ``task.Task`` has them; the task takes them over.
         pre_steps: steps before the pose network learns (see :meth:`prepare`).
         needs_weak_view: whether batches must hold ``weak_image``.
     """

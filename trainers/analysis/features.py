@@ -116,13 +116,14 @@ def collect(
     for group in batched(crops(people.folder, input_wh, labelled_only=False, only=people.labels.keys()), batch):
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             feature, heatmaps = network(normalise(stack(group).to(device)))
-        labels = [people.labels[crop.annotation_id] for crop in group]
+        annotated = [crop.annotation_id for crop in group if crop.annotation_id is not None]  # all: no detector's boxes
+        labels = [people.labels[annotation] for annotation in annotated]
         keypoints = np.stack([_keypoints(annotation, joints.count) for _, annotation in labels])
         found, _ = decode(heatmaps.float(), input_wh)
         yield Rows(
             np.array([crop.frame_id for crop in group], np.int64),
             np.array([index for index, _ in labels], np.int64),
-            np.array([crop.annotation_id for crop in group], np.int64),
+            np.array(annotated, np.int64),
             pool(feature).cpu().numpy(),
             person_losses(heatmaps.float(), _in_crops(keypoints, group), input_wh, sigma),
             person_oks(found.cpu().numpy(), keypoints, group, [a for _, a in labels], joints.sigmas),

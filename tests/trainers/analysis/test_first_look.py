@@ -7,7 +7,7 @@ from typing import Any
 
 from sim2pose.trainers import loop
 from sim2pose.trainers.context import Context
-from sim2pose.trainers.loop import LoopSettings
+from sim2pose.trainers.task import LoopSettings
 from sim2pose.trainers.tracking import read_events
 
 
@@ -30,7 +30,7 @@ def test_a_run_killed_before_its_first_checkpoint_does_not_look_again(
     tiny: Callable[..., Any], settings: Callable[..., LoopSettings]
 ) -> None:
     own = settings(validate_first=True)
-    loop.look_first(tiny(), loop.EventLog(own.run_dir, 0))
+    loop.look_first(tiny(), own, Context(), loop.EventLog(own.run_dir, 0), {})
     task = tiny()
     loop.run(task, own, Context())
     assert task.evaluations == [4, 8, 12]
