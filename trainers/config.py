@@ -209,7 +209,7 @@ class EarlyStopConfig(Config):
 
 
 class AnalysisConfig(Config):
-    """What validations keep for the analysis of a run (docs/training_analysis.md)."""
+    """What validations keep for the analysis of a run (docs/analysis.md)."""
 
     every: int | None = Field(
         default=1, ge=1, description="write features at every Nth validation, the first and last included; null: never"
