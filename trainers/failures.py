@@ -10,7 +10,7 @@ from ..config import UserError
 from .context import Context
 
 if TYPE_CHECKING:
-    from .loop import LoopSettings
+    from .task import LoopSettings
 
 FAILED = "failed"
 

@@ -14,10 +14,11 @@ import torch
 from sim2pose.config import UserError, merge, validate
 from sim2pose.models.keypoints.losses import domain_bce, joints_mse
 from sim2pose.trainers import checkpoints
+from sim2pose.trainers.adaptation.config import AdversarialConfig
 from sim2pose.trainers.adaptation.domain import confusion
 from sim2pose.trainers.adaptation.held import held, held_statistics
 from sim2pose.trainers.adaptation.strength import LossWatch, Weight
-from sim2pose.trainers.config import AdversarialConfig, TrainConfig
+from sim2pose.trainers.config import TrainConfig
 from sim2pose.trainers.keypoints import KeypointTask
 from sim2pose.trainers.runtimes import train
 from sim2pose.trainers.validation import probe_accuracy

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from ..config import AdversarialConfig
 from ..context import Context
+from .config import AdversarialConfig
 
 SMOOTHING = 0.9  # of the gradient norms from which mode ratio sets λ
 TINY = 1e-12

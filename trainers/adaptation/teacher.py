@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from ...models.keypoints.base import normalise
 from ...models.keypoints.heatmaps import decode, encode, flip_heatmaps
 from ...models.keypoints.losses import joints_mse
-from ..config import TeacherConfig, TrainConfig
+from ..config import TrainConfig
+from .config import TeacherConfig
 from .held import held_statistics
 from .term import Step, Term
 

@@ -14,9 +14,10 @@ from sim2pose.config import UserError, merge, validate
 from sim2pose.models.keypoints.base import normalise
 from sim2pose.models.keypoints.heatmaps import encode
 from sim2pose.models.keypoints.losses import domain_bce, joints_mse
+from sim2pose.trainers.adaptation.config import AdversarialConfig
 from sim2pose.trainers.adaptation.domain import reverse
 from sim2pose.trainers.adaptation.strength import Weight
-from sim2pose.trainers.config import AdversarialConfig, TrainConfig
+from sim2pose.trainers.config import TrainConfig
 from sim2pose.trainers.keypoints import KeypointTask
 from sim2pose.trainers.runtimes import train
 
