@@ -85,6 +85,7 @@ def train_config(config: BenchConfig, out: Path, source: str, method: str) -> Tr
         "batch": config.batch,
         "device": "cpu",
         "log_every": 10,
+        "stop_on_collapse": False,  # noise teaches nothing
         "data": {"source": source, "target": str(target), "input": config.input, "sigma": 1.5},
         "model": {"network": config.network},
         "optim": {"schedule": "constant"},

@@ -24,7 +24,7 @@ def constant_loss(target: Tensor, weight: Tensor) -> Tensor:
 
 
 class Learnt:
-    """Mean pose loss since the last validation over that of mean heatmaps; summed on the device."""
+    """Mean pose loss of the measured steps since the last validation over that of mean heatmaps; summed on the device."""
 
     def __init__(self, device: torch.device) -> None:
         self.sums = torch.zeros(2, device=device)  # of pose losses, of those of mean heatmaps

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import chain
 from typing import Any
 
@@ -130,7 +131,7 @@ class KeypointTask:
         domain = batch["domain"].to(device, non_blocking=True)
         sources = int((batch["domain"] == SOURCE).sum())  # of the host's copy: this waits for no GPU
         images = normalise(self._styled(pictures, sources))
-        with batchnorm.of_source(self.network, sources):
+        with batchnorm.of_source(self.network, sources) if self.cfg.separate_bn else nullcontext():
             if step < self.pre_steps:
                 with torch.no_grad(), held_statistics(self.network), self._autocast():
                     feature, _ = self.network(images)
@@ -141,13 +142,12 @@ class KeypointTask:
             for term in self.terms.values():
                 yield from term.prepare(feature, domain)
             return
-        pose_loss, constant_loss = self._pose_losses(heatmaps, batch)
+        pose_loss, target, weight = self._pose_loss(heatmaps, batch)
         number = step - self.pre_steps
         now = Step(batch, images, domain, sources, feature, heatmaps, pose_loss, number, number / self.steps, measure)
-        now.metrics |= {
-            "pose_mse": pose_loss.detach(),
-            "pose_over_constant": self.learnt.add(pose_loss.detach(), constant_loss),
-        }
+        now.metrics["pose_mse"] = pose_loss.detach()
+        if measure:
+            now.metrics["pose_over_constant"] = self.learnt.add(pose_loss.detach(), constant_loss(target, weight))
         for term in self.terms.values():
             yield from term.before(now)
         loss = pose_loss
@@ -168,13 +168,13 @@ class KeypointTask:
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.context.device.type, torch.bfloat16, enabled=self.cfg.optim.bf16)
 
-    def _pose_losses(self, heatmaps: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The pose loss, and what it would be of the best heatmaps that are the same for every picture."""
+    def _pose_loss(self, heatmaps: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """The pose loss, the heatmaps it asks for, and the keypoints' weights."""
         device, (h, w) = self.context.device, heatmaps.shape[-2:]
         keypoints = batch["keypoints"].to(device, non_blocking=True)
         weight = batch["weight"].to(device, non_blocking=True)
         target = encode(keypoints, weight, self.cfg.data.input, (w, h), self.cfg.data.sigma)
-        return joints_mse(heatmaps, target, weight), constant_loss(target, weight)
+        return joints_mse(heatmaps, target, weight), target, weight
 
     def finish_step(self, step: int) -> None:
         """Average the weights; after the last step, take the target's BatchNorm statistics if that is asked for."""
