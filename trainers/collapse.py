@@ -41,16 +41,17 @@ class Learnt:
         return {METRIC: pose / constant} if constant > 0 else {}
 
 
-def collapsed(metrics: dict[str, float], done: float) -> str | None:
+def collapsed(metrics: dict[str, float], done: float, adversarial: bool) -> str | None:
     """Why a run is dead, or None.
 
     Early on a network may put everything in one place; after :data:`LEARNING` of the run its predictions must vary from
-    person to person on at least one data set, as the labels do, and its loss must be below that of mean heatmaps. A
-    domain term that is too strong ends in the latter: predictions then vary, but at random.
+    person to person on at least one data set, as the labels do. A domain term that is too strong leaves predictions that
+    vary, but at random; with one, the loss must be below that of mean heatmaps. (Without one that is only slow learning.)
 
     Args:
         metrics: of a validation, with ``<name>/output_variance_ratio``, and of :class:`Learnt`.
         done: fraction of the run.
+        adversarial: whether there is a domain term.
     """
     if done < LEARNING:
         return None
@@ -62,7 +63,7 @@ def collapsed(metrics: dict[str, float], done: float) -> str | None:
         shown = ", ".join(f"{key.split('/')[0]} {value:.3f}" for key, value in ratios.items())
         return f"collapse: predictions hardly vary from person to person (variance over that of the labels: {shown}). {advice}"
     loss = metrics.get(METRIC, 0.0)
-    if loss >= KNOWS:
+    if adversarial and loss >= KNOWS:
         return (
             f"collapse: the pose loss is {loss:.2f} times that of the mean heatmaps: no picture is understood. {advice}"
         )

@@ -199,7 +199,7 @@ class KeypointTask:
         """Stop a run whose outputs no longer vary from person to person, or that knows no more than their mean."""
         if not self.cfg.stop_on_collapse or step <= self.pre_steps:
             return None
-        return collapsed(metrics, (step - self.pre_steps) / self.steps)
+        return collapsed(metrics, (step - self.pre_steps) / self.steps, self.cfg.adversarial.adversarial)
 
     def state_dict(self) -> dict[str, Any]:
         """What the terms, the averaged network and separate BatchNorm layers remember."""

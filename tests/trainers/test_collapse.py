@@ -10,22 +10,23 @@ from sim2pose.trainers.collapse import METRIC, Learnt, collapsed, constant_loss
 
 def test_collapse_needs_time_and_every_folder() -> None:
     dead = {"source/output_variance_ratio": 0.001, "target/output_variance_ratio": 0.002}
-    assert collapsed(dead, 0.1) is None
-    reason = collapsed(dead, 0.5)
+    assert collapsed(dead, 0.1, True) is None
+    reason = collapsed(dead, 0.5, True)
     assert reason is not None
     assert "target 0.002" in reason
-    assert collapsed({**dead, "source/output_variance_ratio": 0.8}, 0.9) is None
-    assert collapsed({}, 0.9) is None
+    assert collapsed({**dead, "source/output_variance_ratio": 0.8}, 0.9, True) is None
+    assert collapsed({}, 0.9, True) is None
 
 
 def test_a_loss_like_that_of_mean_heatmaps_is_a_collapse_though_outputs_vary() -> None:
     """What too strong a domain term leaves: variance at random, many times that of the labels."""
     random = {"target/output_variance_ratio": 5.7, METRIC: 1.0}
-    assert collapsed(random, 0.1) is None
-    reason = collapsed(random, 0.5)
+    assert collapsed(random, 0.1, True) is None
+    reason = collapsed(random, 0.5, True)
     assert reason is not None
     assert "mean heatmaps" in reason
-    assert collapsed({**random, METRIC: 0.5}, 0.5) is None
+    assert collapsed({**random, METRIC: 0.5}, 0.5, True) is None
+    assert collapsed(random, 0.5, False) is None, "without a domain term it has only learnt little yet"
 
 
 def test_the_loss_is_a_mean_since_the_last_validation() -> None:
