@@ -89,7 +89,7 @@ LEVELS: dict[str, Augmentation] = {
 
 
 def augmentation(level: str) -> Augmentation:
-    """Look a level up: ``none``, ``plain`` (geometry) or ``strong`` (geometry and photometry).
+    """Look a level of :data:`LEVELS` up.
 
     Raises:
         UserError: for an unknown level.

@@ -93,6 +93,8 @@ def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         return LoopState()
     checkpoint = found or checkpoints.load(path)
     state = checkpoint.state
+    if "scores" not in state:
+        raise UserError(f"{path} was written by an earlier sim2pose, which kept no list of scores: start the run anew")
     for name, module in task.modules.items():
         module.load_state_dict(checkpoint.modules[name])
     for name, optimiser in task.optimisers.items():
@@ -104,7 +106,5 @@ def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         set_random_state(state["random"][context.rank])
     if context.first:
         log.info("resumed from %s", path)
-    if "scores" not in state:
-        raise UserError(f"{path} was written by an earlier sim2pose, which kept no list of scores: start the run anew")
     kept = ("step", "images", "seconds", "metrics", "best_metrics")
     return LoopState(**{key: state[key] for key in kept}, scores=Scores.from_state(state["scores"]))

@@ -26,6 +26,13 @@ RESERVED = {
 }
 
 
+def different_seeds(value: tuple[int, ...]) -> tuple[int, ...]:
+    """Seeds as they are; raises ValueError if one comes twice or is negative."""
+    if len(set(value)) != len(value) or min(value) < 0:
+        raise ValueError("seeds must be different numbers from 0 up")
+    return value
+
+
 class SweepConfig(Config):
     """A sweep: every point of the space, with every seed, is one trial."""
 
@@ -59,12 +66,7 @@ class SweepConfig(Config):
         spaces.check(value)
         return value
 
-    @field_validator("seeds")
-    @classmethod
-    def _different(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(value)) != len(value) or min(value) < 0:
-            raise ValueError("seeds must be different numbers from 0 up")
-        return value
+    _different = field_validator("seeds")(different_seeds)
 
     @model_validator(mode="after")
     def _consistent(self) -> SweepConfig:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from ...config import Config, nearest
+from ...tune.config import different_seeds
 from .methods import METHODS, SEVERITIES
 
 TINY = {"frames": 64, "source_steps": 2, "steps": 2, "labels": 8, "seeds": (0, 1), "resamples": 20}
@@ -61,12 +62,7 @@ class BenchConfig(Config):
                 raise ValueError(f"no '{name}': {nearest(name, known)}")
         return value
 
-    @field_validator("seeds")
-    @classmethod
-    def _different(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(value)) != len(value) or min(value) < 0:
-            raise ValueError("seeds must be different numbers from 0 up")
-        return value
+    _different = field_validator("seeds")(different_seeds)
 
     @field_validator("part")
     @classmethod

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
+from sim2pose.config import UserError
 from sim2pose.trainers import checkpoints, loop
 from sim2pose.trainers.context import Context, random_state, seed_everything, set_random_state
 from sim2pose.trainers.failures import OutOfMemory
@@ -72,6 +73,29 @@ def test_best_score_survives_a_resume(tiny: Callable, settings: Callable) -> Non
     pointer = json.loads((settings().run_dir / "best.json").read_text())
     assert pointer["step"] == 4
     assert (settings().run_dir / "checkpoints" / "step_00000004").is_dir(), "the best one is never pruned"
+
+
+def test_a_checkpoint_of_an_earlier_version_is_refused_before_anything_is_loaded(
+    tiny: Callable, settings: Callable
+) -> None:
+    first = tiny()
+    first.reason = "stop"
+    loop.run(first, settings(), Context())
+    root = settings().run_dir / "checkpoints"
+    found = checkpoints.newest(root)
+    assert found is not None
+    old = {key: value for key, value in found.state.items() if key != "scores"}
+    checkpoints.save(root, found.step, found.modules, {**old, "task": {}}, {})
+    again = tiny()
+    before = weights(again)
+
+    def foreign(state: dict[str, Any]) -> None:
+        raise KeyError("terms")  # what a task makes of a state that it does not know
+
+    again.load_state_dict = foreign
+    with pytest.raises(UserError, match="start the run anew"):
+        loop.run(again, settings(), Context())
+    assert same(before, weights(again))
 
 
 def test_the_k_best_stay_beside_the_newest(tiny: Callable, settings: Callable) -> None:

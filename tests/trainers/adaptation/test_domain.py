@@ -30,7 +30,6 @@ def test_dann_is_one_joint_step_through_a_reversal_layer(make_task: Make) -> Non
     network, classifier = (copy.deepcopy(task.modules[name]) for name in ("pose", "domain"))
     feature, heatmaps = network(normalise(batch["image"]))
     target = encode(batch["keypoints"], batch["weight"], (64, 64), (16, 16), 1.5)
-    feature.register_hook(lambda g: g)  # keep the graph's leaf order
     pose = joints_mse(heatmaps, target, batch["weight"])
     bce = domain_bce(classifier(_Grl.apply(feature)), batch["domain"])
     (pose + bce).backward()
@@ -67,8 +66,6 @@ def test_the_adversarial_gradient_makes_the_classifier_worse(make_task: Make, me
     updates = {u.optimiser: u for u in task.train_step(batch, 0, measure=False)}
     feature = next(f for f in seen if f.requires_grad)
     with_term = torch.autograd.grad(updates["pose"].loss, feature, retain_graph=True)[0]
-    joint = make_task(adversarial={"method": method, "weight": 0.0, "pre_steps": 0})
-    assert joint.cfg.adversarial.weight == 0
     bce = domain_bce(classifier(feature), batch["domain"])
     ascent = torch.autograd.grad(bce, feature, retain_graph=True)[0]
     assert torch.nn.functional.cosine_similarity(with_term.flatten(), -ascent.flatten(), dim=0) > 0.9
