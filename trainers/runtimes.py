@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 
 from ..config import UserError
+from ..models.memory import keep_freed_memory
 from . import deepspeed_engine, loop, runfolder
 from .config import TrainConfig, check_division, require_source
 from .context import Context, pick_device, seed_everything
@@ -75,6 +76,8 @@ def work(cfg: TrainConfig, run_dir: Path, context: Context) -> None:
     """What every rank does, whatever started it: build, train from the newest checkpoint, note the end."""
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
+    if context.device.type == "cpu":
+        keep_freed_memory()
     if context.deepspeed.enabled:
         deepspeed_engine.prepare(context)
     with log_file(run_dir, context.first):
