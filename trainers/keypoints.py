@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -200,6 +201,10 @@ class KeypointTask:
         if not self.cfg.stop_on_collapse or step <= self.pre_steps:
             return None
         return collapsed(metrics, (step - self.pre_steps) / self.steps, self.cfg.adversarial.adversarial)
+
+    def conclude(self, run_dir: Path) -> dict[str, float]:
+        """Nothing more: the last validation has measured it all."""
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """What the terms, the averaged network and separate BatchNorm layers remember."""

@@ -11,6 +11,7 @@ from ..config import UserError, merge, nearest, parse_overrides, parse_yaml, rea
 from .config import TrainConfig
 from .context import Context
 from .keypoint_config import KeypointConfig
+from .priors.config import PriorTrainConfig
 from .task import Task
 
 
@@ -41,10 +42,23 @@ def _keypoint_report(run_dir: Path) -> Path:
     return write_run_report(run_dir)
 
 
+def _prior(cfg: PriorTrainConfig, context: Context) -> Task:
+    from .priors.task import PriorTask
+
+    return PriorTask(cfg, context)
+
+
+def _prior_report(run_dir: Path) -> Path:
+    from .priors.report import write_prior_report
+
+    return write_prior_report(run_dir)
+
+
 RECIPES = {
     "fidip": Recipe(
         KeypointConfig, _keypoints, _keypoint_report
     ),  # 2D keypoints, on one domain or adversarially on two
+    "prior": Recipe(PriorTrainConfig, _prior, _prior_report),  # densities of body and hand poses
 }
 DEFAULT = "fidip"
 

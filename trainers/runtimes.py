@@ -21,7 +21,7 @@ from .follow import log_file
 from .recipes import build_task
 from .runfolder import RunResult
 from .task import LoopSettings
-from .tracking import MlflowSender, default_uri, flat
+from .tracking import EventLog, MlflowSender, default_uri, flat
 from .updates import NonFiniteLoss
 
 log = logging.getLogger(__name__)
@@ -105,11 +105,13 @@ def _work(cfg: TrainConfig, run_dir: Path, context: Context) -> None:
     )
     state = loop.run(task, settings, context)
     if context.first:
+        further = task.conclude(run_dir)
+        EventLog(run_dir, state.step, state.step).write(state.step, further)
         best: dict[str, Any] = {"step": state.best_step, "metric": task.score, "score": state.best_score}
         best["metrics"] = state.best_metrics
         values = {
             "step": state.step,
-            "metrics": state.metrics,
+            "metrics": state.metrics | further,
             "best": best,
             "stopped": state.stopped,
             "samples": state.samples,

@@ -53,6 +53,9 @@ class Task(Protocol):
     def verdict(self, step: int, metrics: dict[str, float]) -> str | None:
         """Why the run should end here, or None; called on every rank after a validation."""
 
+    def conclude(self, run_dir: Path) -> dict[str, float]:
+        """What a run leaves beside its checkpoints when it has ended, and further metrics; called on rank 0."""
+
     def state_dict(self) -> dict[str, Any]:
         """State beyond modules, optimisers and schedulers."""
 
