@@ -105,14 +105,14 @@ def rows(table: PoseTable, index: NDArray[np.integer] | Sequence[int], joints: S
     Args:
         joints: indices into the table's joint set; all without.
     """
-    index = np.asarray(index, np.int64)
+    wanted: Rows = np.asarray(index, np.int64)
     columns = np.arange(table.pose.shape[1]) if joints is None else np.asarray(joints, np.int64)
     if not isinstance(table.pose, np.memmap):
-        return np.asarray(table.pose[index[:, None], columns], np.float32)
-    result = np.empty((len(index), len(columns), 3), np.float32)
-    for start in range(0, len(index), _BLOCK):
+        return np.asarray(table.pose[wanted[:, None], columns], np.float32)
+    result = np.empty((len(wanted), len(columns), 3), np.float32)
+    for start in range(0, len(wanted), _BLOCK):
         part = slice(start, start + _BLOCK)
-        result[part] = _read_rows(table.pose, index[part])[:, columns]
+        result[part] = _read_rows(table.pose, wanted[part])[:, columns]
     return result
 
 
