@@ -87,6 +87,10 @@ class PoseDensity(nn.Module, ABC):
         nats = -self.log_prob_standard(t).mean() / self.dim
         return nats, {"nats_per_dim": nats.detach()}
 
+    def forward(self, t: Tensor) -> tuple[Tensor, Metrics]:
+        """:meth:`loss`, so that wrappers of modules (DDP) can be used."""
+        return self.loss(t)
+
     def initialise(self, t: Tensor) -> None:
         """Set what is computed from data rather than learned, once, before training; it is kept in the state dict."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +58,8 @@ def covered(data: PoseDataConfig) -> tuple[str, ...]:
     return parts[data.joints]
 
 
-def open_poses(data: PoseDataConfig, seed: int = 0) -> PoseSets:
-    """Gather and split the poses of a run.
+def open_poses(data: PoseDataConfig, seed: int, drawn: Path) -> PoseSets:
+    """Gather and split the poses of a run; ``drawn`` is the folder in which procedural hands are kept.
 
     Raises:
         UserError: see ``gather`` and ``split`` of ``datasets/pose_tables.py``.
@@ -69,7 +70,7 @@ def open_poses(data: PoseDataConfig, seed: int = 0) -> PoseSets:
 
         if data.train or data.joints != "hands":
             raise UserError("data.procedural_hands are hands alone: data.joints=hands, and no data.train")
-        table = hand_poses(data.procedural_hands, seed)
+        table = hand_poses(data.procedural_hands, seed, data.cache or drawn)
     else:
         table = gather(data.train, data.joint_set, data.fps, data.cache)
     if data.val:

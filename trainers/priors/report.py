@@ -22,7 +22,7 @@ from ..tracking import read_curves
 from .config import PriorTrainConfig
 from .pictures import pose_sheet, sample_sheet, traversal_sheet
 from .poses import open_poses
-from .task import FILE, evenly
+from .task import DRAWN, FILE, evenly
 from .trials import perturbed
 
 CURVES = {
@@ -77,7 +77,7 @@ def add_figures(page: Report, metrics: Mapping[str, float]) -> None:
 def add_density(page: Report, density: PoseDensity, cfg: PriorTrainConfig) -> None:
     """Samples, held-out people, joints and latent directions of the trained density."""
     density.eval()
-    sets = open_poses(cfg.data, cfg.seed)
+    sets = open_poses(cfg.data, cfg.seed, run_dir.parent / DRAWN)
     page.heading("Samples")
     page.image(sample_sheet(density), "Drawn from the prior, with their nats per dimension.")
     some = sets.val[evenly(len(sets.val), 6)]

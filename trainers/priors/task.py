@@ -41,6 +41,8 @@ FILE = "prior.safetensors"
 SCORE = "select/log_prob_per_dim"
 VALIDATED = 4096
 BODY = "open-person"
+DRAWN = "drawn_hands"
+"""Folder beside the runs in which drawn hands are kept."""
 
 
 class PriorTask:
@@ -51,7 +53,7 @@ class PriorTask:
 
     def __init__(self, cfg: PriorTrainConfig, context: Context) -> None:
         self.cfg, self.context = cfg, context
-        self.poses = open_poses(cfg.data, cfg.seed)
+        self.poses = open_poses(cfg.data, cfg.seed, Path(cfg.out) / DRAWN)
         if context.first:
             self._tell()
         count = len(self.poses.train)
