@@ -29,7 +29,12 @@ BLAMED = 3
 
 @dataclass(frozen=True)
 class Person:
-    """One pose to be judged: ``id`` names it, ``frame`` (-1 in pose files) and ``number`` say where it is."""
+    """One pose to be judged.
+
+    Attributes:
+        id: frame id and number of the person, or a pose's name in its file.
+        frame: position of the frame in its folder, -1 in pose files. number: of the person in the frame, of the pose.
+    """
 
     id: str
     frame: int
@@ -176,9 +181,9 @@ def _of_poses(poses: PoseSequence) -> Found:
 def _of_frames(path: Path) -> Found:
     """Persons of all frames; the joint set by the length of their pose."""
     sizes = {joints.count: name for name, joints in SMPL_SETS.items() if name in ("smpl24", "smplh52", "smplx55")}
-    for frame in FramesFolder.open(path).iterate(("frame_id", "persons")):
+    for position, frame in enumerate(FramesFolder.open(path).iterate(("frame_id", "persons"))):
         for number, person in enumerate(frame.persons):
-            who = Person(f"{frame.frame_id}:{number}", frame.frame_id, number)
+            who = Person(f"{frame.frame_id}:{number}", position, number)
             pose = None if person.pose is None else np.asarray(person.pose, np.float32).reshape(-1, 3)
             name = "" if pose is None else sizes.get(len(pose), "")
             yield who, name, pose if name else None

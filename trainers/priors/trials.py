@@ -105,7 +105,8 @@ def denoising(
         noise = torch.randn(pose.shape, generator=normal_generator(seed + number, pose.device), device=pose.device)
         noisy = compose_axis_angle(pose, sigma * noise)
         on_chart = density.space.to_pose(density.space.to_coordinates(noisy))
-        for name, result in (("before", noisy), ("chart", on_chart), ("after", density.denoise(on_chart, sigma))):
+        clean = density.denoise(on_chart, sigma).detach()
+        for name, result in (("before", noisy), ("chart", on_chart), ("after", clean)):
             found[f"{sigma:g}/{name}_mm"] = float(joint_distance(skeleton(result), wanted).mean())
     return found
 

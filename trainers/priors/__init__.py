@@ -1,0 +1,1 @@
+"""Pose priors: evaluated on held-out people, compared, and used."""
