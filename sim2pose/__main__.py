@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from .commands import analyse, bench, bodies, data, demo, doctor, evaluate, fit, models, render, submit, train, tune
+from .commands import analyse, bench, bodies, data, demo, doctor, evaluate, fit, models, prior, render, submit, train, tune
 from .config import UserError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command("render")(render.render)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("fit")(fit.fit)
+app.add_typer(prior.app, name="prior")
 app.command("evaluate")(evaluate.evaluate)
 app.command("analyse")(analyse.analyse)
 app.add_typer(models.app, name="models")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -34,10 +34,14 @@ class FitDataConfig(Config):
 
 
 class FitPriorConfig(Config):
-    """What poses and shapes are likely."""
+    """What poses and shapes are likely. ``prior=NAME`` is short for ``prior.path=NAME``."""
+
+    shorthand: ClassVar[str | None] = "path"
 
     path: Path | None = Field(
-        None, description="pose prior: .npz, or SMIL's pickled Mahalanobis; unset: the body's own"
+        None,
+        description="pose prior: run folder, .safetensors, .npz, SMIL's pickled Mahalanobis, or open-infant, open-person; "
+        "unset: the body's own",
     )
     weight: float = Field(1.0, ge=0.0, description="factor on the pose prior's squared distance")
     shape: float = Field(1.0, ge=0.0, description="factor on the squared betas")

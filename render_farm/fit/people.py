@@ -13,6 +13,7 @@ from ...datasets.keypoint_files import PersonKeypoints
 from ...models.bodies.body import Body
 from ...models.geometry import matrix_to_axis_angle
 from ...models.joints import JOINT_SETS
+from ...models.priors import PosePrior
 from .choice import Fitted
 from .config import FitConfig
 from .priors import pose_prior
@@ -24,7 +25,11 @@ from .terms import NEAREST, project
 
 
 def fit_people(
-    body: Body, people: Sequence[PersonKeypoints], config: FitConfig | None = None, K: Floats | None = None
+    body: Body,
+    people: Sequence[PersonKeypoints],
+    config: FitConfig | None = None,
+    K: Floats | None = None,
+    prior: PosePrior | None = None,
 ) -> FitResult:
     """Fit pose, shape and camera of a body to each person's 2D keypoints.
 
@@ -36,6 +41,7 @@ def fit_people(
         people: keypoints in pixels with confidences; joint sets may differ.
         config: recipe and weights; none: the defaults.
         K: (N, 3, 3) cameras of the people, pixels; none: the focal length is the config's, and fitted with the rest.
+        prior: of poses; none: the config's ``prior.path``, or the body's own.
 
     Raises:
         UserError: for a config that does not fit the body, cameras of another count, or ids that are not unique.
@@ -47,7 +53,7 @@ def fit_people(
         raise UserError(f"two people share the id '{doubled}'; give each person an id of its own")
     if K is not None and (np.shape(K) != (len(people), 3, 3) or not np.isfinite(K).all()):
         raise UserError(f"cameras K must be finite and ({len(people)}, 3, 3), found {np.shape(K)}")
-    prior = pose_prior(config, body)
+    prior = pose_prior(config, body) if prior is None else prior
     used = {person.joint_set for person in people if person.joint_set in JOINT_SETS}
     if used:
         check_points(config, {joint for name in used for joint in JOINT_SETS[name].joints})

@@ -7,8 +7,6 @@ small files; :func:`learn_infant` and :func:`learn_person` make them anew.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
@@ -16,14 +14,9 @@ from ...config import UserError
 from ...models.bodies.body import Body
 from ...models.joints import joint_set
 from ...models.priors import GaussianPrior, PartMixture, PosePrior
-from ...models.priors.gaussian import Floats, read_arrays
+from ...models.priors.gaussian import Floats
+from ...models.priors.named import SHIPPED, load_fit_prior
 from .config import FitConfig
-
-FILES = {
-    "open-infant": Path(__file__).parents[2] / "models" / "priors" / "data" / "open_infant_poses.npz",
-    "open-person": Path(__file__).parents[2] / "models" / "priors" / "data" / "open_person_poses.npz",
-}
-"""Shipped priors by body."""
 
 INFANT_COMPONENTS = {"trunk": 12, "arm": 32, "leg": 32, "class": 16}
 PERSON_COMPONENTS = {"trunk": 10, "arm": 20, "leg": 20, "class": 12}
@@ -34,24 +27,17 @@ HAND_SPREAD = 0.4
 
 
 def pose_prior(config: FitConfig, body: Body) -> PosePrior:
-    """The pose prior of a fit: that of ``prior.path``, else the body's own.
+    """The pose prior of a fit: that of ``prior.path`` (a name, a file, a run folder), else the body's own.
 
     Every body of an adult's format without a prior of its own takes the person's; hands one about their mean pose.
 
     Raises:
-        UserError: for a file that is no prior, or one that shares no joint with the body.
+        UserError: for an unknown name, a file that is no prior, or one that shares no joint with the body.
     """
-    prior = read_prior(config.prior.path) if config.prior.path is not None else own_prior(body)
+    prior = load_fit_prior(config.prior.path) if config.prior.path is not None else own_prior(body)
     if not set(prior.joints) & set(joint_set(body.joint_set).joints[1:]):
         raise UserError(f"the pose prior covers {', '.join(prior.joints[:4])}...: no joint of body '{body.name}'")
     return prior
-
-
-def read_prior(path: Path) -> PosePrior:
-    """A prior from a file: a mixture of this project, or a Gaussian (``.npz`` or SMIL's pickle)."""
-    if path.suffix == ".npz" and "part0_columns" in read_arrays(path):
-        return PartMixture.from_file(path)
-    return GaussianPrior.from_file(path)
 
 
 def own_prior(body: Body) -> PosePrior:
@@ -61,7 +47,7 @@ def own_prior(body: Body) -> PosePrior:
         mean = mean_pose(body)[1:].reshape(-1)
         return GaussianPrior(mean, np.eye(len(mean)) / HAND_SPREAD**2, names)
     infant = body.name == "open-infant" or "smil" in body.name.lower() or body.age_unit == "months"
-    return PartMixture.from_file(FILES["open-infant" if infant else "open-person"])
+    return PartMixture.from_file(SHIPPED["open-infant" if infant else "open-person"])
 
 
 def mean_pose(body: Body) -> Floats:

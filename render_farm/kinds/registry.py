@@ -84,14 +84,28 @@ def load_render_config(preset: str | None = None, overrides: Sequence[str] | Map
 
     Args:
         preset: name or path of a preset, or None.
-        overrides: ``key=value`` items or a nested dict.
+        overrides: ``key=value`` items or a nested dict. ``poses=SOURCE`` (or a mapping of sources to shares) is short for
+            ``scene.poses.sources``, of infants and people.
 
     Raises:
         UserError: for an unknown preset, kind or key (nearest named) or a value of the wrong kind.
     """
     over = dict(overrides) if isinstance(overrides, Mapping) else parse_overrides(overrides)
+    if "poses" in over:
+        over = _with_sources(over)
     values = merge(read_preset(preset) if preset else {}, over)
     kind = values.get("kind", "infant")
     if kind not in KINDS:
         raise UserError(f"unknown kind of frames '{kind}': {nearest(str(kind), KINDS)}")
     return validate(KINDS[kind].config(), values)
+
+
+def _with_sources(over: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides whose ``poses`` stands where it belongs."""
+    rest = {key: value for key, value in over.items() if key != "poses"}
+    scene = rest.get("scene")
+    poses = scene.get("poses") if isinstance(scene, Mapping) else None
+    if isinstance(poses, Mapping) and {"source", "sources"} & set(poses):
+        raise UserError("poses= and scene.poses.source(s)= are given: name all sources in one of them")
+    sources = over["poses"] if isinstance(over["poses"], Mapping) else {str(over["poses"]): 1.0}
+    return merge(rest, {"scene": {"poses": {"sources": sources}}})

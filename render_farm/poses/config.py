@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from ...config import Config
 from ..ranges import Range, Share, Weights, check_weights
 
-PROCEDURAL = "procedural"
+PROCEDURAL, PRIOR = "procedural", "prior:"
 POSTURES = ("supine", "prone", "side", "sitting", "crawling", "standing")
 
 

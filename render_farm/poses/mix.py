@@ -11,17 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ...config import UserError, nearest
-from ...models.joints import joint_set as find_joint_set
-from .config import PROCEDURAL, PoseConfig
-from .source import PoseSource, load_pose_source, turn_of_lying
+from ...config import UserError
+from .config import PRIOR, PROCEDURAL, PoseConfig
+from .prior_source import prior_source
+from .source import PoseSource, load_pose_source
 
-PRIOR = "prior:"
-SOURCE_STREAM, BANK_SEED = 8, 20_011
-BANK = 4096
-"""Samples kept of a prior; frames beyond that show them again on other bodies, from other sides."""
-LYING_SHARES = {"supine": 0.55, "prone": 0.2, "side": 0.25}
-"""Postures of samples of an infant's prior, which knows nothing of gravity."""
+SOURCE_STREAM = 8
 
 
 @dataclass(frozen=True)
@@ -73,34 +68,3 @@ def _load(name: str, joint_set: str) -> PoseSource:
             f"'{PROCEDURAL}'"
         )
     return load_pose_source(name, joint_set)
-
-
-def prior_source(name: str, joint_set: str = "smpl24") -> PoseSource:
-    """Samples of a pose prior, laid down in lying postures.
-
-    Args:
-        name: of a shipped prior (open-infant, open-person), or path of a prior file.
-
-    Raises:
-        UserError: for an unknown name (nearest named) or a file that is no prior.
-    """
-    from ..fit.priors import FILES, read_prior
-
-    path = FILES.get(name, Path(name))
-    if not path.is_file():
-        raise UserError(f"scene.poses.sources: no prior '{name}': {nearest(name, FILES)}, or the path of a prior file")
-    prior = read_prior(path)
-    rng = np.random.default_rng(BANK_SEED)
-    drawn = np.asarray(prior.draw(rng, BANK), np.float32).reshape(BANK, -1, 3)
-    names = find_joint_set(joint_set).joints
-    pose = np.zeros((BANK, len(names), 3), np.float32)
-    shared = [(names.index(joint), k) for k, joint in enumerate(prior.joints) if joint in names]
-    if not shared:
-        raise UserError(f"prior '{name}' covers {', '.join(prior.joints[:4])}...: no joint of '{joint_set}'")
-    for target, k in shared:
-        pose[:, target] = drawn[:, k]
-    postures = rng.choice(list(LYING_SHARES), BANK, p=list(LYING_SHARES.values()))
-    orient = np.stack([turn_of_lying(posture, rng) for posture in postures])
-    digest = hashlib.sha256(pose.tobytes() + orient.tobytes()).hexdigest()[:16]
-    labels = tuple(f"{PRIOR}{name}:{k}" for k in range(BANK))
-    return PoseSource(pose, orient, np.ones(BANK, bool), tuple(map(str, postures)), labels, digest)

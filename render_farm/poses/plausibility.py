@@ -34,6 +34,32 @@ DIRECTIONS = np.stack([np.cos(np.linspace(0, 2 * np.pi, 16, endpoint=False)),
                        np.sin(np.linspace(0, 2 * np.pi, 16, endpoint=False))], 1)  # fmt: skip
 
 
+class JointLimits:
+    """Limits of the joints of a pose, by name; joints that no table names are not judged.
+
+    Args:
+        names: of the J joints of the poses to judge.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        sides = [name.removeprefix("left_").removeprefix("right_") for name in names]
+        self.names = names
+        self._balls = [k for k, key in enumerate(sides) if key in TURN]
+        self._most = np.array([TURN[sides[k]] for k in self._balls])
+        self._hinges = [(k, name, *FLEX[sides[k]]) for k, name in enumerate(names) if sides[k] in FLEX]
+        self.judged = {names[k] for k in [*self._balls, *(hinge[0] for hinge in self._hinges)]}
+
+    def ratios(self, pose: NDArray[np.floating]) -> Floats:
+        """(B, J) rotation of each joint of poses (B, J, 3), axis-angle, in units of its limit; hinges by their flexion."""
+        ratios = np.zeros(pose.shape[:2])
+        ratios[:, self._balls] = np.degrees(np.linalg.norm(pose[:, self._balls], axis=2)) / self._most
+        turns = vectors_to_matrices(np.asarray(pose[:, [hinge[0] for hinge in self._hinges]], np.float64))
+        for row, (k, name, low, high) in enumerate(self._hinges):
+            middle, half = (low + high) / 2, (high - low) / 2
+            ratios[:, k] = np.abs(flexion_angle(turns[:, row], name) - middle) / half
+        return ratios
+
+
 @dataclass(frozen=True)
 class Judgement:
     """What is wrong with B poses.
@@ -72,13 +98,7 @@ class Plausibility:
         self.body, self.config = body, config
         self.capsules = build_capsules(body)
         self.height = float(np.ptp(body.template[:, 1]))
-        names = joint_set(body.joint_set).joints
-        self._balls = [
-            (k, TURN[key])
-            for k, key in enumerate(name.removeprefix("left_").removeprefix("right_") for name in names)
-            if key in TURN
-        ]
-        self._hinges = [(k, name) for k, name in enumerate(names) if name.endswith(("knee", "elbow"))]
+        self.limits = JointLimits(joint_set(body.joint_set).joints)
 
     def judge(
         self, shape: torch.Tensor, pose: torch.Tensor, ground: Floats | None = None, held: bool = False
@@ -96,7 +116,7 @@ class Plausibility:
         if limits.penetration is not None:
             excess[:, 0] = self._penetration(centres, radius) / limits.penetration - 1
         if limits.joints is not None:
-            excess[:, 1] = self._joints(pose) / limits.joints - 1
+            excess[:, 1] = self.limits.ratios(pose.double().numpy()).max(1) / limits.joints - 1
         low = (centres[..., 1] - radius).min(1)
         if limits.ground is not None and ground is not None:
             excess[:, 2] = np.maximum(ground - low, 0) / (limits.ground * self.height) - 1
@@ -110,19 +130,6 @@ class Plausibility:
         thick = SHRINK * radius
         gap = np.linalg.norm(centres[:, first] - centres[:, second], axis=2) - thick[:, first] - thick[:, second]
         return np.asarray(np.maximum(-gap / np.minimum(thick[:, first], thick[:, second]), 0).max(1))
-
-    def _joints(self, pose: torch.Tensor) -> Floats:
-        """(B,) largest rotation in units of its joint's limit; hinges by their flexion."""
-        angle = np.degrees(pose.norm(dim=2).double().numpy())
-        balls, limits = zip(*self._balls, strict=True)
-        worst = (angle[:, list(balls)] / np.array(limits)).max(1)
-        turns = vectors_to_matrices(pose[:, [k for k, _ in self._hinges]].double().numpy())
-        for row, (_, name) in enumerate(self._hinges):
-            flexion = flexion_angle(turns[:, row], name)
-            low, high = FLEX[name.removeprefix("left_").removeprefix("right_")]
-            middle, half = (low + high) / 2, (high - low) / 2
-            worst = np.maximum(worst, np.abs(flexion - middle) / half)
-        return worst
 
     def _imbalance(self, centres: Floats, radius: Floats, ground: Floats) -> Floats:
         """(B,) how far the centre of mass lies outside of what the body rests on, seen from above, in heights."""

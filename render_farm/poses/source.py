@@ -63,6 +63,8 @@ class PoseSource:
         postures: T of "supine", "prone", "side", "standing" (anything upright).
         names: T, what frames name as their origin.
         digest: 16 hex digits of all of this.
+        covered: (J,) bool, joints that the source knows; others are left as the farm draws them, where it draws them one
+            by one (fingers, jaw, eyes of people). None is all.
     """
 
     pose: NDArray[np.float32]
@@ -71,6 +73,7 @@ class PoseSource:
     postures: tuple[str, ...]
     names: tuple[str, ...]
     digest: str
+    covered: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.pose)

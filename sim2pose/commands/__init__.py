@@ -17,14 +17,15 @@ def split(items: Sequence[str], places: Sequence[str]) -> tuple[list[str], list[
     """Part the words of a command into its paths or preset (named by ``places``) and ``key=value`` overrides.
 
     Raises:
-        UserError: if there are fewer or more positional words than places. A place in brackets may be left out.
+        UserError: if there are fewer or more positional words than places. A place in brackets may be left out; a last
+            place that ends with an ellipsis takes one word or more.
     """
     positional = [item for item in items if not _OVERRIDE.match(item)]
     overrides = [item for item in items if _OVERRIDE.match(item)]
     needed = sum(not place.startswith("[") for place in places)
     if len(positional) < needed:
         raise UserError(f"missing {places[len(positional)]}: usage is {' '.join([*places, 'key=value …'])}")
-    if len(positional) > len(places):
+    if len(positional) > len(places) and not places[-1].endswith("…"):
         raise UserError(f"unexpected word '{positional[len(places)]}': options are given as key=value")
     return positional, overrides
 

@@ -93,6 +93,7 @@ class Poser:
         self.counts: Counter[str] = Counter()
         names = joint_set(body.joint_set).joints
         self._body24 = [names.index(name) if name in names else -1 for name in REGIONS]
+        self._bodily = [joint for joint in self._body24 if joint > 0]
         self._fingers = {
             side: [names.index(f"{side}_{finger}") for finger in HAND15]
             for side in ("left", "right")
@@ -151,8 +152,11 @@ class Poser:
             source = self.mix.sources[self.mix.choose(request.key[0], 97 * request.key[1] + request.key[2])]
             if source is not None:
                 chosen = int(rng.integers(len(source)))
-                full[row], orient[row] = torch.from_numpy(source.pose[chosen]), source.nominal(chosen, 0.0)
-                names[row], origins[row] = f"file_{source.postures[chosen]}", source.names[chosen]
+                given = slice(None) if source.covered is None else np.flatnonzero(source.covered)
+                full[row, given] = torch.from_numpy(source.pose[chosen, given])
+                origins[row] = source.names[chosen]
+                if source.covered is None or source.covered[self._bodily].any():
+                    orient[row], names[row] = source.nominal(chosen, 0.0), f"file_{source.postures[chosen]}"
         full[:, 0] = self._at_rest(names, shape, full, orient)
         lift = np.array(
             [
