@@ -44,7 +44,9 @@ class ScoreConfig(Config):
     """When a pose is implausible."""
 
     out: Path = Field(Path("scores"), description="folder for scores.csv, scores.json and worst.png")
-    quantile: float = Field(0.995, gt=0.0, lt=1.0, description="of the training poses' scores; beyond it is implausible")
+    quantile: float = Field(
+        0.995, gt=0.0, lt=1.0, description="of the training poses' scores; beyond it is implausible"
+    )
     lost: float = Field(
         25.0, gt=0.0, description="degrees that a joint may turn in directions that the prior has never seen move"
     )
@@ -54,7 +56,9 @@ class ScoreConfig(Config):
 class CompareConfig(Config):
     """On which poses priors are compared."""
 
-    data: tuple[str, ...] = Field(description="pose files, folders, patterns: those of the training and the held-out ones")
+    data: tuple[str, ...] = Field(
+        description="pose files, folders, patterns: those of the training and the held-out ones"
+    )
     by: Literal["subject", "take"] = Field("subject", description="what is held out as a whole")
     val: tuple[str, ...] = Field(("11",), description="held-out subjects or takes")
     fps: float | None = Field(30.0, gt=0.0, description="rate to which takes are thinned")
@@ -108,7 +112,9 @@ def score(
         print(table(worst, ("person", "nats/dim", "unknown °", "joints")) + "\n")
     left_out = "".join(f", left out: {count} {reason}" for reason, count in found.people.left_out.items())
     total = len(found.verdicts)
-    print(f"{len(found.flagged)} of {total} poses implausible (beyond {found.limit:.3f} nats/dim, from {found.limit_of}){left_out}")
+    print(
+        f"{len(found.flagged)} of {total} poses implausible (beyond {found.limit:.3f} nats/dim, from {found.limit_of}){left_out}"
+    )
     if found.people.lacking:
         print(f"not in this data, taken at the prior's mean: {', '.join(found.people.lacking)}")
     print(f"scores   {found.files[0]}")

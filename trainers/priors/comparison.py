@@ -78,12 +78,12 @@ def compare(
     settings = replace(QUICK if quick else FULL, seed=seed)
     sets = {density.space.joint_set for density in densities.values()}
     if len(sets) > 1:
-        raise UserError(f"priors over different joint sets ({', '.join(sorted(sets))}) have no held-out poses in common")
+        raise UserError(
+            f"priors over different joint sets ({', '.join(sorted(sets))}) have no held-out poses in common"
+        )
     gathered = gather(data, sets.pop(), fps)
     parts = split(gathered, by, tuple(val), seed)
-    figures = {
-        name: measure(density, gathered, parts, body_name, settings) for name, density in densities.items()
-    }
+    figures = {name: measure(density, gathered, parts, body_name, settings) for name, density in densities.items()}
     whole = next((density for density in densities.values() if informs_fits(density)), None)
     if settings.fitted and whole is not None:
         figures[OWN] = _own_fits(whole, gathered, parts[1], body_name, settings)
@@ -128,9 +128,7 @@ def _density(name: str) -> PoseDensity:
     return prior
 
 
-def write(
-    figures: dict[str, dict[str, float]], densities: dict[str, PoseDensity], out: Path, about: str
-) -> Comparison:
+def write(figures: dict[str, dict[str, float]], densities: dict[str, PoseDensity], out: Path, about: str) -> Comparison:
     """Write the page, the Markdown and the figures; also what a terminal shows."""
     out.mkdir(parents=True, exist_ok=True)
     first = _table(figures, COLUMNS)
@@ -141,7 +139,11 @@ def write(
         warning = "These priors do not cover the same dimensions: their nats per dimension do not compare."
         page.text(warning, warn=True)
         lines += [f"**{warning}**", ""]
-    tables = {"Figures": first, "Denoising, mm": _family(figures, "denoise/"), "Completion, mm": _family(figures, "complete/")}
+    tables = {
+        "Figures": first,
+        "Denoising, mm": _family(figures, "denoise/"),
+        "Completion, mm": _family(figures, "complete/"),
+    }
     for title, (header, cells) in tables.items():
         if cells and len(header) > 1:
             page.heading(title)

@@ -22,7 +22,8 @@ class PoseDataConfig(Config):
     val: tuple[str, ...] = Field(default=(), description="poses to validate on; empty: held out of train")
     by: Literal["subject", "take"] = Field(default="subject", description="what is held out as a whole")
     held_out: tuple[str, ...] | float = Field(
-        default=0.1, description="names of subjects (or takes) of train to validate on, or about which share of its poses"
+        default=0.1,
+        description="names of subjects (or takes) of train to validate on, or about which share of its poses",
     )
     select: float = Field(
         default=0.0,
@@ -59,9 +60,7 @@ class PoseDataConfig(Config):
 class PriorModelConfig(Config):
     """The density."""
 
-    kind: str = Field(
-        default="global_flow", description="gaussian, joint_flow, global_flow, hand_vae or hand_vae_so3"
-    )
+    kind: str = Field(default="global_flow", description="gaussian, joint_flow, global_flow, hand_vae or hand_vae_so3")
     args: dict[str, Any] = Field(default={}, description="further arguments of the density")
 
 

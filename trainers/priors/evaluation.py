@@ -101,7 +101,9 @@ def evaluate_prior(
     uniform = uniform_limits(density.space)
     figures |= _named("uniform", uniform.figures(density.space.to_pose(density.space.to_coordinates(held))))
     figures |= _named("roundtrip", roundtrip(density, held[_evenly(len(held), 1024)], skeleton))
-    figures |= _samples(density, _tensor(poses["train"][_evenly(len(train), settings.base)], device), held, skeleton, settings)
+    figures |= _samples(
+        density, _tensor(poses["train"][_evenly(len(train), settings.base)], device), held, skeleton, settings
+    )
     if settings.denoised:
         some = held[_evenly(len(held), settings.denoised)]
         figures |= _named("denoise", denoising(density, some, skeleton, settings.sigmas, settings.seed))

@@ -88,9 +88,7 @@ def open_poses(data: PoseDataConfig, seed: int, drawn: Path) -> PoseSets:
     return PoseSets(table.joint_set, joints, *parts, other.take[held], table.notes, counts)
 
 
-def apart(
-    table: PoseTable, learn: NDArray[np.int64], share: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def apart(table: PoseTable, learn: NDArray[np.int64], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Take about ``share`` of the rows ``learn`` away, whole takes."""
     takes, sizes = np.unique(table.take[learn], return_counts=True)
     if len(takes) < 2:

@@ -20,10 +20,9 @@ from ..recipes import saved_run
 from ..report import environment
 from ..tracking import read_curves
 from .config import PriorTrainConfig
-from .pictures import pose_sheet, sample_sheet, traversal_sheet
-from .poses import open_poses
+from .pictures import pose_sheet, scored_samples, traversals
+from .poses import PoseSets, open_poses
 from .task import DRAWN, FILE, evenly
-from .trials import perturbed
 
 CURVES = {
     "nats per dimension": {
@@ -56,7 +55,7 @@ def write_prior_report(run_dir: Path) -> Path:
     }
     page.curves(panels, "Nats per dimension of poses at the resolution of 0.01 rad; lower is better.")
     if (run_dir / FILE).is_file():
-        add_density(page, load_density(run_dir / FILE), cfg)
+        add_density(page, load_density(run_dir / FILE), open_poses(cfg.data, cfg.seed, run_dir.parent / DRAWN))
     page.heading("Config")
     page.code(dump_yaml(cfg))
     page.heading("Environment")
@@ -74,21 +73,22 @@ def add_figures(page: Report, metrics: Mapping[str, float]) -> None:
     page.table(("measure", "of", "value"), rows)
 
 
-def add_density(page: Report, density: PoseDensity, cfg: PriorTrainConfig) -> None:
+def add_density(page: Report, density: PoseDensity, sets: PoseSets) -> None:
     """Samples, held-out people, joints and latent directions of the trained density."""
     density.eval()
-    sets = open_poses(cfg.data, cfg.seed, run_dir.parent / DRAWN)
     page.heading("Samples")
-    page.image(sample_sheet(density), "Drawn from the prior, with their nats per dimension.")
+    page.image(scored_samples(density), "Drawn from the prior, with their nats per dimension.")
     some = sets.val[evenly(len(sets.val), 6)]
-    page.image(pose_sheet(density, some, [f"held out {i + 1}" for i in range(len(some))], 6), "Held-out poses, to compare.")
+    page.image(
+        pose_sheet(density, some, [f"held out {i + 1}" for i in range(len(some))], 6), "Held-out poses, to compare."
+    )
     found = joint_nats(density, sets.val)
     if found is not None:
         page.heading("By joint")
         page.image(joint_bars(density.space.joints, found), "Held-out nats of each joint, given the joints before it.")
     page.heading("Latent directions")
     page.image(
-        traversal_sheet(density, sets.train[evenly(len(sets.train), SCORED)]),
+        traversals(density, sets.train[evenly(len(sets.train), SCORED)]),
         "The directions of the latent that move the pose most, about the mean latent of the training poses.",
     )
     page.heading("Space")
@@ -103,9 +103,10 @@ def add_density(page: Report, density: PoseDensity, cfg: PriorTrainConfig) -> No
 
 def joint_nats(density: PoseDensity, poses: NDArray[np.float32]) -> NDArray[np.float64] | None:
     """Mean held-out nats (C,) of each joint, at the space's resolution; None for a density without such factors."""
-    some = torch.from_numpy(np.ascontiguousarray(poses[evenly(len(poses), SCORED)]))
+    space, generator = density.space, torch.Generator().manual_seed(0)
+    x = space.to_coordinates(torch.from_numpy(poses[evenly(len(poses), SCORED)]))
     with torch.no_grad():
-        found = density.joint_log_prob(perturbed(density, some))
+        found = density.joint_log_prob(space.to_pose(space.perturb(x, space.resolution, generator)))
     return None if found is None else -found.double().mean(0).cpu().numpy()
 
 

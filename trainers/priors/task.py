@@ -85,7 +85,9 @@ class PriorTask:
 
     def _tell(self) -> None:
         counts = self.poses.counts
-        log.info("%d poses to learn from, %d to choose by, %d held out", *(counts[k] for k in ("train", "select", "val")))
+        log.info(
+            "%d poses to learn from, %d to choose by, %d held out", *(counts[k] for k in ("train", "select", "val"))
+        )
         for note in self.poses.notes:
             log.info("poses: %s", note)
 
