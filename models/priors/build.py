@@ -7,9 +7,15 @@ from typing import Any
 from ...config import UserError, nearest
 from .density import PoseDensity
 from .gaussian_density import GaussianDensity
+from .hand_vae import HandVAE
+from .hand_vae_so3 import HandVAESO3
 from .space import PoseSpace
 
-DENSITIES: dict[str, type[PoseDensity]] = {"gaussian": GaussianDensity}
+DENSITIES: dict[str, type[PoseDensity]] = {
+    "gaussian": GaussianDensity,
+    "hand_vae": HandVAE,
+    "hand_vae_so3": HandVAESO3,
+}
 """Classes by kind; each is built from a space and its own arguments."""
 
 
