@@ -55,6 +55,11 @@ class HandVAE(LatentDensity):
         mean, std = self.decoded(z)
         return -(((t - mean) / std) ** 2) / 2 - std.log() - math.log(2 * math.pi) / 2
 
+    def moments(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Decoded chart coordinates (n, D), and their deviations, near the mean rotation those of the chart."""
+        mean, std = self.decoded(z)
+        return self.space.unstandardise(mean), std * self.space.scale
+
     def decode_standard(self, z: Tensor) -> Tensor:
         """Mean coordinates (n, D)."""
         return self.decoded(z)[0]

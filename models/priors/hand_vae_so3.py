@@ -93,6 +93,11 @@ class HandVAESO3(LatentDensity):
         slopes = self.space.standardise_joints(x)[1][:, self.space.sizes > 0]
         return value + geodesic.log_volume(radius, self.sizes) - slopes
 
+    def moments(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Decoded chart coordinates (n, D), and their deviations, σ of each one's joint."""
+        rotation, sigma = self.decoded(z)
+        return self._in_chart(rotation), sigma[:, self.place]
+
     def decode_standard(self, z: Tensor) -> Tensor:
         """Coordinates (n, D) of the decoded rotations."""
         return self._coordinates(self.decoded(z)[0])
@@ -104,5 +109,7 @@ class HandVAESO3(LatentDensity):
         return self._coordinates(geodesic.draw(rotation, sigma, projection, generator))
 
     def _coordinates(self, rotation: Tensor) -> Tensor:
-        x = torch.einsum("nmi,dmi->nd", geodesic.to_vectors(rotation), self.basis)
-        return self.space.standardise(self.space.perturb(x, 0.0))[0]
+        return self.space.standardise(self._in_chart(rotation))[0]
+
+    def _in_chart(self, rotation: Tensor) -> Tensor:
+        return torch.einsum("nmi,dmi->nd", geodesic.to_vectors(rotation), self.basis)

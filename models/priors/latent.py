@@ -81,6 +81,10 @@ class LatentDensity(PoseDensity):
     def draw_decoded(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Coordinates (n, D) drawn from the decoder's distribution at latents (n, Z)."""
 
+    @abstractmethod
+    def moments(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Chart coordinates (n, D) decoded from latents (n, Z), and the deviation (n, D) of draws about them, radians."""
+
     def posterior(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation (n, Z) of the encoder's latents of coordinates (n, D)."""
         mean, log_std = self.encoder(t).float().chunk(2, -1)
@@ -128,6 +132,24 @@ class LatentDensity(PoseDensity):
     def encode_standard(self, t: Tensor) -> Tensor:
         """The encoder's mean latents (n, Z)."""
         return self.posterior(t)[0]
+
+    @torch.no_grad()
+    def denoise(self, pose: Tensor, sigma: float, steps: int = 100) -> Tensor:
+        """Poses (n, J, 3) behind noisy ones: the likeliest latents, then what the decoder and the noisy pose agree upon.
+
+        Given the latents both are taken for normal, in the chart; ``sigma`` is in radians.
+        """
+        x = self.space.to_coordinates(pose)
+
+        def energy(z: Tensor) -> Tensor:
+            mean, std = self.moments(z)
+            variance = std**2 + sigma**2
+            return ((x - mean) ** 2 / variance + variance.log()).sum(-1) / 2 + (z**2).sum(-1) / 2
+
+        z = minimise(energy, self.encode_standard(self.space.standardise(x)[0]), steps, lr=0.1)
+        mean, std = self.moments(z)
+        weight = std**2 / (std**2 + sigma**2)
+        return self.space.to_pose(mean + weight * (x - mean))
 
     @torch.no_grad()
     def complete_standard(

@@ -95,6 +95,9 @@ class LinearVAE(LatentDensity):
     def draw_decoded(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return self.decode_standard(z) + self.noise * torch.randn(len(z), self.dim, generator=generator)
 
+    def moments(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return self.space.unstandardise(self.decode_standard(z)), self.noise * self.space.scale.expand(len(z), -1)
+
     def exact(self) -> torch.distributions.MultivariateNormal:
         covariance = self.weight @ self.weight.T + self.noise**2 * torch.eye(self.dim)
         return torch.distributions.MultivariateNormal(torch.full((self.dim,), 0.2), covariance)
@@ -224,6 +227,11 @@ def test_encode_decode_denoise_and_complete(density: LatentDensity, space: PoseS
     noisy = space.to_pose(space.perturb(x, 0.3, generator()))
     cleaned = space.to_coordinates(density.denoise(noisy, 0.3))
     assert (cleaned - x).abs().mean() < 0.8 * (space.to_coordinates(noisy) - x).abs().mean()
+    slight = space.to_pose(space.perturb(x, 0.005, generator()))
+    better = space.to_coordinates(density.denoise(slight, 0.005))
+    assert (better - x).abs().mean() < 1.1 * (space.to_coordinates(slight) - x).abs().mean(), (
+        "little noise, little change"
+    )
     known = torch.tensor([True, True, False, True, False])
     filled = density.complete(poses, known, 8, generator())
     assert filled.shape == (8, 40, 5, 3)
