@@ -6,7 +6,22 @@ import sys
 
 import typer
 
-from .commands import analyse, bench, bodies, data, demo, doctor, evaluate, fit, models, prior, render, submit, train, tune
+from .commands import (
+    analyse,
+    bench,
+    bodies,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    fit,
+    models,
+    prior,
+    render,
+    submit,
+    train,
+    tune,
+)
 from .config import UserError
 
 app = typer.Typer(

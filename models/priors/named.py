@@ -36,7 +36,9 @@ def find_prior(name: str | Path) -> Path:
             raise UserError(f"{path} holds no {RUN_FILE}: it is no run folder of a pose prior, or not trained yet")
         return path / RUN_FILE
     if not path.is_file():
-        raise UserError(f"no prior '{name}': {nearest(str(name), SHIPPED)}, or the path of a prior file or a run folder")
+        raise UserError(
+            f"no prior '{name}': {nearest(str(name), SHIPPED)}, or the path of a prior file or a run folder"
+        )
     return path
 
 

@@ -101,7 +101,9 @@ def evaluate_prior(
     uniform = uniform_limits(density.space)
     figures |= _named("uniform", uniform.figures(density.space.to_pose(density.space.to_coordinates(held))))
     figures |= _named("roundtrip", roundtrip(density, held[_evenly(len(held), 1024)], skeleton))
-    figures |= _samples(density, _tensor(poses["train"][_evenly(len(train), settings.base)], device), held, skeleton, settings)
+    figures |= _samples(
+        density, _tensor(poses["train"][_evenly(len(train), settings.base)], device), held, skeleton, settings
+    )
     if settings.denoised:
         some = held[_evenly(len(held), settings.denoised)]
         figures |= _named("denoise", denoising(density, some, skeleton, settings.sigmas, settings.seed))
@@ -111,8 +113,8 @@ def evaluate_prior(
         done = completion(density, some, skeleton, groups, settings.completions, settings.seed)
         figures |= _named("complete", done)
     if settings.fitted and informs_fits(density):
-        some = held[_evenly(len(held), settings.fitted)].cpu().numpy()
-        figures |= _named("fit", fit_with(density.to_fit_prior(), density.space.joints, some, body, settings.seed))
+        people = held[_evenly(len(held), settings.fitted)].cpu().numpy()
+        figures |= _named("fit", fit_with(density.to_fit_prior(), density.space.joints, people, body, settings.seed))
     return figures
 
 

@@ -25,8 +25,8 @@ from ...models.priors import complete as expected
 from ...models.priors.density import PoseDensity
 from ...models.priors.named import load_prior
 from ...render_farm.poses.prior_source import sample_poses
-from ...render_farm.preview import FitItem, captioned, labelled, strip, write_picture
-from .drawing import body_sheet, body_sequence, is_hands
+from ...render_farm.preview import captioned, labelled, strip, write_picture
+from .drawing import body_sequence, body_sheet
 from .scoring import People, Scorer, Verdict, judge, read_people
 from .trials import joint_groups
 
@@ -80,7 +80,9 @@ def complete(
             f"{file} is {poses.joint_set} and lacks {', '.join(absent[:4])}, which the prior needs: name them in missing="
         )
     if not isinstance(prior, PoseDensity) and (count or 1) > 1:
-        raise UserError(f"'{name}' is a mixture: it gives one completion, the expected one; set count=1 or leave it out")
+        raise UserError(
+            f"'{name}' is a mixture: it gives one completion, the expected one; set count=1 or leave it out"
+        )
     place = tuple(names.index(joint) if joint in names else -1 for joint in joints)
     given = take_joints(poses.pose, place)
     known = np.array([joint not in gone for joint in joints])
@@ -116,7 +118,8 @@ def _with_completions(poses: PoseSequence, filled: NDArray[np.float32], joints: 
             pose[:, names.index(joint)] = flat[:, k]
     named = poses.names or tuple(map(str, range(len(poses))))
     betas, expression = (
-        values[rows] if values is not None and values.ndim == 2 else values for values in (poses.betas, poses.expression)
+        values[rows] if values is not None and values.ndim == 2 else values
+        for values in (poses.betas, poses.expression)
     )
     texts = tuple(f"{named[row]}#{k % count}" for k, row in enumerate(rows))
     return replace(
@@ -202,7 +205,8 @@ def _row(verdict: Verdict) -> dict[str, Any]:
 def _worst(name: str, path: Path, verdicts: Sequence[Verdict], joints: Sequence[str]) -> NDArray[np.uint8]:
     """The least plausible people: cut out of their frames, or drawn."""
     texts = [
-        f"{one.person.id}: {one.nats_per_dim:.2f}" + (f"\n{', '.join(one.joints)}" if one.implausible else "\nplausible")
+        f"{one.person.id}: {one.nats_per_dim:.2f}"
+        + (f"\n{', '.join(one.joints)}" if one.implausible else "\nplausible")
         for one in verdicts
     ]
     if path.is_dir():
