@@ -7,7 +7,6 @@ row by row, so that millions of poses need no memory.
 from __future__ import annotations
 
 import glob
-import mmap
 import os
 import re
 from collections import Counter
@@ -106,18 +105,27 @@ def rows(table: PoseTable, index: NDArray[np.integer] | Sequence[int], joints: S
     Args:
         joints: indices into the table's joint set; all without.
     """
-    index = np.asarray(index, np.int64)
+    wanted: Rows = np.asarray(index, np.int64)
     columns = np.arange(table.pose.shape[1]) if joints is None else np.asarray(joints, np.int64)
-    mapped = getattr(table.pose, "_mmap", None)
-    if not isinstance(mapped, mmap.mmap):
-        return np.asarray(table.pose[index[:, None], columns], np.float32)
-    mapped.madvise(mmap.MADV_RANDOM)  # no pages around the ones asked for
-    result = np.empty((len(index), len(columns), 3), np.float32)
-    for start in range(0, len(index), _BLOCK):
+    if not isinstance(table.pose, np.memmap):
+        return np.asarray(table.pose[wanted[:, None], columns], np.float32)
+    result = np.empty((len(wanted), len(columns), 3), np.float32)
+    for start in range(0, len(wanted), _BLOCK):
         part = slice(start, start + _BLOCK)
-        result[part] = table.pose[index[part, None], columns]
-        mapped.madvise(mmap.MADV_DONTNEED)  # the pages stay in the system's cache, not in this process
+        result[part] = _read_rows(table.pose, wanted[part])[:, columns]
     return result
+
+
+def _read_rows(pose: np.memmap, index: Rows) -> Floats:
+    """Rows of a mapped array (N, J, 3) read from its file: pages of the map that are touched would stay in memory."""
+    if len(index) and not (index.min() >= 0 and index.max() < len(pose)):
+        raise IndexError(f"rows {index.min()} to {index.max()} of a table of {len(pose)}")
+    size, width = pose.itemsize * pose.shape[1] * pose.shape[2], pose.shape[1:]
+    assert pose.filename is not None
+    with open(pose.filename, "rb", buffering=0) as file:
+        places = (index * size + pose.offset).tolist()
+        data = b"".join(os.pread(file.fileno(), size, place) for place in places)
+    return np.frombuffer(data, np.float32).reshape(len(index), *width)
 
 
 def split(

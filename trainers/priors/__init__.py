@@ -1,1 +1,1 @@
-"""Pose priors: evaluated on held-out people, compared, and used."""
+"""Pose priors: learning densities of poses, and measuring them on people that they have not seen."""
