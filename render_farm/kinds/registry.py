@@ -91,21 +91,27 @@ def load_render_config(preset: str | None = None, overrides: Sequence[str] | Map
         UserError: for an unknown preset, kind or key (nearest named) or a value of the wrong kind.
     """
     over = dict(overrides) if isinstance(overrides, Mapping) else parse_overrides(overrides)
-    if "poses" in over:
-        over = _with_sources(over)
+    poses = over.pop("poses", None)
     values = merge(read_preset(preset) if preset else {}, over)
     kind = values.get("kind", "infant")
     if kind not in KINDS:
         raise UserError(f"unknown kind of frames '{kind}': {nearest(str(kind), KINDS)}")
+    if poses is not None:
+        values = _with_sources(values, kind, poses)
     return validate(KINDS[kind].config(), values)
 
 
-def _with_sources(over: Mapping[str, Any]) -> dict[str, Any]:
-    """Overrides whose ``poses`` stands where it belongs."""
-    rest = {key: value for key, value in over.items() if key != "poses"}
-    scene = rest.get("scene")
-    poses = scene.get("poses") if isinstance(scene, Mapping) else None
-    if isinstance(poses, Mapping) and {"source", "sources"} & set(poses):
+def _with_sources(values: Mapping[str, Any], kind: str, poses: Any) -> dict[str, Any]:
+    """A config's values with ``poses=`` where it belongs.
+
+    Raises:
+        UserError: for a kind whose people do not take poses from sources, or sources that are given twice.
+    """
+    if kind not in ("infant", "person"):
+        raise UserError(f"poses= names where poses of infants and people come from; frames of kind '{kind}' have none")
+    scene = values.get("scene")
+    own = scene.get("poses") if isinstance(scene, Mapping) else None
+    if isinstance(own, Mapping) and {"source", "sources"} & set(own):
         raise UserError("poses= and scene.poses.source(s)= are given: name all sources in one of them")
-    sources = over["poses"] if isinstance(over["poses"], Mapping) else {str(over["poses"]): 1.0}
-    return merge(rest, {"scene": {"poses": {"sources": sources}}})
+    sources = poses if isinstance(poses, Mapping) else {str(poses): 1.0}
+    return merge(values, {"scene": {"poses": {"sources": sources}}})

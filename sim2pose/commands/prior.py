@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ..config import Config, load_config
 from . import split, table, write_json
@@ -39,6 +39,12 @@ class CompleteConfig(Config):
     body: str = Field("", description="body that is drawn; without: that of the poses")
     picture: bool = Field(True, description="draw some poses with their completions")
 
+    @field_validator("missing", mode="before")
+    @classmethod
+    def _listed(cls, given: Any) -> Any:
+        """One word is a list of one."""
+        return [given] if isinstance(given, str) else given
+
 
 class ScoreConfig(Config):
     """When a pose is implausible."""
@@ -60,12 +66,19 @@ class CompareConfig(Config):
         description="pose files, folders, patterns: those of the training and the held-out ones"
     )
     by: Literal["subject", "take"] = Field("subject", description="what is held out as a whole")
-    val: tuple[str, ...] = Field(("11",), description="held-out subjects or takes")
+    val: tuple[str, ...] = Field(("11",), description="held-out subjects (numbers have two digits: 2 is 02) or takes")
     fps: float | None = Field(30.0, gt=0.0, description="rate to which takes are thinned")
     out: Path = Field(Path("priors"), description="folder for compare.html, compare.md and compare.json")
     body: str = Field("open-person", description="body whose joints are measured")
     quick: bool = Field(False, description="fewer poses, one noise, no fits")
     seed: int = Field(0, ge=0)
+
+    @field_validator("data", "val", mode="before")
+    @classmethod
+    def _listed(cls, given: Any) -> Any:
+        """One word is a list of one; YAML reads subjects such as 02 as numbers."""
+        listed = given if isinstance(given, list | tuple) else [given]
+        return [f"{word:02d}" if isinstance(word, int) else word for word in listed]
 
 
 @app.command("sample")
@@ -113,7 +126,12 @@ def score(
     left_out = "".join(f", left out: {count} {reason}" for reason, count in found.people.left_out.items())
     total = len(found.verdicts)
     print(
+<<<<<<< HEAD
         f"{len(found.flagged)} of {total} poses implausible (beyond {found.limit:.3f} nats/dim, from {found.limit_of}){left_out}"
+=======
+        f"{len(found.flagged)} of {total} poses implausible "
+        f"(beyond {found.limit:.3f} nats/dim, from {found.limit_of}){left_out}"
+>>>>>>> pc
     )
     if found.people.lacking:
         print(f"not in this data, taken at the prior's mean: {', '.join(found.people.lacking)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,26 +22,27 @@ from ...render_farm.fit.priors import own_prior
 from .evaluation import FULL, QUICK, EvaluationSettings, evaluate_prior
 from .fitting import fit_with, informs_fits
 
-COLUMNS: dict[str, tuple[str, str]] = {
-    "nats/dim": ("val/nats_per_dim", ".3f"),
-    "± takes": ("val/nats_per_dim_std_takes", ".3f"),
-    "bits/dim": ("val/bits_per_dim", ".3f"),
-    "uniform nats/dim": ("uniform/nats_per_dim", ".3f"),
-    "dims": ("val/dimensions", ".0f"),
-    "round trip mm": ("roundtrip/mean_mm", ".2f"),
-    "APD mm": ("diversity/sample_mm", ".0f"),
-    "(train)": ("diversity/train_mm", ".0f"),
-    "Fréchet to train mm": ("frechet/sample_train_mm", ".0f"),
-    "to held-out": ("frechet/sample_val_mm", ".0f"),
-    "(train to held-out)": ("frechet/train_val_mm", ".0f"),
-    "nearest train mm": ("nearest/sample_mm", ".0f"),
-    "(held-out)": ("nearest/val_mm", ".0f"),
-    "beyond limits %": ("limits/sample", ".1%"),
-    "(held-out) %": ("limits/val", ".1%"),
-    "fit PA mm": ("fit/pa_mean_mm", ".1f"),
-    "fit root mm": ("fit/root_mean_mm", ".1f"),
-}
-"""Columns of the first table: title, figure, format."""
+ROWS: tuple[tuple[str, str, str, str, str], ...] = (
+    ("held-out nats per dimension", "val/nats_per_dim", ".3f", "uniform within limits", "uniform/nats_per_dim"),
+    ("its deviation over takes", "val/nats_per_dim_std_takes", ".3f", "", ""),
+    ("held-out bits per dimension", "val/bits_per_dim", ".3f", "", ""),
+    ("dimensions", "val/dimensions", ".0f", "", ""),
+    ("encode and decode, mm", "roundtrip/mean_mm", ".2f", "", ""),
+    ("the same, largest rad", "roundtrip/max_rad", ".1e", "", ""),
+    ("lost with dropped directions, mm", "roundtrip/chart_mean_mm", ".2f", "", ""),
+    ("diversity of samples (APD), mm", "diversity/sample_mm", ".0f", "training", "diversity/train_mm"),
+    ("Fréchet distance to training, mm", "frechet/sample_train_mm", ".0f", "", ""),
+    ("Fréchet distance to held-out, mm", "frechet/sample_val_mm", ".0f", "training's", "frechet/train_val_mm"),
+    ("samples to nearest training, mm", "nearest/sample_mm", ".0f", "held-out", "nearest/val_mm"),
+    ("the least of these, mm", "nearest/sample_least_mm", ".0f", "held-out", "nearest/val_least_mm"),
+    ("samples beyond joint limits", "limits/sample", ".1%", "training", "limits/train"),
+    ("fits: joints after Procrustes, mm", "fit/pa_mean_mm", ".1f", "", ""),
+    ("fits: joints about the pelvis, mm", "fit/root_mean_mm", ".1f", "", ""),
+    ("fits that failed", "fit/failed", ".1%", "", ""),
+)
+"""Rows of the first table: title, figure, format, name of what stands beside it, and its figure."""
+SHORT = ("val/nats_per_dim", "diversity/sample_mm", "frechet/sample_train_mm", "fit/pa_mean_mm")
+"""What a terminal shows."""
 
 OWN = "the body's own mixture"
 
@@ -128,6 +130,7 @@ def _density(name: str) -> PoseDensity:
     return prior
 
 
+<<<<<<< HEAD
 def write(figures: dict[str, dict[str, float]], densities: dict[str, PoseDensity], out: Path, about: str) -> Comparison:
     """Write the page, the Markdown and the figures; also what a terminal shows."""
     out.mkdir(parents=True, exist_ok=True)
@@ -144,42 +147,93 @@ def write(figures: dict[str, dict[str, float]], densities: dict[str, PoseDensity
         "Denoising, mm": _family(figures, "denoise/"),
         "Completion, mm": _family(figures, "complete/"),
     }
+=======
+Figures = dict[str, dict[str, float]]
+Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
+def write(figures: Figures, densities: dict[str, PoseDensity], out: Path, about: str) -> Comparison:
+    """Write the page, the Markdown and the figures; also what a terminal shows."""
+    out.mkdir(parents=True, exist_ok=True)
+    named = {_short(name, list(figures)): own for name, own in figures.items()}
+    notes = [
+        f"{_short(name, list(figures))} leaves out: {'; '.join(density.space.dropped)}."
+        for name, density in densities.items()
+        if density.space.dropped
+    ]
+    if len({(density.space.dim, density.space.joints) for density in densities.values()}) > 1:
+        notes.insert(0, "These priors do not cover the same dimensions: their nats per dimension do not compare.")
+    measured = {name: own for name, own in named.items() if "val/nats_per_dim" in own}
+    tables = {
+        "Figures": _table(named, ROWS),
+        "Denoising: mean joint error, mm": _table(
+            measured, _trials(measured, "denoise", "after", "before", "noise of {} rad")
+        ),
+        "Completion: error of the missing joints, mm, mean": _table(
+            measured, _trials(measured, "complete", "mean", "mean_pose", "{}")
+        ),
+        "Completion: the best of all completions, mm": _table(
+            measured, _trials(measured, "complete", "min", "mean_pose", "{}")
+        ),
+    }
+    page, lines = Report("Pose priors compared", about), ["# Pose priors compared", "", about, ""]
+>>>>>>> pc
     for title, (header, cells) in tables.items():
-        if cells and len(header) > 1:
+        if cells:
             page.heading(title)
             page.table(header, cells)
             lines += [f"## {title}", "", *_markdown(header, cells), ""]
-    for name, density in densities.items():
-        if density.space.dropped:
-            note = f"{name} leaves out: {'; '.join(density.space.dropped)}."
-            page.text(note)
-            lines += [note, ""]
+    for note in notes:
+        page.text(note)
+        lines += [note, ""]
     (out / "compare.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     markdown = out / "compare.md"
     markdown.write_text("\n".join(lines), encoding="utf-8")
-    short = {title: COLUMNS[title] for title in ("nats/dim", "± takes", "APD mm", "Fréchet to train mm", "fit PA mm")}
-    header, cells = _table(figures, short)
+    header, cells = _table(named, [row for row in ROWS if row[1] in SHORT])
     return Comparison(figures, header, cells, page.write(out / "compare.html"), markdown)
 
 
-def _table(
-    figures: dict[str, dict[str, float]], columns: dict[str, tuple[str, str]]
-) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and a row a model; columns that no model has are left out."""
-    kept = {title: column for title, column in columns.items() if any(column[0] in own for own in figures.values())}
-    cells = [
-        (name, *(format(own[key], form) if key in own and own[key] == own[key] else "–" for key, form in kept.values()))
-        for name, own in figures.items()
+def _table(figures: Figures, table_rows: Sequence[tuple[str, str, str, str, str]]) -> Table:
+    """A row a measure, a column a prior, and in the last what to hold it against; measures that none has are left out."""
+    cells = []
+    for title, key, form, beside, other in table_rows:
+        if not any(key in own for own in figures.values()):
+            continue
+        values = [_cell(own, key, form) for own in figures.values()]
+        known = next((own for own in figures.values() if other in own), None)
+        cells.append((title, *values, f"{beside} {_cell(known, other, form)}".strip() if known else ""))
+    return ("", *figures, "beside"), cells
+
+
+def _cell(own: dict[str, float], key: str, form: str) -> str:
+    value = own.get(key, math.nan)
+    return "–" if math.isnan(value) else format(value, form)
+
+
+def _trials(
+    figures: Figures, family: str, wanted: str, beside: str, title: str
+) -> list[tuple[str, str, str, str, str]]:
+    """Rows of a family of figures ``family/TRIAL/wanted_mm``, one a trial."""
+    keys = dict.fromkeys(key for own in figures.values() for key in own if key.startswith(f"{family}/"))
+    trials = dict.fromkeys(key.split("/")[1] for key in keys)
+    word = beside.replace("_", " ")
+    return [
+        (
+            title.format(trial.replace("_", " ")),
+            f"{family}/{trial}/{wanted}_mm",
+            ".0f",
+            word,
+            f"{family}/{trial}/{beside}_mm",
+        )
+        for trial in trials
     ]
-    return ("prior", *kept), cells
 
 
-def _family(figures: dict[str, dict[str, float]], prefix: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """All figures that begin with a prefix, as columns."""
-    keys = dict.fromkeys(key for own in figures.values() for key in own if key.startswith(prefix))
-    titles = {key: key.removeprefix(prefix).removesuffix("_mm").replace("_", " ") for key in keys}
-    measured = {name: own for name, own in figures.items() if any(key in own for key in keys)}
-    return _table(measured, {title: (key, ".0f") for key, title in titles.items()})
+def _short(name: str, names: Sequence[str]) -> str:
+    """The last part of a path, unless two of ``names`` share it."""
+    last = Path(name).stem if name.endswith(".safetensors") else Path(name).name
+    twins = sum(last in (Path(other).stem, Path(other).name) for other in names)
+    return last if twins == 1 else name
 
 
 def _markdown(header: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:

@@ -54,7 +54,9 @@ def body_sheet(body: Body, poses: PoseSequence, texts: Sequence[str], columns: i
     for side in ("left", "right"):
         if f"{side}_{HAND15[0]}" in names and f"{side}_{HAND15[0]}" not in joints:
             set_hand(body, relaxed, side, "relaxed")
-    shown = poses.pose + relaxed * ~poses.pose.any((0, 2))[:, None] if len(names) == poses.pose.shape[1] else poses.pose
+    shown = poses.pose
+    if poses.joint_set == body.joint_set:
+        shown = np.where(poses.pose.any((0, 2), keepdims=True), poses.pose, relaxed)
     posing = PoseSequence(shown, poses.transl, poses.body, poses.joint_set, frame=poses.frame, up=poses.up)
     posed_bodies = pose_body(body, posing)
     vertices = posed_bodies.vertices - posed_bodies.joints[:, :1] * np.array([1, 0, 1], np.float32)

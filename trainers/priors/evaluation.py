@@ -113,8 +113,8 @@ def evaluate_prior(
         done = completion(density, some, skeleton, groups, settings.completions, settings.seed)
         figures |= _named("complete", done)
     if settings.fitted and informs_fits(density):
-        some = held[_evenly(len(held), settings.fitted)].cpu().numpy()
-        figures |= _named("fit", fit_with(density.to_fit_prior(), density.space.joints, some, body, settings.seed))
+        people = held[_evenly(len(held), settings.fitted)].cpu().numpy()
+        figures |= _named("fit", fit_with(density.to_fit_prior(), density.space.joints, people, body, settings.seed))
     return figures
 
 

@@ -17,8 +17,8 @@ from ...config import UserError
 from ...models.geometry import axis_angle_to_matrix
 from ...render_farm.poses.plausibility import JointLimits
 
-FACTORS = 2**25
-"""Most numbers of an intermediate result: 128 MiB in float32."""
+FACTORS = 2**23
+"""Most numbers of an intermediate result: 32 MiB in float32."""
 FURTHER_LIMITS = {"jaw": 40.0, "eyeball": 40.0, "finger": 110.0}
 """Largest rotation, degrees, of joints that the farm's filter does not judge: mandibular depression, eye movement, and the
 flexion of a finger's middle joint (American Academy of Orthopaedic Surgeons, 1965: 100), each with some 10 more."""
@@ -38,7 +38,7 @@ def rotation_distance(first: Tensor, second: Tensor) -> Tensor:
 
 def pair_distances(first: Tensor, second: Tensor) -> Tensor:
     """Mean joint distances (a, b) between all of (a, M, 3) and all of (b, M, 3), millimetres, in bounded memory."""
-    height = max(1, FACTORS // max(1, 3 * second[0].numel() * len(second) // 3))
+    height = max(1, FACTORS // len(second))
     rows = []
     for part in first.split(height):
         total = part.new_zeros(len(part), len(second))
@@ -126,12 +126,12 @@ class PoseLimits:
         return float((self.ratios(pose) > 1).any(1).mean())
 
 
-def over_takes(values: Tensor, takes: NDArray[np.integer]) -> tuple[float, float]:
-    """Mean over all poses, and the standard deviation of the takes' means (NaN of a single take).
+def over_takes(values: Tensor, takes: NDArray[np.integer]) -> tuple[float, float | None]:
+    """Mean over all poses, and the standard deviation of the takes' means (None of a single take).
 
     Args:
         values: (n,). takes: (n,) which take each pose is of.
     """
     found = values.double().cpu().numpy()
     means = np.array([found[takes == take].mean() for take in np.unique(takes)])
-    return float(found.mean()), float(means.std(ddof=1)) if len(means) > 1 else float("nan")
+    return float(found.mean()), float(means.std(ddof=1)) if len(means) > 1 else None

@@ -61,14 +61,12 @@ def nats_per_dim(density: PoseDensity, pose: Tensor, seed: int | None = None, ba
 
 
 def likelihood(density: PoseDensity, pose: Tensor, takes: NDArray[np.integer], seed: int) -> dict[str, float]:
-    """Held-out nats and bits per dimension with the standard deviation over takes (NaN of a single one)."""
+    """Held-out nats and bits per dimension, with the standard deviation over takes if there are several."""
     mean, spread = over_takes(nats_per_dim(density, pose, seed), takes)
-    return {
-        "nats_per_dim": mean,
-        "nats_per_dim_std_takes": spread,
-        "bits_per_dim": mean / math.log(2),
-        "bits_per_dim_std_takes": spread / math.log(2),
-    }
+    figures = {"nats_per_dim": mean, "bits_per_dim": mean / math.log(2)}
+    if spread is not None:
+        figures |= {"nats_per_dim_std_takes": spread, "bits_per_dim_std_takes": spread / math.log(2)}
+    return figures
 
 
 def roundtrip(density: PoseDensity, pose: Tensor, skeleton: Skeleton) -> dict[str, float]:
@@ -147,7 +145,7 @@ def joint_groups(names: Sequence[str], joints: Sequence[str]) -> dict[str, tuple
         UserError: for an unknown name (nearest named), or one of which no joint is covered.
     """
     groups = _groups(joints)
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for name in names:
         if name in joints:
             found[name] = (name,)
