@@ -126,12 +126,8 @@ def score(
     left_out = "".join(f", left out: {count} {reason}" for reason, count in found.people.left_out.items())
     total = len(found.verdicts)
     print(
-<<<<<<< HEAD
-        f"{len(found.flagged)} of {total} poses implausible (beyond {found.limit:.3f} nats/dim, from {found.limit_of}){left_out}"
-=======
         f"{len(found.flagged)} of {total} poses implausible "
         f"(beyond {found.limit:.3f} nats/dim, from {found.limit_of}){left_out}"
->>>>>>> pc
     )
     if found.people.lacking:
         print(f"not in this data, taken at the prior's mean: {', '.join(found.people.lacking)}")

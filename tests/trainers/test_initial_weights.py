@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 
 from sim2pose.config import validate
 from sim2pose.models.keypoints.networks import build_network
-from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.initial_weights import load_start
+from sim2pose.trainers.keypoint_config import KeypointConfig
 
 
 @pytest.mark.parametrize("start", ["run", "run/checkpoints/step_00000010"])

@@ -130,24 +130,6 @@ def _density(name: str) -> PoseDensity:
     return prior
 
 
-<<<<<<< HEAD
-def write(figures: dict[str, dict[str, float]], densities: dict[str, PoseDensity], out: Path, about: str) -> Comparison:
-    """Write the page, the Markdown and the figures; also what a terminal shows."""
-    out.mkdir(parents=True, exist_ok=True)
-    first = _table(figures, COLUMNS)
-    page = Report("Pose priors compared", about)
-    lines = ["# Pose priors compared", "", about, ""]
-    charts = {name: (density.space.dim, density.space.joints) for name, density in densities.items()}
-    if len(set(charts.values())) > 1:
-        warning = "These priors do not cover the same dimensions: their nats per dimension do not compare."
-        page.text(warning, warn=True)
-        lines += [f"**{warning}**", ""]
-    tables = {
-        "Figures": first,
-        "Denoising, mm": _family(figures, "denoise/"),
-        "Completion, mm": _family(figures, "complete/"),
-    }
-=======
 Figures = dict[str, dict[str, float]]
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
@@ -177,7 +159,6 @@ def write(figures: Figures, densities: dict[str, PoseDensity], out: Path, about:
         ),
     }
     page, lines = Report("Pose priors compared", about), ["# Pose priors compared", "", about, ""]
->>>>>>> pc
     for title, (header, cells) in tables.items():
         if cells:
             page.heading(title)
