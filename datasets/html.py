@@ -151,7 +151,7 @@ def draw_curves(
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(4.6 * columns, 3.1 * rows), dpi=110, layout="constrained")
-    figure.get_layout_engine().set(h_pad=GAP)  # type: ignore[union-attr]
+    figure.get_layout_engine().set(h_pad=GAP)  # type: ignore[union-attr,call-arg]
     FigureCanvasAgg(figure)
     axes = np.atleast_1d(np.asarray(figure.subplots(rows, columns))).ravel()
     for axis, (title, series) in zip(axes, panels.items(), strict=False):

@@ -35,7 +35,7 @@ def _figure(width: float, height: float) -> Any:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-    figure.get_layout_engine().set(h_pad=GAP)  # type: ignore[union-attr]
+    figure.get_layout_engine().set(h_pad=GAP)  # type: ignore[union-attr,call-arg]
     FigureCanvasAgg(figure)
     return figure
 
