@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import Field, field_validator
 
 from ..config import Config, UserError, load_config
@@ -147,19 +146,11 @@ def _import_real(spec: str, out: Path, seed: int) -> dict[str, Path]:
     path = Path(json_file)
     if not path.is_file():
         raise UserError(f"no annotation file at {path} (from real={spec})")
-    coco = json.loads(path.read_text(encoding="utf-8"))
-    order = np.random.default_rng([seed, 1]).permutation(len(coco["images"]))
-    cut = len(order) * 2 // 3
     folders = {}
-    for name, part in (("target_train", order[:cut]), ("target_test", order[cut:])):
-        kept = [coco["images"][i] for i in sorted(part)]
-        ids = {image["id"] for image in kept}
-        annotations = [a for a in coco["annotations"] if a["image_id"] in ids]
-        piece = out / f"{name}.json"
-        piece.parent.mkdir(parents=True, exist_ok=True)
-        piece.write_text(json.dumps({**coco, "images": kept, "annotations": annotations}), encoding="utf-8")
+    for name, part in (("target_train", (0.0, 2 / 3)), ("target_test", (2 / 3, 1.0))):
         folders[name] = out / name
-        import_coco(piece, images, folders[name], domain="real")
+        if not folders[name].is_dir():  # imports appear whole or not at all: what is there is left as it is
+            import_coco(path, images, folders[name], domain="real", part=part, seed=seed)
     return folders
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..datasets.html import Report
-from ..trainers.report import add_contact_sheet, add_curves, environment, prediction_sheet
+from ..trainers.report import BEST, TITLES, add_contact_sheet, add_curves, environment, prediction_sheet
 
 COLUMNS = ("AP", "AP50", "AP75", "AR", "oks", "pck", "left_right_confusion")
-TITLES = ("AP", "AP50", "AP75", "AR", "mean OKS", "PCK@0.2", "left/right confusion")
 NAMES = {"source_only": "source only", "adapted": "adapted"}
 
 
@@ -36,7 +35,7 @@ def write_demo_report(
         )
     page.heading("Figures on held-out frames")
     for domain in ("target", "source"):
-        page.table((f"on the {domain}", *TITLES), _rows(domain, reports), best=(1, 4, 5, 6))
+        page.table((f"on the {domain}", *TITLES), _rows(domain, reports), best=BEST)
     page.text(
         f"Both runs make {config.steps} updates of the pose network; the adapted one branches off the source-only run after "
         f"{round(config.steps * config.branch)} and goes on with half of each batch from the target, {config.target_labels} of "

@@ -37,6 +37,7 @@ __all__ = [
     "frames_to_coco",
     "import_coco",
     "person_id",
+    "refuse_existing",
 ]
 
 
@@ -84,6 +85,8 @@ def import_coco(
     need_keypoints: bool = True,
     licence: str = "",
     shard_frames: int = 256,
+    part: tuple[float, float] = (0.0, 1.0),
+    seed: int = 0,
 ) -> ImportReport:
     """Import a COCO keypoint file and its pictures as a folder of frames.
 
@@ -97,22 +100,28 @@ def import_coco(
         need_keypoints: False also takes annotations that only have a box (unlabelled target data).
         licence: note on what may be done with the pictures.
         shard_frames: frames a shard.
+        part: from where to where of the file's images, in an order that ``seed`` draws: (0, 0.75) and (0.75, 1) share no
+            image and hold all of them.
+        seed: of that order.
 
     Raises:
-        UserError: for a file that is no COCO file, an ``out`` that is not empty, or (``refuse``) a defect: missing
-            keys, wrong number of keypoints, non-finite numbers, duplicate ids, an annotation of an unknown image, a
-            path that leaves its root, a missing or broken picture. Names file, id and field.
+        UserError: for a file that is no COCO file, an ``out`` that is not empty, a part without an image, or
+            (``refuse``) a defect: missing keys, wrong number of keypoints, non-finite numbers, duplicate ids, an
+            annotation of an unknown image, a path that leaves its root, a missing or broken picture. Names file, id
+            and field.
     """
     if on_bad not in ("refuse", "skip"):
         raise UserError(f"on_bad must be 'refuse' or 'skip', got '{on_bad}'")
     path, root, target = Path(annotations), Path(images), Path(out)
     if not root.is_dir():
         raise UserError(f"no folder of images at {root}")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"{target} exists and is not empty: choose another folder or remove it")
+    refuse_existing(target)
     joints = find_joint_set(joint_set)
     checked = _check(path, joints, on_bad, need_keypoints)
+    checked.images = _part(checked, part, seed)
     settings = {"importer": "coco", "file": path.name, "sha256": checked.sha256, "domain": domain, "on_bad": on_bad}
+    if part != (0.0, 1.0):
+        settings |= {"part": list(part), "seed": seed}
     info = dataset_info(joint_set, settings, licence, {"coco": checked.rest})
     counts = _Counts()
     frames = _frames(checked, root, domain, on_bad, counts)
@@ -120,6 +129,17 @@ def import_coco(
     return ImportReport(
         manifest, counts.frames, len(counts.area), counts.labelled, counts.crowds, checked.skipped, counts.warnings()
     )
+
+
+def refuse_existing(target: Path | str) -> None:
+    """An import goes to a new folder.
+
+    Raises:
+        UserError: where there is something already.
+    """
+    target = Path(target)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(f"{target} exists and is not empty: choose another folder or remove it")
 
 
 @dataclass
@@ -206,6 +226,18 @@ def _check(path: Path, joints: JointSet, on_bad: str, need_keypoints: bool) -> _
         if entry["image_id"] in checked.persons:  # else its image was skipped and named
             checked.persons[entry["image_id"]].append(result)
     return checked
+
+
+def _part(checked: _Checked, part: tuple[float, float], seed: int) -> list[Entry]:
+    """The images of a part of the file, in the file's order."""
+    if part == (0.0, 1.0):
+        return checked.images
+    count = len(checked.images)
+    first, last = (round(count * share) for share in part)
+    if first >= last:
+        raise UserError(f"{checked.path} has {count} images: too few to part at {part[0]:g} and {part[1]:g}")
+    order = np.random.default_rng([seed, 1]).permutation(count)
+    return [checked.images[i] for i in np.sort(order[first:last])]
 
 
 def _read_json(path: Path) -> tuple[dict[str, Any], str]:

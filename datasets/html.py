@@ -53,11 +53,11 @@ class Report:
         self.parts.append(f"<pre>{html.escape(text)}</pre>")
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[Any]], best: Sequence[int] = ()) -> None:
-        """A table; in the columns named by ``best`` the largest number stands out."""
+        """A table; in the columns named by ``best`` the largest number stands out, if the numbers differ."""
         peaks = {}
         for column in best:
             numbers = [row[column] for row in rows if isinstance(row[column], int | float)]
-            peaks[column] = max(numbers) if len(numbers) > 1 else None
+            peaks[column] = max(numbers) if len(set(numbers)) > 1 else None
         head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
         body = "".join(
             "<tr>" + "".join(_cell(value, i in peaks and value == peaks[i]) for i, value in enumerate(row)) + "</tr>"

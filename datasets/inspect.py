@@ -98,9 +98,11 @@ def summary_lines(report: dict[str, Any]) -> list[str]:
     box, joints = report["box"], report["keypoints"]
     sizes = ", ".join(f"{size} ({count})" for size, count in report["image_sizes"].items())
     rarest = sorted(joints, key=lambda name: joints[name]["visible"])[:3]
+    shards, sets = report["shards"], report["labelled_sets"]
+    among = f" of {', '.join(sets)}" if len(sets) > 1 else ""
     lines = [
-        f"{report['folder']}: {report['frames']} frames in {report['shards']} shards, {report['megabytes']} MB, "
-        f"joint set {report['joint_set']} of {', '.join(report['labelled_sets'])}",
+        f"{report['folder']}: {report['frames']} frames in {shards} shard{'s' * (shards > 1)}, {report['megabytes']} MB, "
+        f"joint set {report['joint_set']}{among}",
         "domains: " + ", ".join(f"{name} {count}" for name, count in report["domains"].items()),
         f"pictures: {sizes}",
         f"persons: {report['persons']}, {report['persons_with_keypoints']} with keypoints, {report['crowds']} crowds; "

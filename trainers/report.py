@@ -21,11 +21,13 @@ from ..datasets.inspect import contact_sheet
 from ..datasets.shards import FramesFolder
 from ..models.joints import joint_set
 from .analysis import sections
+from .analysis.compare import read_run
 from .keypoint_config import KeypointConfig
 from .tracking import read_curves
 
 COLUMNS = ("AP", "AP50", "AP75", "AR", "oks", "pck_0.2", "left_right_confusion")
 TITLES = ("AP", "AP50", "AP75", "AR", "mean OKS", "PCK@0.2", "left/right confusion")
+BEST = (1, 2, 3, 4, 5, 6)  # columns of a table with TITLES after its first, where the largest number is the best
 TILE = 190  # pixels, of predictions
 
 Curve = tuple[list[float], list[float]]
@@ -36,7 +38,9 @@ def write_run_report(run_dir: Path) -> Path:
     cfg = load_config(KeypointConfig, str(run_dir / "config.yaml"))
     done = _json(run_dir / "done.json")
     state = f"{done['samples_per_second']:.0f} images/s over {done['step']} steps" if done else "not finished"
-    page = Report(f"sim2pose run “{cfg.name}”", f"recipe {cfg.recipe} · {cfg.model.network} · {state}")
+    run = read_run(run_dir)
+    method = run.method + ("" if run.weight is None else f", λ {run.weight}")
+    page = Report(f"sim2pose run “{cfg.name}”", f"{method} · {cfg.model.network} · {state}")
     if done.get("stopped"):
         page.text(f"The run stopped early: {done['stopped']}", warn=True)
     page.heading("Figures")
@@ -74,7 +78,7 @@ def add_figures(page: Report, metrics: Mapping[str, float], names: list[str]) ->
             if any(value is not None for value in values):
                 rows.append([f"{name}: {title}", *values])
         if rows:
-            page.table(("", *TITLES), rows, best=(1, 4, 5))
+            page.table(("", *TITLES), rows, best=BEST)
     if not metrics:
         page.text("Nothing has been validated yet.")
 
@@ -109,14 +113,16 @@ def add_curves(page: Report, runs: Mapping[str, Path], note: str = "") -> None:
 
 
 def add_contact_sheet(page: Report, folder: Path, tiles: int = 24) -> None:
-    """People of a frames folder with their labels."""
+    """Some people of a frames folder with their labels."""
     frames = FramesFolder.open(folder)
     sheet = contact_sheet(frames, frames.index(), joint_set(frames.info.joint_set), tiles)
-    page.image(sheet, f"{folder.name}: {len(frames)} frames; labels of {tiles} people (their left orange, right blue)")
+    page.image(
+        sheet, f"{folder.name}: {len(frames)} frames; some of their people with labels (their left orange, right blue)"
+    )
 
 
 def add_predictions(page: Report, run_dir: Path, name: str, folder: Path, count: int = 18) -> None:
-    """Predictions of the last validation over their pictures, from the best to the worst by OKS rank order."""
+    """Predictions of the last validation over their pictures."""
     path = run_dir / "predictions" / f"{name}.json"
     if path.is_file():
         page.heading(f"Predictions on {name}")
@@ -133,7 +139,8 @@ def prediction_sheet(results: list[dict[str, Any]], folder: Path, count: int = 1
     joints = joint_set(frames.info.joint_set)
     ranked = sorted(results, key=lambda row: -row["score"])
     chosen = [ranked[i] for i in np.unique(np.linspace(0, len(ranked) - 1, min(count, len(ranked))).astype(int))]
-    by_id = {frame.frame_id: frame for frame in frames.iterate()}
+    wanted = {row["image_id"] for row in chosen}
+    by_id = {frame.frame_id: frame for frame in frames.iterate() if frame.frame_id in wanted}
     tiles = [_tile(by_id[row["image_id"]], row, joints) for row in chosen]
     note = f"{len(tiles)} of {len(results)} people, from the network's surest to its least sure"
     return mosaic(tiles, min(6, len(tiles))), note

@@ -31,6 +31,10 @@ class ImportConfig(Config):
     need_keypoints: bool = Field(True, description="false also takes annotations that only have a box")
     licence: str = Field("", description="note on what may be done with the pictures")
     shard_frames: int = Field(256, ge=1)
+    held_out: float = Field(
+        0.0, ge=0, lt=1, description="this share of the pictures, drawn by seed, goes to OUT_test and not to OUT"
+    )
+    seed: int = Field(0, ge=0, description="draws the pictures that are held out")
 
 
 class ExportConfig(Config):
@@ -98,6 +102,9 @@ def import_data(
 ) -> None:
     """Import a COCO data set (writes the frames schema, losing nothing), or motion capture (poses of a body).
 
+    coco: held_out=0.3 writes three tenths of the pictures to OUT_test, for evaluation; need_keypoints=false takes people who
+    only have a box.
+
     motion: PATH is a BVH, AMC (its ASF beside it) or AMASS file, a folder, or a quoted pattern.
     """
     kinds = {"coco": _import_coco, "motion": _import_motion}
@@ -107,12 +114,17 @@ def import_data(
 
 
 def _import_coco(items: list[str]) -> None:
-    from ..datasets.coco import import_coco
+    from ..datasets.coco import import_coco, refuse_existing
 
     (_, json_file, images, out), overrides = split(items, ("coco", "JSON", "IMAGES", "OUT"))
     options = load_config(ImportConfig, None, overrides)
-    print(import_coco(json_file, images, out, **options.model_dump()).summary())
-    print(f"wrote {out}")
+    cut = 1 - options.held_out
+    parts = {out: (0.0, cut)} | ({f"{out.rstrip('/')}_test": (cut, 1.0)} if options.held_out else {})
+    for folder in parts:
+        refuse_existing(folder)
+    for folder, part in parts.items():
+        report = import_coco(json_file, images, folder, part=part, **options.model_dump(exclude={"held_out"}))
+        print(f"{folder}: {report.summary()}")
 
 
 def _import_motion(items: list[str]) -> None:

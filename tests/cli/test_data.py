@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sim2pose.__main__ import app
+from sim2pose.config import UserError
 from sim2pose.datasets.shards import FramesFolder
 from sim2pose.models.joints import joint_set
 from sim2pose.render_farm.kinds.registry import load_render_config
@@ -45,6 +46,18 @@ def test_export_to_webdataset(infants: FramesFolder, tmp_path: Path) -> None:
         "export", "webdataset", str(infants.path), str(tmp_path / "out"), "shard_frames=5"
     )
     assert len(list((tmp_path / "out").glob("*.tar"))) == 2
+
+
+def test_import_holds_pictures_out(shared_data: Path, tmp_path: Path) -> None:
+    mini, out = shared_data / "coco" / "mini", tmp_path / "real"
+    words = ("import", "coco", str(mini / "person_keypoints.json"), str(mini / "images"), f"{out}/", "held_out=0.25")
+    said = run(*words)
+    assert "real/: 26 frames" in said and "real_test: 8 frames" in said
+    assert (len(FramesFolder.open(out)), len(FramesFolder.open(tmp_path / "real_test"))) == (26, 8)
+    out.rename(tmp_path / "moved")
+    again = CliRunner().invoke(app, ["data", *words])
+    assert isinstance(again.exception, UserError) and "real_test exists and is not empty" in str(again.exception)
+    assert not out.exists(), "nothing is written where half of it would be refused"
 
 
 def test_inspect_another_joint_set(infants: FramesFolder, tmp_path: Path) -> None:

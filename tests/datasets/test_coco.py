@@ -92,6 +92,20 @@ def test_round_trip_keeps_every_field_and_byte(small: tuple[Coco, Path], tmp_pat
     assert again.persons == 4
 
 
+@pytest.mark.parametrize("seed", [0, 7])
+def test_parts_share_no_image_and_hold_all(small: tuple[Coco, Path], tmp_path: Path, seed: int) -> None:
+    coco, root = small
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps(coco))
+    parts = {"train": (0.0, 0.7), "test": (0.7, 1.0)}
+    for name, part in parts.items():
+        import_coco(path, root, tmp_path / name, part=part, seed=seed)
+    train, test = ({frame.frame_id for frame in FramesFolder.open(tmp_path / name).iterate()} for name in parts)
+    assert (len(train), len(test)) == (2, 1) and train | test == {1, 2, 9}
+    with pytest.raises(UserError, match=r"has 3 images: too few to part at 0.9 and 1"):
+        import_coco(path, root, tmp_path / "none", part=(0.9, 1.0), seed=seed)
+
+
 def test_real_coco_round_trip(shared_data: Path, tmp_path: Path) -> None:
     folder = shared_data / "coco" / "mini"
     report = import_coco(folder / "person_keypoints.json", folder / "images", tmp_path / "frames", domain="real")

@@ -65,6 +65,7 @@ class Run:
         parts = [str(get("adversarial.method", "none")).replace("none", "source only")]
         parts += ["mean teacher"] * bool(get("teacher.weight"))
         parts += ["separate BN"] * bool(get("separate_bn"))
+        parts += ["Fourier style"] * bool(get("style.share"))
         parts += ["pose prior"] * bool(get("prior.weight"))
         parts += [f"{get('data.augment')} augmentation"] * (get("data.augment") in ("strong", "photometric"))
         return " + ".join(parts)
@@ -171,7 +172,7 @@ def varying_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
 def _label(run: Run, varying: Sequence[str]) -> str:
     """Method and λ, and whatever else varies between the groups."""
     told = ("adversarial.method", "adversarial.weight", "adversarial.mode", "adversarial.ratio", "teacher.weight",
-            "separate_bn", "prior.weight", "data.augment")  # fmt: skip
+            "separate_bn", "style.share", "prior.weight", "data.augment")  # fmt: skip
     own = of_setting(run)
     rest = [key for key in varying if key not in told and own.get(key, []) != []]
     weight = "" if run.weight is None else f", λ {run.weight}"

@@ -112,7 +112,11 @@ def add_embeddings(page: Report, run_dir: Path, cfg: AnalysisConfig) -> list[Pat
     if not files or not cfg.embed:
         return []
     page.heading("Features of the domains")
-    people = sum(len(table) for table in read_features(files[0][1], cfg.embed).values())
+    tables = read_features(files[0][1], cfg.embed)
+    if len(tables) < 2:
+        page.text(f"Only {', '.join(tables)} was validated: name both data.val.source=DIR and data.val.target=DIR.")
+        return []
+    people = sum(map(len, tables.values()))
     if people < FEWEST:
         page.text(f"{people} people are too few to embed.")
         return []

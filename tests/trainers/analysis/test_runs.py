@@ -171,10 +171,16 @@ def test_a_missing_umap_and_too_few_people_are_said_in_the_report(
 ) -> None:
     monkeypatch.setattr(sections, "umap_missing", lambda: "UMAP is not installed")
     cfg = AnalysisConfig(embeddings=("umap",))
-    for count, said in ((10, "UMAP is not installed"), (3, "3 people are too few")):
+    cases = (
+        (("source", "target"), 10, "UMAP is not installed"),
+        (("source", "target"), 3, "6 people are too few"),
+        (("target",), 10, "Only target was validated: name both data.val.source=DIR and data.val.target=DIR."),
+    )
+    for domains, count, said in cases:
         ids = np.arange(count)
         with FeatureWriter(tmp_path, 1, 0.0) as writer:
-            writer.write("source", Rows(ids, ids, ids, np.zeros((count, 4), np.float32), ids * 0.1, ids * 0.1))
+            for domain in domains:
+                writer.write(domain, Rows(ids, ids, ids, np.zeros((count, 4), np.float32), ids * 0.1, ids * 0.1))
         page = Report("page")
         assert sections.add_embeddings(page, tmp_path, cfg) == []
         assert said in "".join(page.parts)
