@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,11 +26,18 @@ img { max-width: 100%; display: block; margin: 10px 0; border-radius: 4px; }
 figure { margin: 14px 0; } figcaption { color: var(--soft); font-size: 13px; }
 table { border-collapse: collapse; margin: 12px 0; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 4px 14px 4px 0; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; font-size: 13px; }
+th:first-child, td:first-child, .text { text-align: left; } th { color: var(--soft); font-weight: 600; font-size: 13px; }
+.wide { position: relative; left: 50%; transform: translateX(-50%); width: max-content; max-width: calc(100vw - 40px);
+        overflow-x: auto; padding: 0 12px; background: var(--paper); font-size: 12.5px; }
+.wide td { white-space: nowrap; } .wide td.text + td.text { white-space: normal; min-width: 11em; }
 td.best { font-weight: 700; color: var(--mark); }
+dl { margin: 12px 0; max-width: 78ch; font-size: 13.5px; } dt { font-weight: 600; } dd { margin: 0 0 6px; color: var(--soft); }
 pre { background: #f4f6f8; padding: 12px 14px; overflow-x: auto; font-size: 12.5px; border-radius: 4px; max-height: 420px; }
 .warn { border-left: 4px solid #d97706; padding: 6px 12px; background: #fff7ed; }
 """
+
+WIDE = 11  # columns from which a table may be wider than the page's text
+_NUMBER = re.compile(r"[+\-−–]?\d|–$")  # what stands right-aligned: 0.1 ± 0.2, +0.3, 1/3, –
 
 
 @dataclass
@@ -53,17 +61,28 @@ class Report:
         self.parts.append(f"<pre>{html.escape(text)}</pre>")
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[Any]], best: Sequence[int] = ()) -> None:
-        """A table; in the columns named by ``best`` the largest number stands out, if the numbers differ."""
+        """A table; in the columns named by ``best`` the largest number stands out, if the numbers differ as shown."""
         peaks = {}
         for column in best:
-            numbers = [row[column] for row in rows if isinstance(row[column], int | float)]
+            numbers = [round(row[column], 3) for row in rows if isinstance(row[column], int | float)]  # as shown
             peaks[column] = max(numbers) if len(set(numbers)) > 1 else None
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+        words = {
+            i for row in rows for i, value in enumerate(row) if isinstance(value, str) and not _NUMBER.match(value)
+        }
+        head = "".join(f"<th{_classes(i in words)}>{html.escape(name)}</th>" for i, name in enumerate(header))
         body = "".join(
-            "<tr>" + "".join(_cell(value, i in peaks and value == peaks[i]) for i, value in enumerate(row)) + "</tr>"
+            "<tr>"
+            + "".join(_cell(value, i in words, _is_peak(value, peaks.get(i))) for i, value in enumerate(row))
+            + "</tr>"
             for row in rows
         )
-        self.parts.append(f"<table><tr>{head}</tr>{body}</table>")
+        whole = f"<table><tr>{head}</tr>{body}</table>"
+        self.parts.append(f"<div class=wide>{whole}</div>" if len(header) >= WIDE else whole)
+
+    def definitions(self, texts: Mapping[str, str]) -> None:
+        """Names, and what each stands for."""
+        rows = (f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in texts.items())
+        self.parts.append(f"<dl>{''.join(rows)}</dl>")
 
     def image(self, picture: np.ndarray | bytes | Path, caption: str = "") -> None:
         """A picture: RGB uint8 (H, W, 3), encoded PNG/JPEG bytes, or a file."""
@@ -107,9 +126,18 @@ class Report:
         return path
 
 
-def _cell(value: Any, best: bool) -> str:
+def _is_peak(value: Any, peak: float | None) -> bool:
+    return peak is not None and isinstance(value, int | float) and round(value, 3) == peak
+
+
+def _cell(value: Any, words: bool, best: bool) -> str:
     text = "–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
-    return f"<td{' class=best' if best else ''}>{html.escape(text)}</td>"
+    return f"<td{_classes(words, best)}>{html.escape(text)}</td>"
+
+
+def _classes(words: bool, best: bool = False) -> str:
+    names = ["text"] * words + ["best"] * best
+    return f' class="{" ".join(names)}"' if names else ""
 
 
 def draw_curves(
@@ -123,6 +151,7 @@ def draw_curves(
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(4.6 * columns, 3.1 * rows), dpi=110, layout="constrained")
+    figure.get_layout_engine().set(h_pad=GAP)  # type: ignore[union-attr]
     FigureCanvasAgg(figure)
     axes = np.atleast_1d(np.asarray(figure.subplots(rows, columns))).ravel()
     for axis, (title, series) in zip(axes, panels.items(), strict=False):
@@ -152,4 +181,5 @@ def draw_curves(
     return buffer.getvalue()
 
 
+GAP = 0.12  # inches between rows of panels: a title must not stick to the label above it
 COLORS = ("#0b6bcb", "#d9480f", "#2b8a3e", "#862e9c", "#5b6875", "#c2255c")

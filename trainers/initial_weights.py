@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from ..config import UserError
+from ..config import UserError, parse_yaml
 from ..models.keypoints.backbones import load_backbone
 from ..models.keypoints.base import HeatmapNetwork
 from ..models.keypoints.weights import LoadReport, load_weights
@@ -36,7 +36,24 @@ def load_start(cfg: KeypointConfig, network: HeatmapNetwork, first: bool) -> Loa
     report = load(network, path, cfg.model.allow)
     if first:
         log.info("weights %s", report.describe())
+        before = _input_of(Path(cfg.init_from)) if cfg.init_from is not None else None
+        if before not in (None, cfg.data.input):
+            log.warning(
+                "%s was trained on crops of %s×%s, this run takes %s×%s (data.input)",
+                cfg.init_from,
+                *before,
+                *cfg.data.input,
+            )
     return report
+
+
+def _input_of(path: Path) -> tuple[int, int] | None:
+    """``data.input`` of the run that a run or checkpoint folder belongs to; None where there is no config."""
+    for folder in (path, *path.parents[:2]):  # <run>, <run>/checkpoints/step_N
+        if (folder / "config.yaml").is_file():
+            width, height = parse_yaml((folder / "config.yaml").read_text(encoding="utf-8"))["data"]["input"]
+            return int(width), int(height)
+    return None
 
 
 def find_weights(path: Path) -> Path:

@@ -54,8 +54,12 @@ def write_run_report(run_dir: Path) -> Path:
     for name in cfg.data.val:
         add_predictions(page, run_dir, name, Path(cfg.data.val[name]))
     page.heading("Data")
-    for folder in (*cfg.data.source, *cfg.data.target):
+    for folder in cfg.data.source:
         add_contact_sheet(page, Path(folder))
+    for folder in cfg.data.target:
+        add_contact_sheet(
+            page, Path(folder), "" if (used := cfg.data.target_labels) is None else f"; {used} labels were used"
+        )
     page.heading("Config")
     page.code(dump_yaml(cfg))
     page.heading("Environment")
@@ -112,7 +116,7 @@ def add_curves(page: Report, runs: Mapping[str, Path], note: str = "") -> None:
         page.text("Nothing has been logged yet.")
 
 
-def add_contact_sheet(page: Report, folder: Path, tiles: int = 24) -> None:
+def add_contact_sheet(page: Report, folder: Path, note: str = "", tiles: int = 24) -> None:
     """Some people of a frames folder with their labels."""
     frames = FramesFolder.open(folder)
     sheet = contact_sheet(frames, frames.index(), joint_set(frames.info.joint_set), tiles)

@@ -14,7 +14,7 @@ from ...tune.config import different_seeds
 from .methods import METHODS, SEVERITIES
 
 TINY = {"frames": 64, "source_steps": 2, "steps": 2, "labels": 8, "seeds": (0, 1), "resamples": 20}
-"""``tiny=true``: says nothing about the methods, but runs all of the machinery in seconds."""
+"""``tiny=true``: says nothing about the methods, but runs all of the machinery in minutes."""
 
 
 class BenchConfig(Config):

@@ -21,11 +21,13 @@ def analyse(
 
     Runs that differ in their seed alone are summed up as mean ± deviation.
     """
-    from ..trainers.analysis.compare import summaries, table
+    from ..trainers.analysis.compare import descriptions, summaries, table
     from ..trainers.analysis.comparison import write_comparison
 
     groups = write_comparison(runs, out, people)
     header, rows = table(groups)
     print(text_table(rows, header))
+    for name, told in descriptions(groups).items():
+        print(f"{name}: {told}")
     write_json(json_file, summaries(groups))
     print(f"\npage     {out}")

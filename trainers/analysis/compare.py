@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ OF_A_REPETITION = (
     "validate_first",
     *KeypointConfig.resumable,
 )
+LONG = 70  # characters up to which a label names its setting; it stands in legends and over pictures
 COLUMNS = {
     "target AP": "target/AP",
     "… BN re-estimated": "target_adabn/AP",
@@ -128,18 +130,39 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
 
 
 def group_runs(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs that differ in seed alone, by a label that names what sets each group apart; in the order given."""
+    """Runs that differ in seed alone, in the order given, by a label that says what sets each group apart.
+
+    Where that takes more than :data:`LONG` characters (runs of different presets), the labels are the names of the runs'
+    folders, and :func:`descriptions` says the rest.
+    """
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(json.dumps(of_setting(run), sort_keys=True), []).append(run)
-    varying = varying_keys([of_setting(members[0]) for members in groups.values()])
+    long = max((len(text) for text in _labels(list(groups.values()))), default=0) > LONG
+    texts = [_name(members) for members in groups.values()] if long else _labels(list(groups.values()))
     labels: dict[str, list[Run]] = {}
-    for members in groups.values():
-        label = _label(members[0], varying)
+    for label, members in zip(texts, groups.values(), strict=True):
         while label in labels:  # runs of other versions may lack the key that tells them apart
             label += "′"
         labels[label] = members
     return labels
+
+
+def descriptions(groups: Mapping[str, Sequence[Run]]) -> dict[str, str]:
+    """What sets each group apart, by its label; empty where the labels say it."""
+    texts = dict(zip(groups, _labels(list(groups.values())), strict=True))
+    return texts if max(map(len, texts.values()), default=0) > LONG else {}
+
+
+def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
+    varying = varying_keys([of_setting(members[0]) for members in groups])
+    return [_label(members[0], varying) for members in groups]
+
+
+def _name(members: Sequence[Run]) -> str:
+    """The name of a run's folder; of several runs the first one's without its number (``adapt`` of ``adapt_seed0``)."""
+    name = members[0].path.resolve().name
+    return name if len(members) == 1 else re.sub(r"[._-]?(seed)?[._-]?\d+$", "", name) or name
 
 
 def _of_a_repetition(key: str) -> bool:
@@ -176,11 +199,20 @@ def _label(run: Run, varying: Sequence[str]) -> str:
     own = of_setting(run)
     rest = [key for key in varying if key not in told and own.get(key, []) != []]
     weight = "" if run.weight is None else f", λ {run.weight}"
-    return run.method + weight + "".join(f", {key.rpartition('.')[2]} {_show(run.config.get(key))}" for key in rest)
+    return run.method + weight + "".join(f", {_short(key, run.config)} {_show(run.config.get(key))}" for key in rest)
+
+
+def _short(key: str, keys: Iterable[str]) -> str:
+    """The end of a dotted key, as much of it as tells it from the other keys."""
+    parts = key.split(".")
+    ends = (".".join(parts[-count:]) for count in range(1, len(parts)))
+    return next((end for end in ends if sum(f".{other}".endswith(f".{end}") for other in keys) <= 1), key)
 
 
 def _show(value: Any) -> str:
     if isinstance(value, list):
+        if all(isinstance(each, int | float) for each in value):
+            return "×".join(f"{each:g}" for each in value)
         return "+".join(str(each).rpartition("/")[2] for each in value)
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...datasets.html import Report
-from .compare import Run, band, find_runs, group_runs, read_run, table
+from .compare import Run, band, descriptions, find_runs, group_runs, of_setting, read_run, table, varying_keys
 from .embedding import METHODS, embed_file
 from .features import feature_files
 from .figures import Band, draw_bands, draw_embeddings, draw_keypoint_errors
@@ -60,6 +60,11 @@ def add_comparison(page: Report, groups: Mapping[str, Sequence[Run]]) -> None:
     """The table over settings (λ among them), and curves with their spread over seeds."""
     page.heading("Settings")
     page.table(*table(groups))
+    if told := descriptions(groups):
+        page.definitions(told)
+    for key in varying_keys([of_setting(runs[0]) for runs in groups.values()]):
+        if key.startswith("data.val."):
+            page.text(f"{key} is not the same for all settings: their figures on it do not compare.", warn=True)
     page.text(
         "Mean ± sample deviation over runs that differ in their seed alone; last validation. Gain and change are against the "
         "validation before the first step. Online and gradient ratio are means over the second half of the run. A ratio above "

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...datasets.html import COLORS
+from ...datasets.html import COLORS, GAP
 
 DOMAIN_COLORS = {"source": COLORS[0], "target": COLORS[1]}
 TOP = 98  # percentile of errors that the heat map's darkest colour stands for, so that one wild cell does not blind it
@@ -35,6 +35,7 @@ def _figure(width: float, height: float) -> Any:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    figure.get_layout_engine().set(h_pad=GAP)  # type: ignore[union-attr]
     FigureCanvasAgg(figure)
     return figure
 
@@ -46,9 +47,14 @@ def _png(figure: Any) -> bytes:
 
 
 def draw_embeddings(panels: Sequence[tuple[str, Mapping[str, np.ndarray]]]) -> bytes:
-    """Scatter plots side by side: (title, points (n, 2) by domain). Axes have no unit and carry no numbers."""
+    """Scatter plots side by side: (title, points (n, 2) by domain). Axes have no unit and carry no numbers.
+
+    The legend names each domain of any panel, with the number of its points (all numbers, where panels differ).
+    """
     figure = _figure(4.9 * len(panels), 4.7)
     axes = np.atleast_1d(np.asarray(figure.subplots(1, len(panels)))).ravel()
+    counts: dict[str, set[int]] = {}
+    handles: dict[str, Any] = {}
     for axis, (title, domains) in zip(axes, panels, strict=True):
         points = np.concatenate(list(domains.values()))
         names = np.repeat(np.arange(len(domains)), [len(p) for p in domains.values()])
@@ -56,13 +62,14 @@ def draw_embeddings(panels: Sequence[tuple[str, Mapping[str, np.ndarray]]]) -> b
         order = np.random.default_rng(0).permutation(len(points))  # neither domain covers the other
         axis.scatter(*points[order].T, c=[colors[i] for i in names[order]], s=15, alpha=0.7, linewidths=0)
         for name, color in zip(domains, colors, strict=True):
-            axis.scatter([], [], c=color, s=34, label=f"{name} ({len(domains[name])})", linewidths=0)
+            counts.setdefault(name, set()).add(len(domains[name]))
+            handles[name] = axis.scatter([], [], c=color, s=34, linewidths=0)
         axis.set_title(title, fontsize=12)
         axis.set(xticks=[], yticks=[])
         axis.spines[["top", "right", "bottom", "left"]].set_color("#dde3ea")
         axis.margins(0.06)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=10, frameon=False)
+    labels = [f"{name} ({', '.join(map(str, sorted(counts[name])))})" for name in handles]
+    figure.legend(handles.values(), labels, loc="outside lower center", ncols=len(labels), fontsize=10, frameon=False)
     return _png(figure)
 
 
@@ -87,7 +94,8 @@ def draw_keypoint_errors(history: Sequence[Mapping[str, Any]], xlabel: str = "st
     columns = min(len(history), 30)
     labels = [_number(entry["step"]) for entry in history]
     deep = 0.08 * max(len(line) for text in labels for line in text.split("\n"))
-    figure = _figure(2.6 + len(names) * max(2.6, 0.42 * columns), 1.0 + deep + 0.27 * len(joints))
+    lines = max(text.count("\n") + 1 for text in labels)
+    figure = _figure(2.6 + len(names) * max(2.6, max(0.42, 0.16 * lines) * columns), 1.0 + deep + 0.27 * len(joints))
     axes = np.atleast_1d(np.asarray(figure.subplots(1, len(names), sharey=True))).ravel()
     for axis, (name, grid) in zip(axes, grids.items(), strict=True):
         mesh = axis.imshow(grid, norm=norm, cmap="magma_r", aspect="auto", interpolation="nearest")
@@ -151,9 +159,11 @@ def draw_bands(
     rows = -(-len(panels) // columns)
     figure = _figure(4.9 * columns, 3.5 * rows)
     axes = np.atleast_1d(np.asarray(figure.subplots(rows, columns))).ravel()
+    names = list(dict.fromkeys(name for series in panels.values() for name in series))
+    colors = dict(zip(names, palette(len(names)), strict=True))  # a name has one colour, whatever panels it is in
     for axis, (title, series) in zip(axes, panels.items(), strict=False):
-        for color, (name, band) in zip(palette(len(series)), series.items(), strict=True):
-            _draw_band(axis, band, name, color)
+        for name, band in series.items():
+            _draw_band(axis, band, name, colors[name])
         if levels and title in levels:
             axis.axhline(levels[title], color="#5b6875", lw=1, ls=(0, (4, 3)), zorder=0)
         _set_scale(axis, scale, ticks)

@@ -12,7 +12,7 @@ import pytest
 from sim2pose.config import UserError, merge, validate
 from sim2pose.datasets.html import Report
 from sim2pose.trainers.analysis import sections
-from sim2pose.trainers.analysis.compare import find_runs, group_runs, read_run, summaries, table
+from sim2pose.trainers.analysis.compare import descriptions, find_runs, group_runs, read_run, summaries, table
 from sim2pose.trainers.analysis.comparison import write_comparison
 from sim2pose.trainers.analysis.features import FeatureWriter, Rows, feature_files, read_features
 from sim2pose.trainers.analysis.history import note_keypoints, read_keypoints, retention
@@ -157,6 +157,22 @@ def test_runs_are_grouped_over_seeds_and_told_by_what_differs(tmp_path: Path) ->
     page = tmp_path / "analysis.html"
     assert len(write_comparison([tmp_path / "runs"], page)) == 3
     assert "0.150 ± 0.071" in page.read_text()
+
+
+def test_presets_are_told_by_the_names_of_their_runs(tmp_path: Path) -> None:
+    data = {"augment": "photometric", "input": [96, 128], "target": ["frames/photos"], "val": {"target": "mine"}}
+    other = data | {"augment": "mild", "input": [96, 96], "target": ["t"], "val": {"target": "yours"}}
+    runs = [written(tmp_path / "a", seed, 0.01, 0.1, name=f"adapt_seed{seed}", data=data, steps=40) for seed in (0, 1)]
+    runs = [run.rename(run.with_name(f"adapt_seed{seed}")) for seed, run in enumerate(runs)]
+    runs += [written(tmp_path / "b", 0, 0.0, 0.1, data=other, steps=60)]
+    groups = group_runs([read_run(path) for path in runs])
+    assert {name: len(members) for name, members in groups.items()} == {"adapt": 2, runs[2].name: 1}
+    told = descriptions(groups)["adapt"]
+    assert "λ 0.01" in told and "input 96×128" in told and "data.target photos" in told and "val.target mine" in told
+    page = tmp_path / "analysis.html"
+    write_comparison(runs, page)
+    assert told in page.read_text()
+    assert "data.val.target is not the same for all settings" in page.read_text()
 
 
 def test_a_folder_without_runs_is_named(tmp_path: Path) -> None:
