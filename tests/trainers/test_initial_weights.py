@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 
 from sim2pose.config import validate
 from sim2pose.models.keypoints.networks import build_network
-from sim2pose.trainers.config import TrainConfig
 from sim2pose.trainers.initial_weights import load_start
+from sim2pose.trainers.keypoint_config import KeypointConfig
 
 
 @pytest.mark.parametrize("start", ["run", "run/checkpoints/step_00000010"])
@@ -23,7 +23,7 @@ def test_another_size_of_crops_is_said(tmp_path: Path, start: str, caplog: pytes
     for size, said in (((96, 128), False), ((96, 96), True)):
         caplog.clear()
         data = {"source": "s", "input": size}
-        cfg = validate(TrainConfig, {"name": "x", "steps": 2, "init_from": str(tmp_path / start), "data": data})
+        cfg = validate(KeypointConfig, {"name": "x", "steps": 2, "init_from": str(tmp_path / start), "data": data})
         with caplog.at_level(logging.WARNING):
             load_start(cfg, network, True)
         assert ("was trained on crops of 96×128, this run takes 96×96" in caplog.text) == said
