@@ -119,13 +119,8 @@ def import_coco(
     joints = find_joint_set(joint_set)
     checked = _check(path, joints, on_bad, need_keypoints)
     checked.images = _part(checked, part, seed)
-    settings: dict[str, Any] = {
-        "importer": "coco",
-        "file": path.name,
-        "sha256": checked.sha256,
-        "domain": domain,
-        "on_bad": on_bad,
-    }
+    settings: dict[str, Any] = {"importer": "coco", "file": path.name, "sha256": checked.sha256}
+    settings |= {"domain": domain, "on_bad": on_bad}
     if part != (0.0, 1.0):
         settings |= {"part": list(part), "seed": seed}
     info = dataset_info(joint_set, settings, licence, {"coco": checked.rest})

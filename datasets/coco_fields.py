@@ -73,7 +73,9 @@ def person(entry: Entry, row: int, joints: int, need_keypoints: bool = True) -> 
         Bad: naming the field.
     """
     bbox = _numbers(entry, "bbox", 4)
-    if "keypoints" in entry or need_keypoints:
+    if need_keypoints and "keypoints" not in entry:
+        raise Bad("has no 'keypoints' (need_keypoints=false takes people who only have a box)")
+    if "keypoints" in entry:
         keypoints = np.asarray(_numbers(entry, "keypoints", 3 * joints), np.float32).reshape(joints, 3)
         if not np.isin(keypoints[:, 2], (0, 1, 2)).all():
             raise Bad(f"'keypoints' has a visibility other than 0, 1, 2: {sorted(set(keypoints[:, 2].tolist()))}")

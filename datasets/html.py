@@ -147,11 +147,11 @@ def draw_curves(
     """Draw panels of curves (at most three a row) as one PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(4.6 * columns, 3.1 * rows), dpi=110, layout="constrained")
-    figure.get_layout_engine().set(h_pad=GAP)  # type: ignore[union-attr,call-arg]
+    figure = Figure(figsize=(4.6 * columns, 3.1 * rows), dpi=110, layout=ConstrainedLayoutEngine(h_pad=GAP))
     FigureCanvasAgg(figure)
     axes = np.atleast_1d(np.asarray(figure.subplots(rows, columns))).ravel()
     for axis, (title, series) in zip(axes, panels.items(), strict=False):

@@ -11,6 +11,7 @@ from ..models.keypoints.base import HeatmapNetwork
 from ..models.keypoints.weights import LoadReport, load_weights
 from .checkpoints import best_checkpoint
 from .keypoint_config import KeypointConfig
+from .tracking import flat
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,8 @@ def _input_of(path: Path) -> tuple[int, int] | None:
     """``data.input`` of the run that a run or checkpoint folder belongs to; None where there is no config."""
     for folder in (path, *path.parents[:2]):  # <run>, <run>/checkpoints/step_N
         if (folder / "config.yaml").is_file():
-            width, height = parse_yaml((folder / "config.yaml").read_text(encoding="utf-8"))["data"]["input"]
-            return int(width), int(height)
+            size = flat(parse_yaml((folder / "config.yaml").read_text(encoding="utf-8"))).get("data.input")
+            return None if size is None else (int(size[0]), int(size[1]))
     return None
 
 

@@ -40,6 +40,18 @@ def test_train_commands_resolve(words: list[str]) -> None:
     load_config(KeypointConfig, preset, overrides)
 
 
+def test_frames_are_made_before_they_are_used() -> None:
+    made: set[str] = set()
+    for line in COMMANDS:
+        words = shlex.split(line)
+        if words[1:4] == ["data", "import", "coco"]:
+            held_out = any(word.startswith("held_out=") for word in words)
+            made |= {words[6], f"{words[6]}_test"} if held_out else {words[6]}
+        made |= {word[4:] for word in words if words[1:2] == ["render"] and word.startswith("out=frames/")}
+        used = set(re.findall(r"frames/\w+", line))
+        assert used <= made, f"{sorted(used - made)} in: {line}"
+
+
 def test_pictures_and_links_exist() -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
         assert (ROOT / target).exists(), f"README names {target}"

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from sim2pose.cluster import registry
-from sim2pose.cluster.demo import DemoConfig, run_demo
+from sim2pose.cluster.demo import DemoConfig, _import_real, run_demo
 from sim2pose.cluster.evaluations import EvaluateConfig, evaluate_on, register_run
 from sim2pose.config import UserError, load_config
+from sim2pose.datasets.shards import FramesFolder
 from sim2pose.trainers.model_folder import load_model
 
 TINY = {
@@ -95,3 +96,13 @@ def test_missing_models_and_data_are_named(tmp_path: Path) -> None:
         evaluate_on(str(tmp_path), tmp_path)
     with pytest.raises(UserError, match="no data at"):
         evaluate_on("results.json", tmp_path / "nothing")
+
+
+def test_pictures_of_ones_own_are_parted_once(shared_data: Path, tmp_path: Path) -> None:
+    mini = shared_data / "coco" / "mini"
+    for _ in range(2):  # the second time as a demo that goes on where it stopped
+        folders = _import_real(f"coco:{mini / 'person_keypoints.json'}:{mini / 'images'}", tmp_path, seed=0)
+        assert {name: len(FramesFolder.open(path)) for name, path in folders.items()} == {
+            "target_train": 23,
+            "target_test": 11,
+        }
