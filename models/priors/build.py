@@ -7,9 +7,15 @@ from typing import Any
 from ...config import UserError, nearest
 from .density import PoseDensity
 from .gaussian_density import GaussianDensity
+from .global_flow import GlobalFlow
+from .joint_flow import JointFlow
 from .space import PoseSpace
 
-DENSITIES: dict[str, type[PoseDensity]] = {"gaussian": GaussianDensity}
+DENSITIES: dict[str, type[PoseDensity]] = {
+    "gaussian": GaussianDensity,
+    "joint_flow": JointFlow,
+    "global_flow": GlobalFlow,
+}
 """Classes by kind; each is built from a space and its own arguments."""
 
 
