@@ -2,7 +2,8 @@
 
 Each of our flows scores and draws poses, axis-angle in and out, charts and all; its counterpart of zuko's catalogue, with as
 many transforms, hidden units and bins, does so on plain vectors of as many dimensions. All take turns in one process on one
-core. "couplings" are the global flow's alone, without its first layer. The joint flow's counterpart is what one writes without batching: a conditional flow a joint, in a loop.
+core. "couplings" are the global flow's alone, without its first layer. The joint flow's counterpart is what one writes
+without batching: a conditional flow a joint, in a loop.
 """
 
 from __future__ import annotations
