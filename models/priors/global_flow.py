@@ -33,7 +33,7 @@ class GlobalFlow(FlowDensity):
         drop: share of hidden units left out in training.
         first: "tree"; "whiten": the data's principal axes at unit variance, fixed, so that training begins at the full
             Gaussian; or "none".
-        tree_hidden: width of the tree's networks.
+        tree_hidden, tree_drop: width of the tree's networks, and the share of their units left out.
         seed: of the permutations.
     """
 
@@ -50,10 +50,11 @@ class GlobalFlow(FlowDensity):
         drop: float = 0.3,
         first: str = "tree",
         tree_hidden: int = 64,
+        tree_drop: float = 0.0,
         seed: int = 0,
     ) -> None:
         args = {"layers": layers, "hidden": hidden, "coupling": coupling, "bins": bins, "drop": drop}
-        super().__init__(space, **args, first=first, tree_hidden=tree_hidden, seed=seed)
+        super().__init__(space, **args, first=first, tree_hidden=tree_hidden, tree_drop=tree_drop, seed=seed)
         if space.dim < 2:
             raise UserError("a global flow couples halves of a pose: it needs two kept directions or more")
         if first not in FIRST:
@@ -61,7 +62,9 @@ class GlobalFlow(FlowDensity):
         self.first = None
         if first != "none":
             self.first = (
-                Whitening(space.dim) if first == "whiten" else TreeTransform(space, tree_hidden, "spline", bins, 0.0)
+                Whitening(space.dim)
+                if first == "whiten"
+                else TreeTransform(space, tree_hidden, "spline", bins, tree_drop)
             )
         generator = torch.Generator().manual_seed(seed)
         orders = [torch.randperm(space.dim, generator=generator) for _ in range(layers)]
