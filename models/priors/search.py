@@ -61,14 +61,11 @@ def linearise(density: PoseDensity) -> LinearDecoder:
     return LinearDecoder(solution[:-1], solution[-1], (t - rows @ solution).var(0))
 
 
-def minimise(
-    energy: Callable[[Tensor], Tensor], start: Tensor, steps: int, lr: float, root: Tensor | None = None
-) -> Tensor:
+def minimise(energy: Callable[[Tensor], Tensor], start: Tensor, root: Tensor, steps: int, lr: float) -> Tensor:
     """Latents (m, Z) of low energy (m,), from ``start``, by Adam in the coordinates w of z = start + w Rᵀ, all rows at once.
 
-    Step sizes fall to nothing (cosine). Without ``root``, R is the identity.
+    Step sizes fall to nothing (cosine).
     """
-    root = torch.eye(start.shape[-1], dtype=start.dtype, device=start.device) if root is None else root
     with torch.enable_grad():
         w = torch.zeros_like(start).requires_grad_()
         optimizer = torch.optim.Adam([w], lr=lr, betas=(0.9, 0.99))
@@ -108,7 +105,7 @@ def complete_by_search(
             apart = (density.decode_standard(z)[:, known] - wanted[rows]) / sigma
             return ((apart**2).sum(-1) + ((z - prior[rows]) ** 2).sum(-1)) / 2
 
-        return density.decode_standard(minimise(energy, start[rows], steps, lr, root))
+        return density.decode_standard(minimise(energy, start[rows], root, steps, lr))
 
     filled = torch.cat([block(slice(begin, begin + BLOCK)) for begin in range(0, len(wanted), BLOCK)])
     return torch.where(known, t, filled.unflatten(0, (count, len(t))))
@@ -131,6 +128,6 @@ def denoise_by_search(density: PoseDensity, x: Tensor, sigma: float, steps: int 
             clean = space.unstandardise(density.decode_standard(z))
             return ((clean - x[rows]) ** 2).sum(-1) / (2 * sigma**2) + (z**2).sum(-1) / 2
 
-        return space.unstandardise(density.decode_standard(minimise(energy, start[rows], steps, lr, root)))
+        return space.unstandardise(density.decode_standard(minimise(energy, start[rows], root, steps, lr)))
 
     return torch.cat([block(slice(begin, begin + BLOCK)) for begin in range(0, len(x), BLOCK)])
