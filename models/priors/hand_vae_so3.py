@@ -74,7 +74,7 @@ class HandVAESO3(LatentDensity):
         return self.place
 
     def decoded(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Rotations as quaternions (n, M, 4), relative to the mean ones, and σ (n, M) in radians, at latents (n, Z)."""
+        """Rotations as quaternions (..., n, M, 4) about the mean ones, and σ (..., n, M), radians, at latents (..., n, Z)."""
         raw = self.decoder(z).float().unflatten(-1, (-1, 7))
         identity = raw.new_tensor(_IDENTITY)
         columns = identity + self.spread[:, None, None] * raw[..., :6].unflatten(-1, (3, 2))
@@ -84,7 +84,7 @@ class HandVAESO3(LatentDensity):
         return rotation, ((self._space.resolution / 2) ** 2 + (2 * log_sigma).exp()).sqrt()
 
     def log_likelihood(self, t: Tensor, z: Tensor) -> Tensor:
-        """Log densities (n, M) of the joints that move, per unit of ``t``."""
+        """Log densities (..., n, M) of the joints that move, per unit of ``t``."""
         rotation, sigma = self.decoded(z)
         x = self.space.unstandardise(t)
         vectors = torch.einsum("nd,dmi->nmi", x, self.basis)

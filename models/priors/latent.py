@@ -75,7 +75,7 @@ class LatentDensity(PoseDensity):
 
     @abstractmethod
     def log_likelihood(self, t: Tensor, z: Tensor) -> Tensor:
-        """Log densities (n, G) of the factors of coordinates (n, D) given latents (n, Z), per unit of ``t``."""
+        """Log densities (..., n, G) of the factors of coordinates (n, D) given latents (..., n, Z), per unit of ``t``."""
 
     @abstractmethod
     def draw_decoded(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -117,11 +117,11 @@ class LatentDensity(PoseDensity):
 
     def bound(self, t: Tensor, noise: Tensor) -> Tensor:
         """The importance-weighted bound (n,) of coordinates (n, D) with the encoder's draws ``noise`` (K, Z)."""
-        mean, log_std = (part.unsqueeze(1) for part in self.posterior(t))
-        z = mean + noise * log_std.exp()  # (n, K, Z)
-        likely = self.log_likelihood(t.repeat_interleave(len(noise), 0), z.flatten(0, 1)).sum(-1)
-        prior_to_proposal = ((noise**2 - z**2) / 2 + log_std).sum(-1)
-        return (likely.unflatten(0, z.shape[:2]) + prior_to_proposal).logsumexp(1) - math.log(len(noise))
+        mean, log_std = self.posterior(t)
+        z = mean + noise.unsqueeze(1) * log_std.exp()  # (K, n, Z)
+        likely = self.log_likelihood(t, z).sum(-1)
+        prior_to_proposal = ((noise.unsqueeze(1) ** 2 - z**2) / 2 + log_std).sum(-1)
+        return (likely + prior_to_proposal).logsumexp(0) - math.log(len(noise))
 
     def sample_standard(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Draws (count, D), the decoder's noise included."""
