@@ -17,7 +17,7 @@ from .density import PoseDensity
 from .gaussian import GaussianPrior
 from .space import PoseSpace
 
-JITTER = 1e-6  # of each variance, added so that float32 factors exist
+JITTER = 1e-6  # of each variance, added so that factors exist
 
 
 class GaussianDensity(PoseDensity):
@@ -47,14 +47,15 @@ class GaussianDensity(PoseDensity):
     def initialise(self, t: Tensor) -> None:
         """Set mean and covariance to those of coordinates (n, D), shrunk."""
         mean = t.double().mean(0)
-        self.set_moments(mean, (t.double() - mean).T @ (t.double() - mean) / len(t))
+        covariance = (t.double() - mean).T @ (t.double() - mean) / len(t)
+        self.set_moments(mean, covariance + JITTER * torch.diag(torch.diag(covariance)))
 
     @torch.no_grad()
     def set_moments(self, mean: Tensor, covariance: Tensor) -> None:
         """Take over a mean (D,) and covariance (D, D), of which the off-diagonal is shrunk, or left out unless full."""
         variance = torch.diag(covariance)
         keep = 1 - self.shrinkage if self.full else 0.0
-        covariance = keep * covariance + torch.diag((1 - keep + JITTER) * variance)
+        covariance = keep * covariance + torch.diag((1 - keep) * variance)
         root = torch.linalg.cholesky(covariance)
         whitener = torch.linalg.solve_triangular(
             root, torch.eye(self.dim, dtype=root.dtype, device=root.device), upper=False

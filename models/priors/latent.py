@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -41,8 +42,6 @@ class LatentDensity(PoseDensity):
         free_bits: nats of KL divergence a latent dimension, averaged over the batch, that cost nothing (Kingma et al. 2016).
         draws: K of the bound.
     """
-
-    bijective = False
 
     def __init__(
         self,
@@ -146,7 +145,7 @@ class LatentDensity(PoseDensity):
             variance = std**2 + sigma**2
             return ((x - mean) ** 2 / variance + variance.log()).sum(-1) / 2 + (z**2).sum(-1) / 2
 
-        z = minimise(energy, self.encode_standard(self.space.standardise(x)[0]), steps, lr=0.1)
+        z = self._minimise(energy, self.encode_standard(self.space.standardise(x)[0]), steps)
         mean, std = self.moments(z)
         weight = std**2 / (std**2 + sigma**2)
         return self.space.to_pose(mean + weight * (x - mean))
@@ -180,7 +179,10 @@ class LatentDensity(PoseDensity):
         def energy(z: Tensor) -> Tensor:
             return ((z - prior) ** 2).sum(-1) / 2 - self.log_likelihood(t, z)[:, factors].sum(-1)
 
-        return minimise(energy, start, steps, lr=0.1)
+        return self._minimise(energy, start, steps)
+
+    def _minimise(self, energy: Callable[[Tensor], Tensor], start: Tensor, steps: int) -> Tensor:
+        return minimise(energy, start, torch.eye(self.latent, dtype=start.dtype, device=start.device), steps, lr=0.1)
 
 
 def mlp(inputs: int, hidden: int, layers: int, outputs: int) -> nn.Sequential:
