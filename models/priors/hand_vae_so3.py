@@ -43,7 +43,7 @@ class HandVAESO3(LatentDensity):
         latent: int = 24,
         hidden: int = 256,
         layers: int = 3,
-        free_bits: float = 0.05,
+        free_bits: float = 0.3,
         draws: int = 64,
     ) -> None:
         super().__init__(space, latent, hidden, layers, free_bits, draws)

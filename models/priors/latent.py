@@ -39,7 +39,8 @@ class LatentDensity(PoseDensity):
     Args:
         space: what the density is stated on.
         latent: Z, width of z. hidden, layers: of encoder and decoder (GELU).
-        free_bits: nats of KL divergence a latent dimension, averaged over the batch, that cost nothing (Kingma et al. 2016).
+        free_bits: nats of KL divergence a latent dimension, averaged over the batch, that cost nothing (Kingma et al. 2016):
+            without any, most latents are given up within a few hundred steps and never taken up again.
         draws: K of the bound.
     """
 
