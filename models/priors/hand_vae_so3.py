@@ -61,8 +61,12 @@ class HandVAESO3(LatentDensity):
         widest = space.scale.new_zeros(count).scatter_reduce(0, place, space.scale, "amax")
         self.register_buffer("spread", widest, persistent=False)  # (M,) radians
         self.register_buffer("place", place, persistent=False)
+        self.register_buffer("moving", moving.nonzero()[:, 0], persistent=False)
+        self.register_buffer("identity", space.scale.new_tensor(_IDENTITY), persistent=False)
 
     basis: Tensor
+    moving: Tensor
+    identity: Tensor
     projection: Tensor
     sizes: Tensor
     spread: Tensor
@@ -76,8 +80,7 @@ class HandVAESO3(LatentDensity):
     def decoded(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Rotations as quaternions (..., n, M, 4) about the mean ones, and σ (..., n, M), radians, at latents (..., n, Z)."""
         raw = self.decoder(z).float().unflatten(-1, (-1, 7))
-        identity = raw.new_tensor(_IDENTITY)
-        columns = identity + self.spread[:, None, None] * raw[..., :6].unflatten(-1, (3, 2))
+        columns = self.identity + self.spread[:, None, None] * raw[..., :6].unflatten(-1, (3, 2))
         xyzw = roma.rotmat_to_unitquat(matrix_from_6d(columns))
         rotation = geodesic.nearest_within(xyzw.roll(1, -1), self.projection)
         log_sigma = (self.spread.log() + raw[..., 6]).clamp(max=_LOG_SIGMA_MAX)
@@ -90,7 +93,7 @@ class HandVAESO3(LatentDensity):
         vectors = torch.einsum("nd,dmi->nmi", x, self.basis)
         value = geodesic.log_density(geodesic.to_quaternions(vectors), rotation, sigma, self.sizes)
         radius = vectors.square().sum(-1).add(1e-20).sqrt()
-        slopes = self.space.standardise_joints(x)[1][:, self.space.sizes > 0]
+        slopes = self.space.standardise_joints(x)[1][:, self.moving]
         return value + geodesic.log_volume(radius, self.sizes) - slopes
 
     def moments(self, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -163,7 +163,9 @@ class LatentDensity(PoseDensity):
         """
         if known.all():
             return t.expand(count, -1, -1).clone()
-        factors = torch.unique(self.groups[known]) if known.any() else self.groups[:0]
+        if not known.any():
+            return self.sample_standard(count * len(t), generator).unflatten(0, (count, len(t)))
+        factors = torch.unique(self.groups[known])
         wanted = t.expand(count, -1, -1).flatten(0, 1)
         prior = torch.randn((len(wanted), self.latent), generator=generator, device=t.device, dtype=t.dtype)
         filled = []
