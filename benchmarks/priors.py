@@ -2,7 +2,7 @@
 
 Each of our flows scores and draws poses, axis-angle in and out, charts and all; its counterpart of zuko's catalogue, with as
 many transforms, hidden units and bins, does so on plain vectors of as many dimensions. All take turns in one process on one
-core. The joint flow's counterpart is what one writes without batching: a conditional flow a joint, in a loop.
+core. "couplings" are the global flow's alone, without its first layer. The joint flow's counterpart is what one writes without batching: a conditional flow a joint, in a loop.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def run(config: BenchConfig) -> list[Row]:
 
 
 _PAIRS = {
-    "global_flow affine": "zuko NICE",
-    "global_flow spline": "zuko NICE with splines",
+    "couplings affine": "zuko NICE",
+    "couplings spline": "zuko NICE with splines",
     "joint_flow": "zuko NSF a joint, in a loop",
 }
 
@@ -74,8 +74,9 @@ def _densities(config: BenchConfig, space: PoseSpace) -> dict[str, PoseDensity]:
         "gaussian diagonal": build_density("gaussian", space, full=False),
         "gaussian full": build_density("gaussian", space),
         "joint_flow": build_density("joint_flow", space, hidden=config.joint_hidden, bins=config.bins),
-        "global_flow affine": build_density("global_flow", space, coupling="affine", **size),
-        "global_flow spline": build_density("global_flow", space, coupling="spline", **size),
+        "couplings affine": build_density("global_flow", space, coupling="affine", first="none", **size),
+        "couplings spline": build_density("global_flow", space, coupling="spline", first="none", **size),
+        "global_flow": build_density("global_flow", space, tree_hidden=config.joint_hidden, **size),
     }
     return {name: density.eval() for name, density in built.items()}
 
@@ -88,8 +89,8 @@ def _plain(config: BenchConfig, space: PoseSpace) -> dict[str, Any]:
     wide: dict[str, Any] = {"transforms": config.layers, "hidden_features": (config.hidden,) * 2}
     shapes = [(config.bins,), (config.bins,), (config.bins - 1,)]
     return {
-        _PAIRS["global_flow affine"]: NICE(space.dim, **wide),
-        _PAIRS["global_flow spline"]: NICE(space.dim, univariate=MonotonicRQSTransform, shapes=shapes, **wide),
+        _PAIRS["couplings affine"]: NICE(space.dim, **wide),
+        _PAIRS["couplings spline"]: NICE(space.dim, univariate=MonotonicRQSTransform, shapes=shapes, **wide),
         _PAIRS["joint_flow"]: _PlainJoints(space, config),
     }
 

@@ -18,8 +18,8 @@ def test_rows_name_their_baselines() -> None:
     finally:
         os.sched_setaffinity(0, cores)
     by_name = {row.name: row for row in rows}
-    assert len(by_name) == 10 and all(row.value > 0 for row in rows)
-    assert by_name["global_flow spline sample"].baseline.startswith("zuko NICE with splines sample: ")
+    assert len(by_name) == 12 and all(row.value > 0 for row in rows)
+    assert by_name["couplings spline sample"].baseline.startswith("zuko NICE with splines sample: ")
     assert by_name["gaussian full log_prob"].ratio is None
 
 
@@ -28,7 +28,7 @@ def test_the_counterparts_are_of_the_same_size() -> None:
     config = BenchConfig(layers=4, hidden=64, joint_hidden=16)
     space = PoseSpace.fit(0.3 * torch.randn(100, len(BODY), 3), BODY)
     ours, theirs = priors._densities(config, space), priors._plain(config, space)
-    for name in ("global_flow affine", "global_flow spline"):
+    for name in ("couplings affine", "couplings spline"):
         count = [sum(p.numel() for p in model.parameters()) for model in (ours[name], theirs[priors._PAIRS[name]])]
         assert 0.9 < count[0] / count[1] < 1.1, (name, count)
     plain = theirs[priors._PAIRS["joint_flow"]]
