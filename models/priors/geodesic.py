@@ -63,15 +63,14 @@ def log_normaliser(sigma: Tensor, size: Tensor) -> Tensor:
 
     With θ = σ s it is ω_{k-1} σ^k ∫ (s sinc(σ s / 2π))^{k-1} exp(-s² / 2) ds, s from 0 to π / σ.
     """
-    nodes, weights = (torch.as_tensor(part, dtype=sigma.dtype, device=sigma.device) for part in _legendre(NODES))
+    nodes, weights, log_areas = _constants(sigma.dtype, sigma.device)
     end = (math.pi / sigma).clamp(max=REACH).unsqueeze(-1)
     s = end * nodes
     round_it = s * torch.sinc(sigma.unsqueeze(-1) * s / (2 * math.pi))
     k = size.unsqueeze(-1)
     around = torch.where(k == 1, 1.0, torch.where(k == 2, round_it, round_it**2))
     total = (weights * around * torch.exp(-(s**2) / 2)).sum(-1) * end.squeeze(-1)
-    areas = sigma.new_tensor([2.0, 2 * math.pi, 4 * math.pi]).log()
-    return areas[size - 1] + size * sigma.log() + total.log()
+    return log_areas[size - 1] + size * sigma.log() + total.log()
 
 
 def log_density(value: Tensor, mean: Tensor, sigma: Tensor, size: Tensor) -> Tensor:
@@ -107,7 +106,10 @@ def draw(mean: Tensor, sigma: Tensor, projection: Tensor, generator: torch.Gener
 
 
 @cache
-def _legendre(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights on [0, 1]."""
-    nodes, weights = np.polynomial.legendre.leggauss(count)
-    return (nodes + 1) / 2, weights / 2
+def _constants(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Nodes and weights of the quadrature on [0, 1], and the logarithms of ω_0, ω_1 and ω_2."""
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    parts = (nodes + 1) / 2, weights / 2, np.log([2.0, 2 * math.pi, 4 * math.pi])
+    with torch.inference_mode(False):  # they are kept, and may later be part of a graph
+        first, second, third = (torch.as_tensor(part, dtype=dtype, device=device) for part in parts)
+    return first, second, third

@@ -33,7 +33,7 @@ class HandVAE(LatentDensity):
         latent: int = 24,
         hidden: int = 256,
         layers: int = 3,
-        free_bits: float = 0.0,
+        free_bits: float = 0.3,
         draws: int = 64,
     ) -> None:
         super().__init__(space, latent, hidden, layers, free_bits, draws)
@@ -45,13 +45,13 @@ class HandVAE(LatentDensity):
         return torch.arange(self.dim, device=self.device)
 
     def decoded(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (n, D) of coordinates at latents (n, Z)."""
+        """Mean and standard deviation (..., n, D) of coordinates at latents (..., n, Z)."""
         mean, log_std = self.decoder(z).float().chunk(2, -1)
         least = self._space.resolution / 2 / self.space.scale
         return mean, (least**2 + (2 * log_std.clamp(max=_LOG_STD_MAX)).exp()).sqrt()
 
     def log_likelihood(self, t: Tensor, z: Tensor) -> Tensor:
-        """Log densities (n, D)."""
+        """Log densities (..., n, D)."""
         mean, std = self.decoded(z)
         return -(((t - mean) / std) ** 2) / 2 - std.log() - math.log(2 * math.pi) / 2
 

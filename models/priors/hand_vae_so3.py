@@ -43,7 +43,7 @@ class HandVAESO3(LatentDensity):
         latent: int = 24,
         hidden: int = 256,
         layers: int = 3,
-        free_bits: float = 0.05,
+        free_bits: float = 0.3,
         draws: int = 64,
     ) -> None:
         super().__init__(space, latent, hidden, layers, free_bits, draws)
@@ -61,8 +61,12 @@ class HandVAESO3(LatentDensity):
         widest = space.scale.new_zeros(count).scatter_reduce(0, place, space.scale, "amax")
         self.register_buffer("spread", widest, persistent=False)  # (M,) radians
         self.register_buffer("place", place, persistent=False)
+        self.register_buffer("moving", moving.nonzero()[:, 0], persistent=False)
+        self.register_buffer("identity", space.scale.new_tensor(_IDENTITY), persistent=False)
 
     basis: Tensor
+    moving: Tensor
+    identity: Tensor
     projection: Tensor
     sizes: Tensor
     spread: Tensor
@@ -74,23 +78,22 @@ class HandVAESO3(LatentDensity):
         return self.place
 
     def decoded(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Rotations as quaternions (n, M, 4), relative to the mean ones, and σ (n, M) in radians, at latents (n, Z)."""
+        """Rotations as quaternions (..., n, M, 4) about the mean ones, and σ (..., n, M), radians, at latents (..., n, Z)."""
         raw = self.decoder(z).float().unflatten(-1, (-1, 7))
-        identity = raw.new_tensor(_IDENTITY)
-        columns = identity + self.spread[:, None, None] * raw[..., :6].unflatten(-1, (3, 2))
+        columns = self.identity + self.spread[:, None, None] * raw[..., :6].unflatten(-1, (3, 2))
         xyzw = roma.rotmat_to_unitquat(matrix_from_6d(columns))
         rotation = geodesic.nearest_within(xyzw.roll(1, -1), self.projection)
         log_sigma = (self.spread.log() + raw[..., 6]).clamp(max=_LOG_SIGMA_MAX)
         return rotation, ((self._space.resolution / 2) ** 2 + (2 * log_sigma).exp()).sqrt()
 
     def log_likelihood(self, t: Tensor, z: Tensor) -> Tensor:
-        """Log densities (n, M) of the joints that move, per unit of ``t``."""
+        """Log densities (..., n, M) of the joints that move, per unit of ``t``."""
         rotation, sigma = self.decoded(z)
         x = self.space.unstandardise(t)
         vectors = torch.einsum("nd,dmi->nmi", x, self.basis)
         value = geodesic.log_density(geodesic.to_quaternions(vectors), rotation, sigma, self.sizes)
         radius = vectors.square().sum(-1).add(1e-20).sqrt()
-        slopes = self.space.standardise_joints(x)[1][:, self.space.sizes > 0]
+        slopes = self.space.standardise_joints(x)[1][:, self.moving]
         return value + geodesic.log_volume(radius, self.sizes) - slopes
 
     def moments(self, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -38,11 +39,10 @@ class LatentDensity(PoseDensity):
     Args:
         space: what the density is stated on.
         latent: Z, width of z. hidden, layers: of encoder and decoder (GELU).
-        free_bits: nats of KL divergence a latent dimension, averaged over the batch, that cost nothing (Kingma et al. 2016).
+        free_bits: nats of KL divergence a latent dimension, averaged over the batch, that cost nothing (Kingma et al. 2016):
+            without any, most latents are given up within a few hundred steps and never taken up again.
         draws: K of the bound.
     """
-
-    bijective = False
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class LatentDensity(PoseDensity):
 
     @abstractmethod
     def log_likelihood(self, t: Tensor, z: Tensor) -> Tensor:
-        """Log densities (n, G) of the factors of coordinates (n, D) given latents (n, Z), per unit of ``t``."""
+        """Log densities (..., n, G) of the factors of coordinates (n, D) given latents (..., n, Z), per unit of ``t``."""
 
     @abstractmethod
     def draw_decoded(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -117,11 +117,11 @@ class LatentDensity(PoseDensity):
 
     def bound(self, t: Tensor, noise: Tensor) -> Tensor:
         """The importance-weighted bound (n,) of coordinates (n, D) with the encoder's draws ``noise`` (K, Z)."""
-        mean, log_std = (part.unsqueeze(1) for part in self.posterior(t))
-        z = mean + noise * log_std.exp()  # (n, K, Z)
-        likely = self.log_likelihood(t.repeat_interleave(len(noise), 0), z.flatten(0, 1)).sum(-1)
-        prior_to_proposal = ((noise**2 - z**2) / 2 + log_std).sum(-1)
-        return (likely.unflatten(0, z.shape[:2]) + prior_to_proposal).logsumexp(1) - math.log(len(noise))
+        mean, log_std = self.posterior(t)
+        z = mean + noise.unsqueeze(1) * log_std.exp()  # (K, n, Z)
+        likely = self.log_likelihood(t, z).sum(-1)
+        prior_to_proposal = ((noise.unsqueeze(1) ** 2 - z**2) / 2 + log_std).sum(-1)
+        return (likely + prior_to_proposal).logsumexp(0) - math.log(len(noise))
 
     def sample_standard(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Draws (count, D), the decoder's noise included."""
@@ -146,7 +146,7 @@ class LatentDensity(PoseDensity):
             variance = std**2 + sigma**2
             return ((x - mean) ** 2 / variance + variance.log()).sum(-1) / 2 + (z**2).sum(-1) / 2
 
-        z = minimise(energy, self.encode_standard(self.space.standardise(x)[0]), steps, lr=0.1)
+        z = self._minimise(energy, self.encode_standard(self.space.standardise(x)[0]), steps)
         mean, std = self.moments(z)
         weight = std**2 / (std**2 + sigma**2)
         return self.space.to_pose(mean + weight * (x - mean))
@@ -163,7 +163,9 @@ class LatentDensity(PoseDensity):
         """
         if known.all():
             return t.expand(count, -1, -1).clone()
-        factors = torch.unique(self.groups[known]) if known.any() else self.groups[:0]
+        if not known.any():
+            return self.sample_standard(count * len(t), generator).unflatten(0, (count, len(t)))
+        factors = torch.unique(self.groups[known])
         wanted = t.expand(count, -1, -1).flatten(0, 1)
         prior = torch.randn((len(wanted), self.latent), generator=generator, device=t.device, dtype=t.dtype)
         filled = []
@@ -180,7 +182,10 @@ class LatentDensity(PoseDensity):
         def energy(z: Tensor) -> Tensor:
             return ((z - prior) ** 2).sum(-1) / 2 - self.log_likelihood(t, z)[:, factors].sum(-1)
 
-        return minimise(energy, start, steps, lr=0.1)
+        return self._minimise(energy, start, steps)
+
+    def _minimise(self, energy: Callable[[Tensor], Tensor], start: Tensor, steps: int) -> Tensor:
+        return minimise(energy, start, torch.eye(self.latent, dtype=start.dtype, device=start.device), steps, lr=0.1)
 
 
 def mlp(inputs: int, hidden: int, layers: int, outputs: int) -> nn.Sequential:
