@@ -17,10 +17,7 @@ from .baseline import uniform_limits
 from .fitting import fit_with, informs_fits
 from .measures import PoseLimits, diversity, frechet_of_joints, joint_distance, nearest_distance
 from .skeleton import Skeleton, skeleton_of
-from .trials import completion, denoising, device_of, likelihood, mean_pose, nats_per_dim, roundtrip, usual_groups
-
-QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.995, 0.999)
-"""Of a density's scores of its own training poses, kept with it for ``sim2pose prior score``."""
+from .trials import completion, denoising, device_of, likelihood, mean_pose, roundtrip, usual_groups
 
 
 @dataclass(frozen=True)
@@ -144,16 +141,6 @@ def _samples(
         figures[f"nearest/{name}_mm"] = float(nearest.mean())
         figures[f"nearest/{name}_least_mm"] = float(nearest.min())
     return figures
-
-
-def training_scores(density: PoseDensity, train: NDArray[np.floating], count: int = 16_384) -> dict[str, float]:
-    """Quantiles of the scores (nats per dimension, without noise) of a density's own training poses, by their text.
-
-    To be kept as ``scores`` in the ``data`` of a saved density, where ``sim2pose prior score`` looks for its threshold.
-    """
-    rows = _evenly(len(train), count)
-    found = nats_per_dim(density, _tensor(np.asarray(train)[rows], device_of(density))).double().cpu().numpy()
-    return {f"{share:g}": float(np.quantile(found, share)) for share in QUANTILES}
 
 
 def _checked(name: str, values: NDArray[np.floating], density: PoseDensity) -> NDArray[np.floating]:
