@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from ...models.priors.density import PoseDensity
 from .baseline import uniform_limits
 from .fitting import fit_with, informs_fits
 from .measures import PoseLimits, diversity, frechet_of_joints, joint_distance, nearest_distance
+from .scoring import JOINT, QUANTILES, Scorer
 from .skeleton import Skeleton, skeleton_of
 from .trials import completion, denoising, device_of, likelihood, mean_pose, roundtrip, usual_groups
 
@@ -141,6 +142,21 @@ def _samples(
         figures[f"nearest/{name}_mm"] = float(nearest.mean())
         figures[f"nearest/{name}_least_mm"] = float(nearest.min())
     return figures
+
+
+def training_scores(
+    density: PoseDensity, train: NDArray[np.floating], shares: Sequence[float] = QUANTILES, count: int = 16_384
+) -> dict[str, float]:
+    """Quantiles of what a density's own training poses (N, C, 3) score, at most ``count`` of them, evenly taken.
+
+    To be kept as ``scores`` in the ``data`` of a saved density: by the share's text, of nats per dimension, and with
+    ``joint/`` before it of the largest deviation of a joint.
+    """
+    some = np.asarray(train[_evenly(len(train), count)], np.float32)
+    scorer = Scorer(density)
+    nats, worst = scorer.nats(some), scorer.deviations(some).max(1)
+    scores = {f"{share:g}": float(np.quantile(nats, share)) for share in shares}
+    return scores | {f"{JOINT}{share:g}": float(np.quantile(worst, share)) for share in shares}
 
 
 def _checked(name: str, values: NDArray[np.floating], density: PoseDensity) -> NDArray[np.floating]:

@@ -27,7 +27,8 @@ from ...models.priors.named import load_prior
 from ...render_farm.poses.prior_source import sample_poses
 from ...render_farm.preview import captioned, labelled, strip, write_picture
 from .drawing import body_sequence, body_sheet
-from .scoring import Limits, People, Scorer, Verdict, judge, read_people
+from .scored_people import People, read_people
+from .scoring import Limits, Scorer, Verdict, judge
 from .trials import joint_groups
 
 SHOWN_POSES, SHOWN_COMPLETIONS, CROP = 4, 7, 220
@@ -163,13 +164,14 @@ def score(name: str, path: Path, out: Path, share: float, lost: float, shown: in
 
     Args:
         share: quantile of the prior's training scores (else of its own samples) that is the limit of density and of joints.
-            lost: degrees by which a joint may turn in directions that the prior does not know. shown: of the worst, 0 for no picture.
+        lost: degrees by which a joint may turn in directions that the prior does not know.
+        shown: of the worst, 0 for no picture.
 
     Raises:
         UserError: for an unknown prior or quantile, or data without a pose.
     """
     scorer = Scorer(load_prior(name))
-    people = read_people(path, scorer)
+    people = read_people(path, scorer.joints, scorer.mean)
     limits = scorer.limits(share, lost)
     verdicts = judge(scorer, people, limits)
     out.mkdir(parents=True, exist_ok=True)

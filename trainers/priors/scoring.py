@@ -8,23 +8,17 @@ which the density knows nothing, since its training never did.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ...config import UserError
-from ...datasets.poses import PoseSequence, load_poses
-from ...datasets.shards import FramesFolder
-from ...models.joints import joint_set
-from ...models.joints.smpl_family import SMPL_SETS
 from ...models.priors import PosePrior, PriorEnergy
 from ...models.priors.density import PoseDensity
 from .measures import rotation_distance
+from .scored_people import People, Person
 from .trials import nats_per_dim
 
 Floats = NDArray[np.float64]
@@ -35,35 +29,6 @@ QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999)
 JOINT = "joint/"
 BLAMED = 3
 """Joints that are named of an implausible pose."""
-
-
-@dataclass(frozen=True)
-class Person:
-    """One pose to be judged.
-
-    Attributes:
-        id: frame id and number of the person, or a pose's name in its file.
-        frame: position of the frame in its folder, -1 in pose files. number: of the person in the frame, of the pose.
-    """
-
-    id: str
-    frame: int
-    number: int
-
-
-@dataclass
-class People:
-    """Poses to be judged.
-
-    Attributes:
-        people: N of them. pose: (N, C, 3) of the prior's joints, those in ``lacking`` at its mean.
-        lacking: joints of the prior that the data does not have. left_out: reasons, counted.
-    """
-
-    people: list[Person]
-    pose: NDArray[np.float32]
-    lacking: tuple[str, ...]
-    left_out: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -198,21 +163,6 @@ class Scorer:
         return tuple(self.joints[k] for k in order if gain[k] > 0)
 
 
-def training_scores(
-    density: PoseDensity, train: NDArray[np.floating], shares: Sequence[float] = QUANTILES, count: int = 16_384
-) -> dict[str, float]:
-    """Quantiles of what a density's own training poses (N, C, 3) score, at most ``count`` of them, evenly taken.
-
-    To be kept as ``scores`` in the ``data`` of a saved density: by the share's text, of nats per dimension, and with
-    ``joint/`` before it of the largest deviation of a joint.
-    """
-    some = np.asarray(train[np.unique(np.linspace(0, len(train) - 1, count).astype(int))], np.float32)
-    scorer = Scorer(density)
-    nats, worst = scorer.nats(some), scorer.deviations(some).max(1)
-    scores = {f"{share:g}": float(np.quantile(nats, share)) for share in shares}
-    return scores | {f"{JOINT}{share:g}": float(np.quantile(worst, share)) for share in shares}
-
-
 def judge(scorer: Scorer, people: People, limits: Limits) -> list[Verdict]:
     """Score people, the least plausible first."""
     nats, deviations, lost = scorer.nats(people.pose), scorer.deviations(people.pose), scorer.lost(people.pose)
@@ -227,62 +177,3 @@ def judge(scorer: Scorer, people: People, limits: Limits) -> list[Verdict]:
         figures = (float(nats[k]), float(deviations[k].max()), float(lost[k].max()))
         verdicts.append(Verdict(people.people[k], *figures, bad, joints))
     return verdicts
-
-
-def read_people(path: Path, scorer: Scorer) -> People:
-    """People of a frames folder or a pose file (.npz, .parquet), their poses by joint names.
-
-    Raises:
-        UserError: if there is no pose, or none of the prior's joints.
-    """
-    if path.is_dir():
-        return _collect(_of_frames(path), scorer, path)
-    poses = load_poses(path)
-    return _collect(_of_poses(poses), scorer, path)
-
-
-Found = Iterator[tuple[Person, str, NDArray[np.float32] | None]]
-
-
-def _of_poses(poses: PoseSequence) -> Found:
-    for k, pose in enumerate(poses.pose):
-        yield Person(poses.names[k] if poses.names else str(k), -1, k), poses.joint_set, pose
-
-
-def _of_frames(path: Path) -> Found:
-    """Persons of all frames; the joint set by the length of their pose."""
-    sizes = {joints.count: name for name, joints in SMPL_SETS.items() if name in ("smpl24", "smplh52", "smplx55")}
-    for position, frame in enumerate(FramesFolder.open(path).iterate(("frame_id", "persons"))):
-        for number, person in enumerate(frame.persons):
-            who = Person(f"{frame.frame_id}:{number}", position, number)
-            pose = None if person.pose is None else np.asarray(person.pose, np.float32).reshape(-1, 3)
-            name = "" if pose is None else sizes.get(len(pose), "")
-            yield who, name, pose if name else None
-
-
-def _collect(found: Found, scorer: Scorer, path: Path) -> People:
-    people, rows = [], []
-    left_out: Counter[str] = Counter()
-    lacking: set[str] = set()
-    for who, name, pose in found:
-        if pose is None:
-            left_out["people without a body's pose"] += 1
-        elif not np.isfinite(pose).all():
-            left_out["poses that are not finite"] += 1
-        else:
-            place = _places(name, scorer.joints)
-            lacking |= {joint for joint, row in zip(scorer.joints, place, strict=True) if row < 0}
-            rows.append(np.where(np.array(place)[:, None] >= 0, pose[place], scorer.mean))
-            people.append(who)
-    if not people:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "it is empty"
-        raise UserError(f"{path} holds no pose to score: {reasons}")
-    if len(lacking) == len(scorer.joints):
-        raise UserError(f"{path} has none of the prior's joints ({', '.join(scorer.joints[:4])}...)")
-    ordered = tuple(joint for joint in scorer.joints if joint in lacking)
-    return People(people, np.asarray(np.stack(rows), np.float32), ordered, left_out)
-
-
-def _places(name: str, joints: Sequence[str]) -> list[int]:
-    names = joint_set(name).joints
-    return [names.index(joint) if joint in names else -1 for joint in joints]

@@ -12,18 +12,16 @@ from sim2pose.config import UserError
 from sim2pose.datasets.poses import PoseSequence, save_poses
 from sim2pose.models.priors import GaussianDensity, GaussianPrior
 from sim2pose.models.priors.named import load_prior
-from sim2pose.trainers.priors.scoring import (
-    JOINT,
-    QUANTILES,
-    People,
-    Person,
-    Scorer,
-    judge,
-    read_people,
-    training_scores,
-)
+from sim2pose.trainers.priors.evaluation import training_scores
+from sim2pose.trainers.priors.scored_people import People, Person
+from sim2pose.trainers.priors.scored_people import read_people as read
+from sim2pose.trainers.priors.scoring import JOINT, QUANTILES, Scorer, judge
 
 from .conftest import JOINTS, gaussian, made_poses
+
+
+def read_people(path: Path, scorer: Scorer) -> People:
+    return read(path, scorer.joints, scorer.mean)
 
 
 def _file(path: Path, pose: np.ndarray, joint_set: str = "smplx55") -> Path:
