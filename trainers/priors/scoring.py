@@ -145,7 +145,7 @@ class Scorer:
         """
         kept: dict[str, float] = self.prior.data.get("scores", {}) if isinstance(self.prior, PoseDensity) else {}
         if kept:
-            if f"{share:g}" not in kept:
+            if f"{JOINT}{share:g}" not in kept:
                 there = ", ".join(key for key in kept if not key.startswith(JOINT))
                 raise UserError(f"the prior has kept no quantile {share:g} of its training: {there}")
             return Limits(kept[f"{share:g}"], kept[f"{JOINT}{share:g}"], lost_deg, "training poses")
