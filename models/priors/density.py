@@ -34,8 +34,6 @@ class PoseDensity(nn.Module, ABC):
     """
 
     kind: ClassVar[str]
-    bijective: ClassVar[bool] = True
-    """Whether :meth:`encode_standard` and :meth:`decode_standard` undo each other."""
 
     def __init__(self, space: PoseSpace, **args: Any) -> None:
         super().__init__()
@@ -148,8 +146,9 @@ class PoseDensity(nn.Module, ABC):
         """Coordinates (count, n, D) with the columns ``known`` (D,) bool of ``t`` (n, D) kept, the others drawn."""
         return complete_by_search(self, t, known, count, generator)
 
+    @torch.no_grad()
     def denoise(self, pose: Tensor, sigma: float) -> Tensor:
-        """The likeliest poses (n, J, 3) behind noisy ones: noise N(0, ``sigma``²) on chart coordinates, radians."""
+        """The poses (n, J, 3) of the likeliest latents behind noisy ones: noise N(0, ``sigma``²) on coordinates, radians."""
         return self.space.to_pose(denoise_by_search(self, self.space.to_coordinates(pose), sigma))
 
     def to_fit_prior(self, count: int = 4096, seed: int = 0, floor: float = 0.04) -> PosePrior:

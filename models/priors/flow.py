@@ -14,7 +14,7 @@ from ...config import UserError, nearest
 from .density import PoseDensity
 
 LOG_SCALE = 3.0
-"""Bound of log scales: smooth, so that no gradient dies, and wide enough for what whitening has left."""
+"""Bound of log scales, by tanh, so that no gradient dies, of functions that stand alone; those in chains are given less."""
 
 SPLINE_BOUND = 5.0
 """Splines bend [-5, 5] and are the identity outside, so that all of R is covered."""
@@ -47,16 +47,16 @@ def _spline(parameters: Tensor) -> Any:
     return _spline_type()(*parameters[..., 2:].split([bins, bins, bins - 1], -1), bound=SPLINE_BOUND)
 
 
-def _affine(parameters: Tensor) -> tuple[Tensor, Tensor]:
-    return parameters[..., 0], LOG_SCALE * torch.tanh(parameters[..., 1] / LOG_SCALE)
+def _affine(parameters: Tensor, bound: float) -> tuple[Tensor, Tensor]:
+    return parameters[..., 0], bound * torch.tanh(parameters[..., 1] / bound)
 
 
-def bend(parameters: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+def bend(parameters: Tensor, x: Tensor, bound: float = LOG_SCALE) -> tuple[Tensor, Tensor]:
     """y and log dy/dx of numbers ``x`` (...), by parameters (..., P): y = spline(exp(s) x + b), or without the spline.
 
-    Zero parameters are the identity. Rational quadratic splines: Durkan et al. 2019, eq. 4 and 5.
+    |s| < ``bound``. Zero parameters are the identity. Rational quadratic splines: Durkan et al. 2019, eq. 4 and 5.
     """
-    shift, log_scale = _affine(parameters)
+    shift, log_scale = _affine(parameters, bound)
     y = x * log_scale.exp() + shift
     if parameters.shape[-1] == 2:
         return y, log_scale
@@ -64,9 +64,9 @@ def bend(parameters: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     return y, logs + log_scale
 
 
-def unbend(parameters: Tensor, y: Tensor) -> Tensor:
+def unbend(parameters: Tensor, y: Tensor, bound: float = LOG_SCALE) -> Tensor:
     """Inverse of :func:`bend`."""
-    shift, log_scale = _affine(parameters)
+    shift, log_scale = _affine(parameters, bound)
     if parameters.shape[-1] > 2:
         y = _spline(parameters).inv(y)
     return (y - shift) * (-log_scale).exp()

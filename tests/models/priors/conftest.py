@@ -12,7 +12,7 @@ JOINTS = ("left_hip", "left_knee", "left_ankle", "spine1", "spine2", "jaw")
 SMALL = {
     "gaussian": {"full": True},
     "joint_flow": {"hidden": 8, "bins": 4},
-    "global_flow": {"layers": 3, "hidden": 16, "coupling": "spline", "bins": 4},
+    "global_flow": {"layers": 3, "hidden": 16, "coupling": "spline", "bins": 4, "tree_hidden": 8},
 }
 """Arguments that make a model small, by kind."""
 
@@ -41,7 +41,7 @@ def trained(kind: str, space: PoseSpace, **changes: object) -> PoseDensity:
     if kind != "gaussian":
         with torch.no_grad():
             for parameter in density.parameters():
-                parameter.add_(0.15 * torch.randn_like(parameter))
+                parameter.add_(0.1 * torch.randn_like(parameter))
     return density.eval()
 
 

@@ -81,11 +81,15 @@ def test_haar_density_integrates_to_one_over_rotations(kind: str) -> None:
 
 def _off_identity(kind: str, space: PoseSpace) -> PoseDensity:
     torch.manual_seed(1)
-    arguments = {"gaussian": {}, "joint_flow": {"hidden": 8, "bins": 4}, "global_flow": {"layers": 2, "hidden": 8}}
+    arguments = {
+        "gaussian": {},
+        "joint_flow": {"hidden": 8, "bins": 4},
+        "global_flow": {"layers": 2, "hidden": 8, "tree_hidden": 8},
+    }
     density = build_density(kind, space, **arguments[kind])
     with torch.no_grad():
         for parameter in density.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
+            parameter.add_(0.15 * torch.randn_like(parameter))
     return density.eval()
 
 
@@ -119,11 +123,31 @@ def test_density_goes_on_over_half_turns() -> None:
     assert density.log_prob(pose).diff().abs().max() < 0.2
 
 
+@pytest.mark.parametrize("first", ["whiten", "none"])
+def test_other_first_layers(first: str, space: PoseSpace) -> None:
+    """Their Jacobian and inverse; whitened, an untrained flow is the full Gaussian."""
+    flow = trained("global_flow", space, first=first).double()
+    t = torch.randn(6, flow.dim, dtype=torch.float64)
+    jacobian = vmap(jacrev(lambda one: flow.encode_standard(one[None])[0]))(t)
+    normal = torch.distributions.Normal(0.0, 1.0).log_prob(flow.encode_standard(t)).sum(-1)
+    assert torch.allclose(normal + torch.linalg.slogdet(jacobian)[1], flow.log_prob_standard(t), atol=1e-4)
+    assert torch.allclose(flow.decode_standard(flow.encode_standard(t)), t, atol=1e-6)
+    fresh = build_density("global_flow", space, hidden=8, first=first)
+    data = space.standardise(space.to_coordinates(walk()))[0]
+    fresh.initialise(data)
+    gaussian = build_density("gaussian", space, full=first == "whiten", shrinkage=0.0)
+    gaussian.initialise(data)
+    fresh.eval()
+    assert torch.allclose(fresh.log_prob_standard(data), gaussian.log_prob_standard(data), atol=0.01)
+
+
 def test_bad_files_and_kinds(space: PoseSpace, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"unknown kind of prior 'joint_flw'.*joint_flow"):
         build_density("joint_flw", space)
     with pytest.raises(UserError, match="hiden"):
         build_density("joint_flow", space, hiden=3)
+    with pytest.raises(UserError, match="unknown first layer 'whitening'"):
+        build_density("global_flow", space, first="whitening")
     with pytest.raises(UserError, match="no pose prior at"):
         load_density(tmp_path / "none.safetensors")
     (tmp_path / "bad.safetensors").write_bytes(b"no tensors")

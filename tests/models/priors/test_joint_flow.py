@@ -34,7 +34,7 @@ def test_the_true_tree_of_each_joint_set(name: str) -> None:
     pose = 0.3 * torch.randn(50, len(joints), 3, generator=generator)
     flow = build_density("joint_flow", PoseSpace.fit(pose, joints, name), hidden=4, bins=4)
     assert isinstance(flow, JointFlow)
-    for d, row in enumerate(flow.inputs):
+    for d, row in enumerate(flow.tree.inputs):
         parents = {e // 3 for e in row[:3] if e < flow.dim}
         assert parents == ({PARENTS[name][d // 3]} - {-1}), joints[d // 3]
 
@@ -45,7 +45,7 @@ def test_a_still_parent_is_passed_over() -> None:
     flow = build_density("joint_flow", PoseSpace.fit(pose, JOINTS), hidden=4, bins=4)
     assert isinstance(flow, JointFlow)
     ankle = [d for d, j in enumerate(flow.space.owner.tolist()) if JOINTS[j] == "left_ankle"]
-    assert flow.inputs[ankle[0]][:3] == [0, 1, 2], "the ankle is conditioned on the hip"
+    assert flow.tree.inputs[ankle[0]][:3] == [0, 1, 2], "the ankle is conditioned on the hip"
 
 
 def test_missing_leaves_are_drawn_given_their_parents(space: PoseSpace) -> None:
