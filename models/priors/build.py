@@ -9,12 +9,16 @@ from .density import PoseDensity
 from .gaussian_density import GaussianDensity
 from .global_flow import GlobalFlow
 from .joint_flow import JointFlow
+from .hand_vae import HandVAE
+from .hand_vae_so3 import HandVAESO3
 from .space import PoseSpace
 
 DENSITIES: dict[str, type[PoseDensity]] = {
     "gaussian": GaussianDensity,
     "joint_flow": JointFlow,
     "global_flow": GlobalFlow,
+    "hand_vae": HandVAE,
+    "hand_vae_so3": HandVAESO3,
 }
 """Classes by kind; each is built from a space and its own arguments."""
 

@@ -48,7 +48,7 @@ def hand_poses(
     """Draw poses of both hands, each hand on its own: a table of ``smplx55`` in which only :data:`FINGERS` move.
 
     All are drawn as right hands; every second one is mirrored to the left. The pose of a row is a function of config, seed
-    and row: more of them begin with the same ones. About 450 pairs a second on one core, hence the cache.
+    and row: more of them begin with the same ones. About 400 pairs a second on one core, hence the cache.
 
     Args:
         count: pairs, the table's rows. cache: folder in which they are written once. config: what hands may do, and whose.
@@ -99,26 +99,28 @@ def _draw(count: int, seed: int, config: HandConfig, keep: Keep) -> Labels:
     fingers = [joint_set(_SET).index(name) for name in FINGERS]
     counts: Counter[str] = Counter(files=0, frames=count, kept_frames=count, dropped_frames=0, reduced_angles=0)
     for block, length in enumerate(lengths):
-        pose = np.zeros((BLOCK, joint_set(_SET).count, 3), np.float32)
-        pose[:, fingers] = _pairs(model, config.scene, np.random.default_rng([seed, block]), counts)
-        keep(pose[:length])
+        pose = np.zeros((length, joint_set(_SET).count, 3), np.float32)
+        pose[:, fingers] = _pairs(model, config.scene, length, np.random.default_rng([seed, block]), counts)
+        keep(pose)
     notes = [f"drawn hands: {counts[name]} {name.replace('_', ' ')}" for name in ("grasps", "grasps_given_up")]
     return Labels(lengths, names, names, [None] * blocks, notes, dict(counts))
 
 
-def _pairs(model: HandModel, config: HandScene, rng: np.random.Generator, counts: Counter[str]) -> NDArray[np.floating]:
-    """Finger poses (BLOCK, 30, 3), axis-angle, of left and right hands that know nothing of each other."""
+def _pairs(
+    model: HandModel, config: HandScene, count: int, rng: np.random.Generator, counts: Counter[str]
+) -> NDArray[np.floating]:
+    """Finger poses (count, 30, 3), axis-angle, of left and right hands that know nothing of each other."""
     wanted = []
-    for row, own in enumerate(rng.spawn(2 * BLOCK)):
+    for row, own in enumerate(rng.spawn(2 * count)):
         holds = own.random() < config.grasp.share
         kind = choose(own, config.grasp.objects) if holds else None
         wanted.append(Wanted(row, "right", _betas(model, config, own), own, kind))
         counts["grasps"] += holds
     with torch.no_grad():
         hands = pose_hands({"right": model}, config, wanted, counts)
-    pose = np.stack([hand.pose for hand in hands]).reshape(BLOCK, 2, 45)
+    pose = np.stack([hand.pose for hand in hands]).reshape(count, 2, 45)
     pose[:, 0] = hand_mirrored(pose[:, 0])
-    return pose.reshape(BLOCK, 30, 3)
+    return pose.reshape(count, 30, 3)
 
 
 def _betas(model: HandModel, config: HandScene, rng: np.random.Generator) -> NDArray[np.float32]:
