@@ -39,8 +39,8 @@ class EvaluationSettings:
     diverse: int = 2048
     base: int = 32_768
     nearest: int = 512
-    denoised: int = 256
-    completed: int = 128
+    denoised: int = 128
+    completed: int = 48
     completions: int = 10
     sigmas: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5)
     fitted: int = 64
