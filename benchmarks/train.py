@@ -26,9 +26,9 @@ from ..models.memory import keep_freed_memory
 from ..models.threads import torch_threads
 from ..trainers import loop
 from ..trainers.adaptation.domain import DOMAIN
-from ..trainers.config import TrainConfig
 from ..trainers.context import Context, seed_everything
 from ..trainers.initial_weights import POSE
+from ..trainers.keypoint_config import KeypointConfig
 from ..trainers.keypoints import KeypointTask
 from ..trainers.task import LoopSettings
 from .bare_loop import Batch, bare_fidip_loop, bare_loop
@@ -75,7 +75,7 @@ def noise_frames(folder: Path, count: int, width: int, height: int, domain: str)
     return folder
 
 
-def train_config(config: BenchConfig, out: Path, source: str, method: str) -> TrainConfig:
+def train_config(config: BenchConfig, out: Path, source: str, method: str) -> KeypointConfig:
     """A run of ``steps`` steps that neither validates nor tracks; the target domain is noise, made under ``out``."""
     target = out / "target"
     if not target.is_dir():
@@ -93,7 +93,7 @@ def train_config(config: BenchConfig, out: Path, source: str, method: str) -> Tr
         "adversarial": {"method": method, "pre_steps": 0},
         "tracking": {"enabled": False},
     }
-    return validate(TrainConfig, values)
+    return validate(KeypointConfig, values)
 
 
 def run(config: BenchConfig) -> list[Row]:
@@ -168,4 +168,4 @@ class Loop:
         task.ready = self.ready
         settings = LoopSettings(self.cfg.name, run_dir, {}, 10**9, self.cfg.log_every, 10**9, 1)
         state = loop.run(task, settings, Context(shows=False))
-        return state.images / state.seconds
+        return state.samples / state.seconds

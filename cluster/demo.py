@@ -165,7 +165,7 @@ def _import_real(spec: str, out: Path, seed: int) -> dict[str, Path]:
 
 def _train(config: DemoConfig, out: Path, name: str, folders: dict[str, Path]) -> Path:
     """One of the two runs; the adapted one starts from the source-only run's checkpoint at the branch step."""
-    from ..trainers.config import TrainConfig
+    from ..trainers.keypoint_config import KeypointConfig
     from ..trainers.runtimes import train
 
     branch = round(config.steps * config.branch)
@@ -186,7 +186,7 @@ def _train(config: DemoConfig, out: Path, name: str, folders: dict[str, Path]) -
         values["steps"] = config.steps - branch
         values["init_from"] = str(out / "runs" / "source_only" / "checkpoints" / f"step_{branch:08d}")
         values["data"] |= {"target": str(folders["target_train"]), "target_labels": config.target_labels}
-    cfg = load_config(TrainConfig, f"demo_{name}", _merged(values, config.train))
+    cfg = load_config(KeypointConfig, f"demo_{name}", _merged(values, config.train))
     resume = (out / "runs" / name).exists()
     return train(cfg, resume=resume).run_dir
 

@@ -190,10 +190,10 @@ def register_run(
     """
     if evaluations is None:
         from ..config import load_config
-        from ..trainers.config import TrainConfig
+        from ..trainers.keypoint_config import KeypointConfig
 
         find_model(run)  # says what is missing before the config is read
-        cfg = load_config(TrainConfig, str(run / "config.yaml"))
+        cfg = load_config(KeypointConfig, str(run / "config.yaml"))
         evaluations = {key: evaluate_on(str(run), Path(folder)) for key, folder in cfg.data.val.items()}
     model = registry.store_model(find_model(run), run.parent / "models")
     export_pt2(model)

@@ -72,7 +72,7 @@ class _Follower:
             _, _, level, message = [*line.split(" ", 3), "", "", ""][:4]
             if level in ("WARNING", "ERROR", "CRITICAL"):
                 log.log(getattr(logging, level), "%s", message)
-        events = [event for event in read_events(self.run_dir) if "train/images_per_second" in event["metrics"]]
+        events = [event for event in read_events(self.run_dir) if "train/samples_per_second" in event["metrics"]]
         if events:
             self._show(events[-1])
 
@@ -92,5 +92,5 @@ class _Follower:
             self._progress = Progress(self.name, event["of"], event["step"], "step")
         metrics = event["metrics"]
         losses = [f"{key[6:]} {value:.4g}" for key, value in sorted(metrics.items()) if key.startswith("train/loss_")]
-        self._progress.note(f"{' '.join(losses)} {metrics['train/images_per_second']:.0f} images/s")
+        self._progress.note(f"{' '.join(losses)} {metrics['train/samples_per_second']:.0f} samples/s")
         self._progress.advance(event["step"] - self._progress.done)

@@ -10,14 +10,14 @@ from ..models.keypoints.backbones import load_backbone
 from ..models.keypoints.base import HeatmapNetwork
 from ..models.keypoints.weights import LoadReport, load_weights
 from .checkpoints import best_checkpoint
-from .config import TrainConfig
+from .keypoint_config import KeypointConfig
 
 log = logging.getLogger(__name__)
 
 POSE, AVERAGE = "pose", "average"
 
 
-def load_start(cfg: TrainConfig, network: HeatmapNetwork, first: bool) -> LoadReport | None:
+def load_start(cfg: KeypointConfig, network: HeatmapNetwork, first: bool) -> LoadReport | None:
     """Load what the run starts from, if anything, and say what was loaded.
 
     ``init_from`` may be a run folder (its best checkpoint), a checkpoint folder, a model folder or a weights file.

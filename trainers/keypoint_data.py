@@ -10,8 +10,8 @@ from ..datasets.augment import Augmentation, augmentation
 from ..datasets.persons import PersonDataset
 from ..datasets.plan import BatchPlan
 from ..datasets.stream import make_loader
-from .config import TrainConfig
 from .context import Context
+from .keypoint_config import KeypointConfig
 from .task import Batch
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 SOURCE, TARGET = 1, 0
 
 
-def open_datasets(cfg: TrainConfig, first: bool) -> list[PersonDataset]:
+def open_datasets(cfg: KeypointConfig, first: bool) -> list[PersonDataset]:
     """The data sets of a batch, source before target; says on rank 0 what was left out and why.
 
     With ``data.labelled_share`` the target is there twice: its labelled people, then all of them without labels.
@@ -57,7 +57,7 @@ def open_datasets(cfg: TrainConfig, first: bool) -> list[PersonDataset]:
     return list(named.values())
 
 
-def batch_ratio(cfg: TrainConfig, datasets: Sequence[PersonDataset]) -> list[float]:
+def batch_ratio(cfg: KeypointConfig, datasets: Sequence[PersonDataset]) -> list[float]:
     """Shares of the data sets of :func:`open_datasets` in a batch."""
     share, labelled = cfg.data.target_share, cfg.data.labelled_share
     if len(datasets) == 1:
@@ -69,7 +69,7 @@ def batch_ratio(cfg: TrainConfig, datasets: Sequence[PersonDataset]) -> list[flo
 
 
 def batches(
-    cfg: TrainConfig,
+    cfg: KeypointConfig,
     context: Context,
     datasets: Sequence[PersonDataset],
     plan: BatchPlan,
@@ -95,7 +95,7 @@ def batches(
     )
 
 
-def augmentation_of(cfg: TrainConfig, dataset: PersonDataset) -> Augmentation:
+def augmentation_of(cfg: KeypointConfig, dataset: PersonDataset) -> Augmentation:
     """``data.augment``, or of the target ``data.augment_target`` where that is given."""
     level = cfg.data.augment_target if dataset.domain == TARGET else None
     return augmentation(level or cfg.data.augment)

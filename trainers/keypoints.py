@@ -34,9 +34,9 @@ from .adaptation.prior import PriorTerm, source_prior
 from .adaptation.teacher import MeanTeacher
 from .adaptation.term import Step, Term
 from .collapse import Learnt, collapsed, constant_loss
-from .config import TrainConfig
 from .context import Context
 from .initial_weights import AVERAGE, POSE, load_start
+from .keypoint_config import KeypointConfig
 from .keypoint_data import SOURCE, batch_ratio, batches, open_datasets
 from .task import Batch
 from .updates import Update, scheduled_optimiser
@@ -50,7 +50,7 @@ PRE_PHASE = 1_000_003  # added to the seed: the pre-phase has an order of its ow
 class KeypointTask:
     """See the module; attributes as ``task.Task`` asks for them."""
 
-    def __init__(self, cfg: TrainConfig, context: Context) -> None:
+    def __init__(self, cfg: KeypointConfig, context: Context) -> None:
         self.cfg, self.context = cfg, context
         self.datasets = open_datasets(cfg, context.first)
         self.plan = self._plan(cfg.seed)

@@ -76,7 +76,7 @@ def train(
                 meter.add(update, norm)
         task.finish_step(state.step)
         state.step += 1
-        state.images += context.world * len(batch["frame_id"])
+        state.samples += context.world * len(batch["frame_id"])
         progress.advance()
 
         done = state.step == task.total_steps

@@ -26,9 +26,9 @@ from ..models.keypoints.base import HeatmapNetwork
 from ..models.keypoints.networks import build_network
 from ..models.keypoints.weights import load_weights
 from . import checkpoints
-from .config import TrainConfig
 from .evaluation import mean_pose
 from .initial_weights import find_weights
+from .keypoint_config import KeypointConfig
 
 WEIGHTS, SPEC, EXPORT = "model.safetensors", "model.json", "model.pt2"
 
@@ -100,7 +100,7 @@ def model_of_run(run_dir: Path) -> Path:
     Raises:
         UserError: if the run has no whole checkpoint yet.
     """
-    cfg = load_config(TrainConfig, str(run_dir / "config.yaml"))
+    cfg = load_config(KeypointConfig, str(run_dir / "config.yaml"))
     checkpoint = checkpoints.best_checkpoint(run_dir)
     if checkpoint is None:
         raise UserError(f"{run_dir} has no checkpoint yet: go on with it (sim2pose train … --resume)")

@@ -13,11 +13,12 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from ..config import UserError, validate
+from ..config import UserError
 from . import runfolder
 from .config import TrainConfig
 from .context import CPU, Context
 from .follow import following
+from .recipes import validate_run
 from .tracking import MlflowSender
 from .updates import NonFiniteLoss
 
@@ -133,7 +134,7 @@ def _rank(values: dict[str, Any]) -> None:
         ray.train.report(dict(metrics))
 
     try:
-        cfg = validate(TrainConfig, values["config"])
+        cfg = validate_run(values["config"])
         device = get_device() if values["gpu"] else CPU
         work(cfg, run_dir, Context(rank, world, device, False, report, cfg.deepspeed))
     except NonFiniteLoss as error:

@@ -1,32 +1,98 @@
-"""What can be trained: one function a recipe, by the name that ``recipe=`` takes."""
+"""What can be trained: one entry a recipe, by the name that ``recipe=`` takes; its config, its task and its report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from ..config import UserError, nearest
+from ..config import UserError, merge, nearest, parse_overrides, parse_yaml, read_preset, validate
 from .config import TrainConfig
 from .context import Context
+from .keypoint_config import KeypointConfig
 from .task import Task
 
 
-def _fidip(cfg: TrainConfig, context: Context) -> Task:
+@dataclass(frozen=True)
+class Recipe:
+    """One thing to train; task and report are imported when they are needed.
+
+    Attributes:
+        config: its config.
+        task: makes the task of a config, on one rank.
+        report: writes ``report.html`` of a run folder.
+    """
+
+    config: type[TrainConfig]
+    task: Callable[[Any, Context], Task]
+    report: Callable[[Path], Path]
+
+
+def _keypoints(cfg: KeypointConfig, context: Context) -> Task:
     from .keypoints import KeypointTask
 
     return KeypointTask(cfg, context)
 
 
-RECIPES: dict[str, Callable[[TrainConfig, Context], Task]] = {
-    "fidip": _fidip,  # 2D keypoints by heatmaps, on one domain or adversarially on two
+def _keypoint_report(run_dir: Path) -> Path:
+    from .report import write_run_report
+
+    return write_run_report(run_dir)
+
+
+RECIPES = {
+    "fidip": Recipe(
+        KeypointConfig, _keypoints, _keypoint_report
+    ),  # 2D keypoints, on one domain or adversarially on two
 }
+DEFAULT = "fidip"
+
+
+def recipe(name: str) -> Recipe:
+    """A recipe.
+
+    Raises:
+        UserError: for an unknown name (nearest named).
+    """
+    if name not in RECIPES:
+        raise UserError(f"unknown recipe '{name}': {nearest(name, RECIPES)}")
+    return RECIPES[name]
+
+
+def validate_run(values: Mapping[str, Any]) -> TrainConfig:
+    """The config of a run, of the kind that its ``recipe`` asks for.
+
+    Raises:
+        UserError: for an unknown recipe, and whatever is wrong with the values (key named).
+    """
+    return validate(recipe(str(values.get("recipe", DEFAULT))).config, values)
+
+
+def load_run(preset: str, overrides: Sequence[str] | Mapping[str, Any] = ()) -> TrainConfig:
+    """Resolve a training preset (name or path) and overrides (``key=value`` items or a nested dict).
+
+    Raises:
+        UserError: see :func:`validate_run`.
+    """
+    over = dict(overrides) if isinstance(overrides, Mapping) else parse_overrides(overrides)
+    return validate_run(merge(read_preset(preset), over))
+
+
+def saved_run(run_dir: Path) -> TrainConfig:
+    """The config that a run folder was made with."""
+    return validate_run(parse_yaml((run_dir / "config.yaml").read_text(encoding="utf-8")))
 
 
 def build_task(cfg: TrainConfig, context: Context) -> Task:
-    """The task of ``cfg.recipe``.
+    """The task of a run.
 
     Raises:
-        UserError: for an unknown recipe (nearest named), and whatever the task finds wrong with its config.
+        UserError: whatever the task finds wrong with its config.
     """
-    if cfg.recipe not in RECIPES:
-        raise UserError(f"unknown recipe '{cfg.recipe}': {nearest(cfg.recipe, RECIPES)}")
-    return RECIPES[cfg.recipe](cfg, context)
+    return recipe(cfg.recipe).task(cfg, context)
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write ``<run>/report.html``; works on unfinished runs too."""
+    return recipe(saved_run(run_dir).recipe).report(run_dir)

@@ -21,7 +21,7 @@ from ..datasets.inspect import contact_sheet
 from ..datasets.shards import FramesFolder
 from ..models.joints import joint_set
 from .analysis import sections
-from .config import TrainConfig
+from .keypoint_config import KeypointConfig
 from .tracking import read_curves
 
 COLUMNS = ("AP", "AP50", "AP75", "AR", "oks", "pck_0.2", "left_right_confusion")
@@ -33,9 +33,9 @@ Curve = tuple[list[float], list[float]]
 
 def write_run_report(run_dir: Path) -> Path:
     """Write ``<run>/report.html`` from what the run left in its folder; works on unfinished runs too."""
-    cfg = load_config(TrainConfig, str(run_dir / "config.yaml"))
+    cfg = load_config(KeypointConfig, str(run_dir / "config.yaml"))
     done = _json(run_dir / "done.json")
-    state = f"{done['images_per_second']:.0f} images/s over {done['step']} steps" if done else "not finished"
+    state = f"{done['samples_per_second']:.0f} images/s over {done['step']} steps" if done else "not finished"
     page = Report(f"sim2pose run “{cfg.name}”", f"recipe {cfg.recipe} · {cfg.model.network} · {state}")
     if done.get("stopped"):
         page.text(f"The run stopped early: {done['stopped']}", warn=True)

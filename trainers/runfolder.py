@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 from ..config import UserError, dump_yaml, parse_yaml
 from . import checkpoints
-from .config import TrainConfig, changes_result, differing_keys
+from .config import TrainConfig, differing_keys
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +29,14 @@ class RunResult:
         metrics: of the last validation, ``<val name>/<metric>``.
         best_checkpoint: folder of the best checkpoint (the newest where no score was measured), or None.
         stopped: why it ended early, or None.
-        images_per_second: over the whole training, all ranks together, without validation and saving.
+        samples_per_second: over the whole training, all ranks together, without validation and saving.
     """
 
     run_dir: Path
     metrics: dict[str, float] = field(default_factory=dict)
     best_checkpoint: Path | None = None
     stopped: str | None = None
-    images_per_second: float = 0.0
+    samples_per_second: float = 0.0
 
 
 def prepare(cfg: TrainConfig, resume: bool) -> Path:
@@ -56,7 +56,7 @@ def prepare(cfg: TrainConfig, resume: bool) -> Path:
         write_config(cfg, run_dir)
         return run_dir
     old, new = parse_yaml(saved.read_text(encoding="utf-8")), cfg.model_dump(mode="json")
-    keys = [key for key in differing_keys(old, new) if changes_result(key)]
+    keys = [key for key in differing_keys(old, new) if cfg.changes_result(key)]
     if keys:
         raise UserError(
             f"run '{cfg.name}' exists with another config, it differs in {', '.join(keys)}: "
@@ -91,7 +91,7 @@ def result(run_dir: Path) -> RunResult | None:
         return None
     done = json.loads(path.read_text(encoding="utf-8"))
     best = checkpoints.best_checkpoint(run_dir)
-    return RunResult(run_dir, done["metrics"], best, done["stopped"], done["images_per_second"])
+    return RunResult(run_dir, done["metrics"], best, done["stopped"], done["samples_per_second"])
 
 
 def note_failure(run_dir: Path, rank: int, error: BaseException) -> None:

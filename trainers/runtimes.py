@@ -15,7 +15,7 @@ import torch.distributed as dist
 from ..config import UserError
 from ..models.memory import keep_freed_memory
 from . import deepspeed_engine, loop, runfolder
-from .config import TrainConfig, check_division, require_source
+from .config import TrainConfig
 from .context import Context, pick_device, seed_everything
 from .follow import log_file
 from .recipes import build_task
@@ -43,7 +43,7 @@ def train(cfg: TrainConfig, resume: bool = False) -> RunResult:
         UserError: for a taken name, missing data, an impossible combination of settings.
         NonFiniteLoss: if a loss or gradient was not finite (checkpoints before it stay usable).
     """
-    require_source(cfg)
+    cfg.require_data()
     if dist.is_torchelastic_launched():
         return _train_torchrun(cfg, resume)
     device = pick_device(cfg.device) if cfg.runtime == "local" else None  # under Ray each rank has its own
@@ -59,7 +59,7 @@ def train(cfg: TrainConfig, resume: bool = False) -> RunResult:
 
             train_on_ray(cfg, run_dir, sender)
         else:
-            if sender is not None and cfg.data.loader_workers:
+            if sender is not None and cfg.forks_loaders:
                 sender.ready.wait(30)  # loader processes are forked: no import may be half done in another thread
             work(cfg, run_dir, Context(device=device, deepspeed=cfg.deepspeed))
         status = "FINISHED"
@@ -112,9 +112,9 @@ def _work(cfg: TrainConfig, run_dir: Path, context: Context) -> None:
             "metrics": state.metrics,
             "best": best,
             "stopped": state.stopped,
-            "images": state.images,
+            "samples": state.samples,
             "seconds": state.seconds,
-            "images_per_second": state.images / max(state.seconds, 1e-9),
+            "samples_per_second": state.samples / max(state.seconds, 1e-9),
             "world": context.world,
         }
         runfolder.finish(run_dir, cfg.name, values)
@@ -145,7 +145,7 @@ def _train_torchrun(cfg: TrainConfig, resume: bool) -> RunResult:
     sender, status = None, "FAILED"
     try:
         try:
-            check_division(cfg, context.world, f"the {context.world} ranks of torchrun")
+            cfg.check_division(context.world, f"the {context.world} ranks of torchrun")
         except ValueError as error:
             raise UserError(str(error)) from None
         # torchrun starts all ranks again after a failure; that is a resume whatever the command line said

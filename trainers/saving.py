@@ -73,7 +73,7 @@ def _everything(
 ) -> dict[str, Any]:
     return {
         "step": state.step,
-        "images": state.images,
+        "samples": state.samples,
         "seconds": state.seconds,
         "scores": state.scores.state_dict(),
         "metrics": state.metrics,
@@ -93,8 +93,8 @@ def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         return LoopState()
     checkpoint = found or checkpoints.load(path)
     state = checkpoint.state
-    if "scores" not in state:
-        raise UserError(f"{path} was written by an earlier sim2pose, which kept no list of scores: start the run anew")
+    if "samples" not in state:
+        raise UserError(f"{path} was written by an earlier sim2pose, whose state was another: start the run anew")
     for name, module in task.modules.items():
         module.load_state_dict(checkpoint.modules[name])
     for name, optimiser in task.optimisers.items():
@@ -106,5 +106,5 @@ def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
         set_random_state(state["random"][context.rank])
     if context.first:
         log.info("resumed from %s", path)
-    kept = ("step", "images", "seconds", "metrics", "best_metrics")
+    kept = ("step", "samples", "seconds", "metrics", "best_metrics")
     return LoopState(**{key: state[key] for key in kept}, scores=Scores.from_state(state["scores"]))

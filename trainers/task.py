@@ -84,7 +84,7 @@ class LoopState:
     """What the loop itself carries from step to step, and through checkpoints."""
 
     step: int = 0
-    images: int = 0
+    samples: int = 0
     seconds: float = 0.0  # of training, without validation and saving
     scores: Scores = field(default_factory=Scores)
     metrics: dict[str, float] = field(default_factory=dict)  # of the last validation

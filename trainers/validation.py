@@ -24,9 +24,9 @@ from .adaptation.adabn import take_target_statistics
 from .analysis.features import FeatureWriter, collect, sample_people
 from .analysis.history import note_keypoints, retention
 from .analysis.separability import probe_accuracy, proxy_a_distance
-from .config import TrainConfig
 from .context import Context
 from .evaluation import baselines, evaluate_results, mean_pose
+from .keypoint_config import KeypointConfig
 from .predict import predict
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "oks", "pck@0.2", "left_rig
 SOURCE, TARGET = "source", "target"
 
 
-def score_name(cfg: TrainConfig) -> str:
+def score_name(cfg: KeypointConfig) -> str:
     """The metric that chooses the best checkpoint: AP on the target if there is one, else on the source."""
     names = list(cfg.data.val)
     best = next((name for name in (TARGET, SOURCE) if name in names), names[0] if names else "")
@@ -45,7 +45,7 @@ def score_name(cfg: TrainConfig) -> str:
 class Validation:
     """Evaluates on each folder of ``data.val`` with its annotated boxes. Made on rank 0."""
 
-    def __init__(self, cfg: TrainConfig, datasets: Sequence[PersonDataset], context: Context) -> None:
+    def __init__(self, cfg: KeypointConfig, datasets: Sequence[PersonDataset], context: Context) -> None:
         """Open the folders.
 
         Raises:

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ..config import PRESETS, Config, UserError, config_hash, merge, nearest, parse_overrides, read_preset, validate
-from ..trainers.config import TrainConfig, require_source
+from ..config import PRESETS, Config, UserError, config_hash, merge, parse_overrides, read_preset, validate
+from ..trainers.config import TrainConfig
+from ..trainers.recipes import RECIPES, validate_run
 from . import space as spaces
 from .space import Point
 
@@ -109,7 +110,8 @@ def load_sweep(preset: str, overrides: Sequence[str] = ()) -> SweepConfig:
     """
     values, over = read_preset(preset, SWEEPS), parse_overrides(overrides)
     for key in over:
-        if key not in SweepConfig.model_fields and key in TrainConfig.model_fields:
+        trains = any(key in recipe.config.model_fields for recipe in RECIPES.values())
+        if trains and key not in SweepConfig.model_fields:
             raise UserError(f"'{key}' is a key of the training: write fixed.{key}… to set it for all trials")
     for key in ("space", "fixed", "control"):
         old, new = values.get(key, {}), over.get(key, {})
@@ -152,14 +154,8 @@ def make_trials(config: SweepConfig) -> list[Trial]:
     shared = preset_values(config)
     trials = [_trial(config, shared, point, seed) for point in config.points() for seed in config.seeds]
     first = trials[0].config
-    require_source(first)
-    folder, sign, _ = config.metric.partition("/")
-    known = list(first.data.val)
-    if sign and not any(folder == name or folder.startswith(f"{name}_") for name in known):
-        raise UserError(
-            f"metric '{config.metric}' needs a validation folder '{folder}' ({nearest(folder, known)}): "
-            f"fixed.data.val.{folder}=DIR"
-        )
+    first.require_data()
+    first.check_metric(config.metric)
     return trials
 
 
@@ -177,7 +173,7 @@ def _trial(config: SweepConfig, shared: Mapping[str, Any], point: Point, seed: i
     }
     fixed = {k: v.replace("{seed}", str(seed)) if isinstance(v, str) else v for k, v in config.fixed.items()}
     values = merge(merge(merge(defaults, shared), spaces.nest(fixed | point)), own)
-    return Trial(point, seed, validate(TrainConfig, values))
+    return Trial(point, seed, validate_run(values))
 
 
 def trial_name(point: Point, seed: int) -> str:

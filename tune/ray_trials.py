@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..config import UserError, validate
+from ..config import UserError
 from ..trainers.config import TrainConfig
+from ..trainers.recipes import validate_run
 from ..trainers.runfolder import RunResult
 from .config import SweepConfig, Trial
 
@@ -99,7 +100,7 @@ def _trial(
     if train is None:
         from ..trainers.runtimes import train
     assert train is not None
-    cfg = validate(TrainConfig, configs[params["trial"]])
+    cfg = validate_run(configs[params["trial"]])
     resume = (Path(cfg.out) / cfg.name / "config.yaml").is_file()
     try:
         result = train(cfg, resume)

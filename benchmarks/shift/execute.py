@@ -14,8 +14,9 @@ from ...datasets.locks import driver_lock
 from ...datasets.persons import PersonDataset
 from ...trainers import runfolder
 from ...trainers.checkpoints import write_json
-from ...trainers.config import TrainConfig, changes_result, differing_keys
+from ...trainers.config import differing_keys
 from ...trainers.context import Context
+from ...trainers.keypoint_config import KeypointConfig
 from ...trainers.model_folder import find_model, load_model
 from ...trainers.runtimes import train
 from ...trainers.updates import NonFiniteLoss
@@ -51,7 +52,7 @@ def check(config: BenchConfig, run: Run) -> None:
     if not saved.is_file():
         return
     old = parse_yaml(saved.read_text(encoding="utf-8"))
-    keys = [key for key in differing_keys(old, asked.model_dump(mode="json")) if changes_result(key)]
+    keys = [key for key in differing_keys(old, asked.model_dump(mode="json")) if asked.changes_result(key)]
     if keys:
         raise UserError(
             f"{saved.parent} was trained with other settings, it differs in {', '.join(keys)}: name these variant=NAME "
@@ -103,7 +104,7 @@ def _try(config: BenchConfig, run: Run, locks: Path) -> bool:
     return True
 
 
-def _do(run: Run, cfg: TrainConfig, folder: Path, start: Path | None) -> None:
+def _do(run: Run, cfg: KeypointConfig, folder: Path, start: Path | None) -> None:
     if run.severity is not None and not METHODS[run.method].trains:
         assert start is not None
         measure(cfg, folder, start)
@@ -118,7 +119,7 @@ def _do(run: Run, cfg: TrainConfig, folder: Path, start: Path | None) -> None:
         find_model(folder)  # made now, under this run's lock, for all who start from it
 
 
-def measure(cfg: TrainConfig, folder: Path, start: Path) -> None:
+def measure(cfg: KeypointConfig, folder: Path, start: Path) -> None:
     """Evaluate a source-only run on a target as trained runs are at their end, and leave the same files."""
     network, _ = load_model(start)
     people = PersonDataset(list(cfg.data.source), domain=1)

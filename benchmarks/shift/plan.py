@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...config import load_config, merge
-from ...trainers.config import TrainConfig
+from ...trainers.keypoint_config import KeypointConfig
 from ...tune.space import nest
 from .config import BenchConfig
 from .domains import folders
@@ -63,7 +63,7 @@ def part(config: BenchConfig) -> list[Run]:
     return list(ordered)
 
 
-def train_config(config: BenchConfig, run: Run) -> TrainConfig:
+def train_config(config: BenchConfig, run: Run) -> KeypointConfig:
     """The resolved training config of a run; of a method that does not train, the one it is measured by."""
     out = config.out.resolve()
     severity = run.severity or config.severities[0]  # a source-only run reads the source alone
@@ -74,7 +74,7 @@ def train_config(config: BenchConfig, run: Run) -> TrainConfig:
         shared |= {"steps": config.source_steps, "checkpoint": {"every": max(1, config.source_steps // 4), "keep": 1}}
         shared["data"] = {"source": places["source_train"], "val": {"source": places["source_test"]}}
         shared["data"]["augment"] = STARTS[run.method]
-        return load_config(TrainConfig, "shift_train", shared)
+        return load_config(KeypointConfig, "shift_train", shared)
     method = METHODS[run.method]
     start = run.start()
     assert start is not None
@@ -86,7 +86,7 @@ def train_config(config: BenchConfig, run: Run) -> TrainConfig:
         "target_labels": {"source": 0, "none": 0, "some": config.labels, "all": None}[method.labels],
         "val": {"source": places["source_test"], "target": places["target_test"]},
     }
-    return load_config(TrainConfig, "shift_adapt", _over(shared, method, config.train))
+    return load_config(KeypointConfig, "shift_adapt", _over(shared, method, config.train))
 
 
 def _over(shared: dict[str, Any], method: Method, more: dict[str, Any]) -> dict[str, Any]:

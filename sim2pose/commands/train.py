@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..config import dump_yaml, load_config
+from ..config import dump_yaml
 from . import split
 
 
@@ -20,19 +20,19 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the resolved config and stop")] = False,
 ) -> None:
     """Train a pose network, adversarially where the preset says so; ends with an evaluation and report.html."""
-    from ..trainers.config import TrainConfig
+    from ..trainers.recipes import load_run
 
     (preset,), overrides = split(items, ("PRESET",))
-    config = load_config(TrainConfig, preset, overrides)
+    config = load_run(preset, overrides)
     if dry_run:
         print(dump_yaml(config), end="")
         return
     from ..trainers.artifacts import report_files, send_files
-    from ..trainers.report import write_run_report
+    from ..trainers.recipes import write_report
     from ..trainers.runtimes import train as run
 
     result = run(config, resume=resume)
-    report = write_run_report(result.run_dir)
+    report = write_report(result.run_dir)
     if config.tracking.enabled:
         send_files(result.run_dir, report_files(result.run_dir))
     print(f"run      {result.run_dir}\nreport   {report}\nnext     sim2pose evaluate {result.run_dir} DATA")

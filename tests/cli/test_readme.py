@@ -12,7 +12,7 @@ from sim2pose.commands import split
 from sim2pose.config import load_config
 from sim2pose.render_farm.kinds.infant.config import InfantConfig
 from sim2pose.render_farm.kinds.registry import load_render_config
-from sim2pose.trainers.config import TrainConfig
+from sim2pose.trainers.keypoint_config import KeypointConfig
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -37,7 +37,7 @@ def test_render_commands_resolve(words: list[str]) -> None:
 @pytest.mark.parametrize("words", _commands("train"), ids=lambda w: w[0])
 def test_train_commands_resolve(words: list[str]) -> None:
     (preset,), overrides = split(words, ("PRESET",))
-    load_config(TrainConfig, preset, overrides)
+    load_config(KeypointConfig, preset, overrides)
 
 
 def test_pictures_and_links_exist() -> None:
@@ -61,7 +61,7 @@ def test_python_uses_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
         "tracking": {"enabled": False},
         "name": "adapt",
     }
-    train(load_config(TrainConfig, "infant_source", quick))
+    train(load_config(KeypointConfig, "infant_source", quick))
     for block in BLOCKS:
         exec(compile(block, "README.md", "exec"), {})
     shown = capsys.readouterr().out

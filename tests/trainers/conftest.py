@@ -17,8 +17,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from sim2pose.config import merge, validate
 from sim2pose.datasets.frames import Frame, Person, dataset_info
 from sim2pose.datasets.publish import publish_shard, write_manifest
-from sim2pose.trainers.config import TrainConfig
 from sim2pose.trainers.context import Context, seed_everything
+from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.keypoints import KeypointTask
 from sim2pose.trainers.task import LoopSettings
 from sim2pose.trainers.updates import Schedule, Update, make_optimiser
@@ -208,7 +208,7 @@ def make_task(values: dict[str, Any]) -> Callable[..., KeypointTask]:
     """Builds the small keypoint task with some values changed, as ``runtimes.work`` does."""
 
     def build(**changes: Any) -> KeypointTask:
-        cfg = validate(TrainConfig, merge(values, changes))
+        cfg = validate(KeypointConfig, merge(values, changes))
         seed_everything(cfg.seed, 0)
         return KeypointTask(cfg, Context())
 

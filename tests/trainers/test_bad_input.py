@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sim2pose.config import UserError, merge, validate
-from sim2pose.trainers.config import TrainConfig
+from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.runtimes import train
 
 NAN = float("nan")
@@ -36,21 +36,21 @@ NAN = float("nan")
 )
 def test_impossible_numbers_are_refused_by_key(values: dict[str, Any], change: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        validate(TrainConfig, merge(values, change))
+        validate(KeypointConfig, merge(values, change))
 
 
 def test_one_folder_is_not_two_domains(values: dict[str, Any], frames: dict[str, str]) -> None:
     with pytest.raises(UserError, match=r"data\.source and data\.target are both .*source"):
-        validate(TrainConfig, merge(values, {"data": {"target": [frames["target"], frames["source"] + "/"]}}))
-    validate(TrainConfig, merge(values, {"data": {"target": frames["source"]}, "adversarial": {"method": "none"}}))
+        validate(KeypointConfig, merge(values, {"data": {"target": [frames["target"], frames["source"] + "/"]}}))
+    validate(KeypointConfig, merge(values, {"data": {"target": frames["source"]}, "adversarial": {"method": "none"}}))
 
 
 def test_an_elastic_range_is_kept_as_given(values: dict[str, Any]) -> None:
-    cfg = validate(TrainConfig, merge(values, {"runtime": "ray", "workers": [1, 2]}))
+    cfg = validate(KeypointConfig, merge(values, {"runtime": "ray", "workers": [1, 2]}))
     assert (cfg.workers, cfg.ranks) == ((1, 2), (1, 2))
-    again = validate(TrainConfig, json.loads(json.dumps(cfg.model_dump(mode="json"))))
+    again = validate(KeypointConfig, json.loads(json.dumps(cfg.model_dump(mode="json"))))
     assert again.ranks == (1, 2)
-    assert validate(TrainConfig, merge(values, {"runtime": "ray", "workers": 2})).ranks == (2, 2)
+    assert validate(KeypointConfig, merge(values, {"runtime": "ray", "workers": 2})).ranks == (2, 2)
 
 
 @pytest.mark.parametrize("where", ["source", "target", "val"])
@@ -66,10 +66,10 @@ def test_a_folder_without_people_is_named(
         frame_writer(folder, 3, "real", 8, people="none")
     data = {"val": {"target": str(folder)}} if where == "val" else {where: str(folder)}
     with pytest.raises(UserError, match=f"/{kind}"):
-        train(validate(TrainConfig, merge(values, {"data": data})))
+        train(validate(KeypointConfig, merge(values, {"data": data})))
 
 
 def test_validation_needs_labels(values: dict[str, Any], tmp_path: Path, frame_writer: Callable[..., Path]) -> None:
     folder = frame_writer(tmp_path / "boxes", 3, "real", 8, people="boxes")
     with pytest.raises(UserError, match=r"data\.val\.target: .*boxes has no labelled person"):
-        train(validate(TrainConfig, merge(values, {"data": {"val": {"target": str(folder)}}})))
+        train(validate(KeypointConfig, merge(values, {"data": {"val": {"target": str(folder)}}})))

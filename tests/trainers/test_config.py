@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from sim2pose.config import UserError, load_config, merge, read_preset, validate
-from sim2pose.trainers.config import TrainConfig, changes_result, differing_keys, require_source
+from sim2pose.trainers.config import differing_keys
 from sim2pose.trainers.context import pick_device
+from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.recipes import RECIPES, build_task
 
 ROOT = Path(__file__).parents[2]
@@ -22,12 +23,12 @@ def test_there_are_presets() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_resolve(name: str) -> None:
-    target = {"target": ["a"]} if load_config(TrainConfig, name, {"data": {"target": ["a"]}}).data.target else {}
-    cfg = load_config(TrainConfig, name, {"data": {"source": "x", **target}})
+    target = {"target": ["a"]} if load_config(KeypointConfig, name, {"data": {"target": ["a"]}}).data.target else {}
+    cfg = load_config(KeypointConfig, name, {"data": {"source": "x", **target}})
     assert cfg.data.source == ("x",)
     assert cfg.recipe in RECIPES
     with pytest.raises(UserError, match=r"data\.source=DIR"):
-        require_source(load_config(TrainConfig, name, {"data": {"target": ["a"]}}))
+        load_config(KeypointConfig, name, {"data": {"target": ["a"]}}).require_data()
 
 
 @pytest.mark.parametrize(
@@ -48,14 +49,14 @@ def test_presets_resolve(name: str) -> None:
 )
 def test_mistakes_name_their_key(values: dict[str, Any], change: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        validate(TrainConfig, merge(values, change))
+        validate(KeypointConfig, merge(values, change))
 
 
 def test_an_unknown_recipe_names_the_nearest(values: dict[str, Any]) -> None:
     from sim2pose.trainers.context import Context
 
     with pytest.raises(UserError, match="did you mean 'fidip'"):
-        build_task(validate(TrainConfig, merge(values, {"recipe": "fidib"})), Context())
+        build_task(validate(KeypointConfig, merge(values, {"recipe": "fidib"})), Context())
 
 
 def test_cuda_that_is_absent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,8 +69,8 @@ def test_cuda_that_is_absent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_differing_keys_are_dotted_and_sorted_by_what_they_change(values: dict[str, Any]) -> None:
-    old = validate(TrainConfig, values).model_dump(mode="json")
-    new = validate(TrainConfig, merge(values, {"optim": {"lr": 0.5}, "log_every": 9, "data": {"loader_workers": 1}}))
+    old = validate(KeypointConfig, values).model_dump(mode="json")
+    new = validate(KeypointConfig, merge(values, {"optim": {"lr": 0.5}, "log_every": 9, "data": {"loader_workers": 1}}))
     keys = differing_keys(old, new.model_dump(mode="json"))
     assert keys == ["data.loader_workers", "log_every", "optim.lr"]
-    assert [key for key in keys if changes_result(key)] == ["optim.lr"]
+    assert [key for key in keys if new.changes_result(key)] == ["optim.lr"]

@@ -12,9 +12,10 @@ import torch
 
 from sim2pose.config import UserError, merge, validate
 from sim2pose.trainers import checkpoints, loop
-from sim2pose.trainers.config import DeepSpeedConfig, TrainConfig
+from sim2pose.trainers.config import DeepSpeedConfig
 from sim2pose.trainers.context import Context
 from sim2pose.trainers.deepspeed_engine import prepare
+from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.keypoints import KeypointTask
 from sim2pose.trainers.runtimes import train
 from sim2pose.trainers.tracking import read_events
@@ -26,9 +27,9 @@ def stage(zero: int) -> dict[str, Any]:
     return {"zero": zero, "options": SPLIT if zero == 3 else {}}
 
 
-def config(values: dict[str, Any], **changes: Any) -> TrainConfig:
+def config(values: dict[str, Any], **changes: Any) -> KeypointConfig:
     base = {"steps": 4, "threads": 1, "log_every": 1, "adversarial": {"mode": "ratio", "pre_steps": 1}}
-    return validate(TrainConfig, merge(merge(values, base), changes))
+    return validate(KeypointConfig, merge(merge(values, base), changes))
 
 
 def losses(run_dir: Path) -> list[float]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sim2pose.config import UserError, load_config, merge, validate
-from sim2pose.trainers.config import TrainConfig
+from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.model_folder import load_model
 from sim2pose.trainers.runtimes import train
 
@@ -24,7 +24,7 @@ def test_a_run_that_rises_no_more_ends_with_its_figures(values: dict[str, Any], 
         "checkpoint": {"best": 2, "every": 100},
         "stop_on_collapse": False,
     }
-    cfg = validate(TrainConfig, merge(values, changes))
+    cfg = validate(KeypointConfig, merge(values, changes))
     result = train(cfg)
     done = json.loads((result.run_dir / "done.json").read_text())
     assert done["step"] == 6, "two steps of the pre-phase, in which nothing is waited for; then two validations"
@@ -42,10 +42,10 @@ def test_a_run_that_rises_no_more_ends_with_its_figures(values: dict[str, Any], 
 
 def test_early_stopping_needs_something_to_watch() -> None:
     with pytest.raises(UserError, match=r"early_stop.patience needs data.val"):
-        load_config(TrainConfig, None, ["name=x", "steps=3", "early_stop.patience=2"])
+        load_config(KeypointConfig, None, ["name=x", "steps=3", "early_stop.patience=2"])
     kept = {"name": "x", "steps": 3, "adabn": "keep", "early_stop": {"patience": 2}}
     kept["data"] = {"target": "t", "val": {"target": "v"}}
     with pytest.raises(UserError, match="adabn=keep takes statistics after the last planned step"):
-        validate(TrainConfig, kept)
+        validate(KeypointConfig, kept)
     with pytest.raises(UserError, match=r"unknown key 'early_stop.patient'"):
-        load_config(TrainConfig, None, ["name=x", "steps=3", "early_stop.patient=2"])
+        load_config(KeypointConfig, None, ["name=x", "steps=3", "early_stop.patient=2"])

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from sim2pose.config import dump_yaml, merge, validate
-from sim2pose.trainers.config import TrainConfig
+from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.runfolder import result
 from sim2pose.trainers.runtimes import train
 from sim2pose.trainers.tracking import read_events
@@ -30,14 +30,14 @@ TOLERANCE = 1e-5
 DIVIDED = {"stage3_param_persistence_threshold": 0}
 
 SCRIPT = (
-    "import sys\nfrom sim2pose.config import load_config\nfrom sim2pose.trainers.config import TrainConfig\n"
-    "from sim2pose.trainers.runtimes import train\ntrain(load_config(TrainConfig, sys.argv[1]))\n"
+    "import sys\nfrom sim2pose.config import load_config\nfrom sim2pose.trainers.keypoint_config import KeypointConfig\n"
+    "from sim2pose.trainers.runtimes import train\ntrain(load_config(KeypointConfig, sys.argv[1]))\n"
 )
 
 
-def config(values: dict[str, Any], **changes: Any) -> TrainConfig:
+def config(values: dict[str, Any], **changes: Any) -> KeypointConfig:
     base = {"steps": 8, "threads": 1, "log_every": 1, "adversarial": {"mode": "ratio"}, "optim": {"accumulate": 2}}
-    return validate(TrainConfig, merge(merge(values, base), changes))
+    return validate(KeypointConfig, merge(merge(values, base), changes))
 
 
 def losses(run_dir: Path) -> list[float]:
@@ -47,7 +47,7 @@ def losses(run_dir: Path) -> list[float]:
     return found
 
 
-def launch(cfg: TrainConfig, folder: Path, ranks: int) -> list[float]:
+def launch(cfg: KeypointConfig, folder: Path, ranks: int) -> list[float]:
     """Losses of a run under torchrun."""
     preset, script = folder / f"{cfg.name}.yaml", folder / "launched.py"
     preset.write_text(dump_yaml(cfg))

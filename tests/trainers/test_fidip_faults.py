@@ -24,9 +24,9 @@ from sim2pose.models.joints import joint_set
 from sim2pose.models.keypoints.heatmaps import encode
 from sim2pose.models.keypoints.losses import joints_mse
 from sim2pose.trainers import checkpoints, loop
-from sim2pose.trainers.config import TrainConfig
 from sim2pose.trainers.context import Context
 from sim2pose.trainers.evaluation import evaluate_results
+from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.keypoints import KeypointTask
 from sim2pose.trainers.runtimes import train
 from sim2pose.trainers.task import LoopSettings
@@ -77,7 +77,9 @@ def test_the_classifier_steps_on_its_own_gradient_alone(
 
 def test_frozen_batchnorm_keeps_its_statistics(values: dict[str, Any], frames: dict[str, str], tmp_path: Path) -> None:
     """Reference: ``requires_grad = False`` alone; running means of frozen layers drifted to the new data."""
-    start = train(validate(TrainConfig, merge(values, {"name": "start", "steps": 1, "adversarial": {"pre_steps": 0}})))
+    start = train(
+        validate(KeypointConfig, merge(values, {"name": "start", "steps": 1, "adversarial": {"pre_steps": 0}}))
+    )
     found = checkpoints.newest(start.run_dir / "checkpoints")
     assert found is not None
     weights, before = tmp_path / "weights.safetensors", found.modules["pose"]
@@ -88,7 +90,7 @@ def test_frozen_batchnorm_keeps_its_statistics(values: dict[str, Any], frames: d
         "data": {"val": {"target": frames["target_val"]}},  # a validation in between must not thaw them
         "validate_every": 2,
     }
-    run = train(validate(TrainConfig, merge(values, changes)))
+    run = train(validate(KeypointConfig, merge(values, changes)))
     after = checkpoints.load(run.run_dir / "checkpoints" / "step_00000008").modules["pose"]
     stages = ("conv1.", "bn1.", "conv2.", "bn2.", "stage2.")
     frozen = [key for key in before if key.startswith(stages)]
@@ -133,7 +135,7 @@ def test_balanced_batches_are_shuffled_anew_each_epoch(make_task: Callable[..., 
 def test_the_classifiers_learning_rate_falls_with_the_pose_networks(values: dict[str, Any]) -> None:
     """Reference: ``lr_scheduler_d`` was made and never stepped."""
     changes = {"log_every": 1, "optim": {"lr": 0.01, "milestones": [0.5], "gamma": 0.1}, "adversarial": {"lr": 0.02}}
-    run = train(validate(TrainConfig, merge(values, changes)))
+    run = train(validate(KeypointConfig, merge(values, changes)))
     domain, pose = series(run.run_dir, "train/lr_domain"), series(run.run_dir, "train/lr_pose")
     assert domain == pytest.approx([0.02] * 4 + [0.002] * 4)  # two steps of the pre-phase, then half and half
     assert pose == pytest.approx([0.01] * 4 + [0.001] * 4)
@@ -176,8 +178,8 @@ def test_resume_forgets_nothing(
         drawing(self, step)
 
     monkeypatch.setattr(KeypointTask, "finish_step", drawing)
-    whole = train(validate(TrainConfig, merge(values, {"name": "whole", **more})))
-    cfg = validate(TrainConfig, merge(values, {"name": "parts", **more}))
+    whole = train(validate(KeypointConfig, merge(values, {"name": "whole", **more})))
+    cfg = validate(KeypointConfig, merge(values, {"name": "parts", **more}))
 
     with monkeypatch.context() as patch:
         patch.setattr(KeypointTask, "finish_step", killed)

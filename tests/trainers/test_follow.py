@@ -39,9 +39,9 @@ def test_progress_and_warnings_reach_the_driver_once(
     with follow.following(tmp_path, "run"), (tmp_path / "log.txt").open("a") as file:
         file.write("2026-01-01 00:00:00,000 INFO quiet\n2026-01-01 00:00:01,000 WARNING the loss rises\nhalf a li")
         file.flush()
-        events.write(2, {"train/loss_pose": 0.5, "train/images_per_second": 10.0})
-        events.write(6, {"train/loss_pose": 0.25, "train/images_per_second": 20.0})
+        events.write(2, {"train/loss_pose": 0.5, "train/samples_per_second": 10.0})
+        events.write(6, {"train/loss_pose": 0.25, "train/samples_per_second": 20.0})
     assert [r.message for r in caplog.records if r.name == "sim2pose.trainers.follow"] == ["the loss rises"]
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("run: 6/8 steps, ")
-    assert ", loss_pose 0.25 20 images/s" in said
+    assert ", loss_pose 0.25 20 samples/s" in said

@@ -18,7 +18,7 @@ from sim2pose.trainers.adaptation.config import AdversarialConfig
 from sim2pose.trainers.adaptation.domain import confusion
 from sim2pose.trainers.adaptation.held import held, held_statistics
 from sim2pose.trainers.adaptation.strength import LossWatch, Weight
-from sim2pose.trainers.config import TrainConfig
+from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.keypoints import KeypointTask
 from sim2pose.trainers.runtimes import train
 from sim2pose.trainers.validation import probe_accuracy
@@ -101,7 +101,7 @@ def test_only_the_classifier_learns_in_the_pre_phase(make_task: Make) -> None:
 def test_weight_zero_is_the_joint_control_bitwise(values: dict[str, Any]) -> None:
     """λ = 0 with the identical batches: only then does a difference between fidip and joint mean anything."""
     joint = {"name": "joint", "adversarial": {"method": "joint", "pre_steps": None}}
-    runs = [train(validate(TrainConfig, merge(values, c))) for c in (joint, {"adversarial": {"weight": 0.0}})]
+    runs = [train(validate(KeypointConfig, merge(values, c))) for c in (joint, {"adversarial": {"weight": 0.0}})]
     states = [checkpoints.newest(run.run_dir / "checkpoints") for run in runs]
     assert states[0] is not None
     assert states[1] is not None
@@ -132,7 +132,7 @@ def test_epochs_and_pre_epochs_count_passes_over_the_source(make_task: Make) -> 
 
 
 def test_init_from_takes_runs_checkpoints_and_files(make_task: Make, values: dict[str, Any], tmp_path: Path) -> None:
-    result = train(validate(TrainConfig, merge(values, {"steps": 1, "adversarial": {"pre_steps": 0}})))
+    result = train(validate(KeypointConfig, merge(values, {"steps": 1, "adversarial": {"pre_steps": 0}})))
     assert result.best_checkpoint is not None
     trained = checkpoints.load(result.best_checkpoint).modules["pose"]
     for start in (result.run_dir, result.best_checkpoint, result.best_checkpoint / "pose.safetensors"):
@@ -205,7 +205,7 @@ def test_a_run_ends_with_figures_for_each_domain_and_its_baselines(
     values: dict[str, Any], frames: dict[str, str]
 ) -> None:
     val = {"source": frames["source_val"], "target": frames["target_val"]}
-    result = train(validate(TrainConfig, merge(values, {"data": {"val": val}, "validate_every": 4})))
+    result = train(validate(KeypointConfig, merge(values, {"data": {"val": val}, "validate_every": 4})))
     for name in ("source/AP", "target/AP", "target_adabn/AP", "target_zero/oks", "target_mean_pose/oks"):
         assert 0 <= result.metrics[name] <= 1, name
     assert 0 <= result.metrics["domain_probe_accuracy"] <= 1
@@ -218,7 +218,7 @@ def test_a_run_ends_with_figures_for_each_domain_and_its_baselines(
 
 @pytest.mark.parametrize("change", [{"bf16": True}, {"accumulate": 2}, {"channels_last": False}, {"clip": 0.1}])
 def test_variants_of_the_arithmetic_train(values: dict[str, Any], change: dict[str, Any]) -> None:
-    result = train(validate(TrainConfig, merge(values, {"optim": change})))
+    result = train(validate(KeypointConfig, merge(values, {"optim": change})))
     found = checkpoints.newest(result.run_dir / "checkpoints")
     assert found is not None
     assert all(torch.isfinite(v).all() for m in found.modules.values() for v in m.values())

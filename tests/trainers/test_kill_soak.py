@@ -19,7 +19,7 @@ import torch
 
 from sim2pose.config import UserError, dump_yaml, merge, validate
 from sim2pose.trainers import checkpoints, runfolder
-from sim2pose.trainers.config import TrainConfig
+from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.runtimes import train
 from sim2pose.trainers.tracking import read_events
 from sim2pose.trainers.updates import NonFiniteLoss
@@ -27,9 +27,9 @@ from sim2pose.trainers.updates import NonFiniteLoss
 pytestmark = pytest.mark.soak
 
 SCRIPT = (
-    "import sys\nfrom sim2pose.config import load_config\nfrom sim2pose.trainers.config import TrainConfig\n"
+    "import sys\nfrom sim2pose.config import load_config\nfrom sim2pose.trainers.keypoint_config import KeypointConfig\n"
     "from sim2pose.trainers.runtimes import train\n"
-    "train(load_config(TrainConfig, sys.argv[1]), resume='--resume' in sys.argv)\n"
+    "train(load_config(KeypointConfig, sys.argv[1]), resume='--resume' in sys.argv)\n"
 )
 
 
@@ -43,7 +43,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
-def launch(cfg: TrainConfig, tmp_path: Path, *arguments: str) -> subprocess.Popen[bytes]:
+def launch(cfg: KeypointConfig, tmp_path: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """Start a training in a process of its own."""
     preset = tmp_path / f"{cfg.name}.yaml"
     preset.write_text(dump_yaml(cfg))
@@ -60,9 +60,9 @@ def wait_for(run_dir: Path, count: int, process: subprocess.Popen[bytes] | None 
         time.sleep(0.02)
 
 
-def long_run(values: dict[str, Any], **changes: Any) -> TrainConfig:
+def long_run(values: dict[str, Any], **changes: Any) -> KeypointConfig:
     base = {"steps": 60, "threads": 1, "checkpoint": {"every": 5, "keep": 100}, "log_every": 5}
-    return validate(TrainConfig, merge(merge(values, base), changes))
+    return validate(KeypointConfig, merge(merge(values, base), changes))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -152,7 +152,7 @@ def test_after_max_failures_the_first_cause_is_told(
     source = tmp_path / "damaged"
     shutil.copytree(frames["source"], source)
     cfg = long_run(values, name="poisoned", runtime="ray", workers=2, max_failures=1, steps=5000)
-    cfg = validate(TrainConfig, merge(cfg.model_dump(), {"data": {"source": [str(source)]}}))
+    cfg = validate(KeypointConfig, merge(cfg.model_dump(), {"data": {"source": [str(source)]}}))
 
     def damage() -> None:
         shard = next(source.glob("*.parquet"))

@@ -30,7 +30,7 @@ def test_one_counter_counts_the_pair(tiny: Callable, settings: Callable) -> None
     task = tiny()
     state = loop.run(task, settings(), Context())
     assert state.step == 12
-    assert state.images == 96
+    assert state.samples == 96
     for optimiser in task.optimisers.values():  # each network moved once a step
         assert {int(s["step"]) for s in optimiser.state.values()} == {12}
     assert {s.last_epoch for s in task.schedulers.values()} == {12}, "the classifier's schedule must step too"
@@ -52,7 +52,7 @@ def test_resumed_equals_never_stopped_bitwise(tiny: Callable, settings: Callable
         second.modules["pose"][0].weight.zero_()
     again = loop.run(second, settings("parts"), Context())
     assert same(weights(whole), weights(second))
-    assert (again.step, again.images) == (state.step, state.images)
+    assert (again.step, again.samples) == (state.step, state.samples)
     assert second.restored == {"seen": stop}
     runs = [settings(r).run_dir / "checkpoints" / "step_00000012" for r in ("whole", "parts")]
     a, b = (checkpoints.load(r).state for r in runs)
@@ -84,7 +84,7 @@ def test_a_checkpoint_of_an_earlier_version_is_refused_before_anything_is_loaded
     root = settings().run_dir / "checkpoints"
     found = checkpoints.newest(root)
     assert found is not None
-    old = {key: value for key, value in found.state.items() if key != "scores"}
+    old = {key: value for key, value in found.state.items() if key != "samples"}
     checkpoints.save(root, found.step, found.modules, {**old, "task": {}}, {})
     again = tiny()
     before = weights(again)
@@ -304,7 +304,7 @@ def test_metrics_are_means_over_the_interval(tiny: Callable, settings: Callable)
     coarse = [e["metrics"]["train/loss_pose"] for e in read_events(pairs.run_dir) if "train/loss_pose" in e["metrics"]]
     assert coarse == pytest.approx([(a + b) / 2 for a, b in zip(fine[::2], fine[1::2], strict=True)])
     last = read_events(pairs.run_dir)[-2]["metrics"]
-    assert {"train/lr_domain", "train/images_per_second", "train/gradient_norm_pose", "train/spread"} <= last.keys()
+    assert {"train/lr_domain", "train/samples_per_second", "train/gradient_norm_pose", "train/spread"} <= last.keys()
 
 
 def test_random_state_round_trip() -> None:
@@ -338,7 +338,7 @@ def test_two_ranks_equal_one_with_the_same_global_batch(tiny: Callable, settings
     state = loop.run(one, settings("one"), Context())
     for rank in two_ranks:
         images, found = rank["clean"]
-        assert images == state.images
+        assert images == state.samples
         for key, value in weights(one).items():
             torch.testing.assert_close(found[key], value, rtol=1e-4, atol=1e-6)
 

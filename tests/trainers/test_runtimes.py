@@ -14,7 +14,7 @@ import pytest
 
 from sim2pose.config import UserError, dump_yaml, merge, parse_yaml, validate
 from sim2pose.trainers import runfolder
-from sim2pose.trainers.config import TrainConfig
+from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.keypoints import KeypointTask
 from sim2pose.trainers.runtimes import train
 from sim2pose.trainers.tracking import read_events
@@ -22,8 +22,8 @@ from sim2pose.trainers.tracking import read_events
 QUICK = {"steps": 4, "adversarial": {"method": "none"}, "checkpoint": {"every": 2}}
 
 
-def config(values: dict[str, Any], **changes: Any) -> TrainConfig:
-    return validate(TrainConfig, merge(merge(values, QUICK), changes))
+def config(values: dict[str, Any], **changes: Any) -> KeypointConfig:
+    return validate(KeypointConfig, merge(merge(values, QUICK), changes))
 
 
 def losses(run_dir: Path) -> list[float]:
@@ -97,8 +97,8 @@ def test_torchrun_gives_the_losses_of_one_process(values: dict[str, Any], tmp_pa
     (tmp_path / "launched.yaml").write_text(dump_yaml(cfg))
     script = tmp_path / "launched.py"
     script.write_text(
-        "import sys\nfrom sim2pose.config import load_config\nfrom sim2pose.trainers.config import TrainConfig\n"
-        "from sim2pose.trainers.runtimes import train\nprint(train(load_config(TrainConfig, sys.argv[1])).run_dir)\n"
+        "import sys\nfrom sim2pose.config import load_config\nfrom sim2pose.trainers.keypoint_config import KeypointConfig\n"
+        "from sim2pose.trainers.runtimes import train\nprint(train(load_config(KeypointConfig, sys.argv[1])).run_dir)\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=1"]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}

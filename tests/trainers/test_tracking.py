@@ -11,7 +11,7 @@ import pytest
 
 from sim2pose.config import merge, validate
 from sim2pose.trainers import tracking
-from sim2pose.trainers.config import TrainConfig
+from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.runtimes import train
 from sim2pose.trainers.tracking import EventLog, MlflowSender, default_uri, drop_after, flat, read_events
 
@@ -106,12 +106,12 @@ def test_an_outage_never_stops_a_training_and_is_replayed_once(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     small = {"steps": 4, "adversarial": {"method": "none"}, "tracking": {"enabled": True, "uri": DEAD}}
     with caplog.at_level(logging.WARNING):
-        result = train(validate(TrainConfig, merge(values, small)))
+        result = train(validate(KeypointConfig, merge(values, small)))
     assert DEAD in caplog.text
     assert "metrics.jsonl" in caplog.text
     events = [e for e in read_events(result.run_dir) if "train/loss_pose" in e["metrics"]]
     assert [e["step"] for e in events] == [2, 4]
-    back = validate(TrainConfig, merge(values, {**small, "tracking": {"enabled": True, "uri": uri}}))
+    back = validate(KeypointConfig, merge(values, {**small, "tracking": {"enabled": True, "uri": uri}}))
     for _ in range(2):  # the second time there is nothing left to send
         train(back, resume=True)
     expected = [(e["step"], pytest.approx(e["metrics"]["train/loss_pose"])) for e in events]
@@ -122,7 +122,7 @@ def test_the_run_is_named_and_closed(values: dict[str, Any], uri: str) -> None:
     from mlflow.tracking import MlflowClient
 
     small = {"name": "closed", "steps": 2, "adversarial": {"method": "none"}, "tracking": {"enabled": True, "uri": uri}}
-    result = train(validate(TrainConfig, merge(values, small)))
+    result = train(validate(KeypointConfig, merge(values, small)))
     run = MlflowClient(tracking_uri=uri).get_run(json.loads((result.run_dir / "tracking.json").read_text())["run_id"])
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "closed"

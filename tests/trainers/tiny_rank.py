@@ -52,7 +52,7 @@ def main() -> None:
         run = LoopSettings(name, folder / name, {}, validate_every=100, log_every=2, save_every=3, keep=2)
         answer: int | str
         try:
-            answer = loop.run(task, run, context).images
+            answer = loop.run(task, run, context).samples
         except NonFiniteLoss as error:
             answer = str(error)
         modules = {n: m.state_dict() for n, m in task.modules.items()}

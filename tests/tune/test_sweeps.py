@@ -15,7 +15,7 @@ import yaml
 from sim2pose.config import UserError
 from sim2pose.datasets.locks import LOCK
 from sim2pose.trainers import runfolder
-from sim2pose.trainers.config import TrainConfig
+from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.runfolder import RunResult
 from sim2pose.tune import ray_trials
 from sim2pose.tune import sweep as sweeps
@@ -213,7 +213,7 @@ def test_one_process_at_a_time(tmp_path: Path, values: dict[str, Any]) -> None:
 def stub(log: Path, flaw: str = "") -> TrainFunction:
     """A train function whose score is λ·100 + seed/10; ``flaw`` says what goes wrong where λ > 0 and the seed is 1."""
 
-    def train(cfg: TrainConfig, resume: bool) -> RunResult:
+    def train(cfg: KeypointConfig, resume: bool) -> RunResult:
         run_dir = runfolder.prepare(cfg, resume)
         with log.open("a") as file:
             file.write(f"{cfg.adversarial.weight:g} {cfg.seed} {'resumed' if resume else 'fresh'} {os.getcwd()}\n")
@@ -223,7 +223,7 @@ def stub(log: Path, flaw: str = "") -> TrainFunction:
         if flawed and flaw == "die" and not resume:
             os._exit(7)
         score = cfg.adversarial.weight * 100 + cfg.seed / 10
-        done = {"metrics": {"target/AP": score}, "stopped": None, "images_per_second": 1.0}
+        done = {"metrics": {"target/AP": score}, "stopped": None, "samples_per_second": 1.0}
         runfolder.finish(run_dir, cfg.name, done)
         return RunResult(run_dir, {"target/AP": score})
 

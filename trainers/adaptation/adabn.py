@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from torch import nn
 
 from ...datasets.shards import FramesFolder
-from ..config import TrainConfig
+from ..keypoint_config import KeypointConfig
 from ..predict import crop_batches, reestimate_bn
 
 PICTURES = 2048  # at most; statistics have settled long before
 
 
-def take_target_statistics(network: nn.Module, cfg: TrainConfig, otherwise: Sequence[FramesFolder] = ()) -> int:
+def take_target_statistics(network: nn.Module, cfg: KeypointConfig, otherwise: Sequence[FramesFolder] = ()) -> int:
     """Replace the BatchNorm statistics of ``network`` by those of ``data.target``, labels unseen; in place.
 
     Args:

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ...models.keypoints.domain import build_domain_classifier
 from ...models.keypoints.losses import domain_bce
-from ..config import TrainConfig
 from ..context import Context
+from ..keypoint_config import KeypointConfig
 from ..updates import Update, scheduled_optimiser
 from .held import held
 from .strength import TINY, LossWatch, Weight, gradient_norms
@@ -35,7 +35,7 @@ PRE_EPOCHS = {"fidip": 1.0, "dann": 0.0}  # as published
 class DomainTerm(Term):
     """FiDIP's or DANN's term, by ``adversarial.method``; the classifier is the module ``domain``."""
 
-    def __init__(self, cfg: TrainConfig, context: Context, channels: int, per_epoch: int, steps: int) -> None:
+    def __init__(self, cfg: KeypointConfig, context: Context, channels: int, per_epoch: int, steps: int) -> None:
         """Build the classifier for feature maps of ``channels``; ``per_epoch`` and ``steps`` time its pre-phase and λ."""
         super().__init__()
         self.config, self.context = cfg.adversarial, context
@@ -122,7 +122,7 @@ class DomainTerm(Term):
         vars(self.watch).update(state["watch"])
 
 
-def pre_steps(cfg: TrainConfig, per_epoch: int) -> int:
+def pre_steps(cfg: KeypointConfig, per_epoch: int) -> int:
     """Steps in which the classifier alone learns; ``per_epoch`` make one pass over the source."""
     adversarial = cfg.adversarial
     if adversarial.pre_steps is not None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...datasets.persons import PersonDataset
 from ...models.keypoints.pose_energy import GaussianShape, soft_argmax
-from ..config import TrainConfig
+from ..keypoint_config import KeypointConfig
 from .teacher import ramp
 from .term import Step, Term
 
@@ -20,7 +20,7 @@ SHARPNESS = 25.0  # of the soft argmax; heatmaps have a peak of 1
 class PriorTerm(Term):
     """Mean energy of the keypoints that the pose network sees on the target; see ``PriorConfig``."""
 
-    def __init__(self, cfg: TrainConfig, energy: nn.Module) -> None:
+    def __init__(self, cfg: KeypointConfig, energy: nn.Module) -> None:
         super().__init__()
         self.config = cfg.prior
         self.energy = energy.requires_grad_(False).eval()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ...models.keypoints.base import normalise
 from ...models.keypoints.heatmaps import decode, encode, flip_heatmaps
 from ...models.keypoints.losses import joints_mse
-from ..config import TrainConfig
+from ..keypoint_config import KeypointConfig
 from .config import TeacherConfig
 from .held import held_statistics
 from .term import Step, Term
@@ -29,7 +29,7 @@ class MeanTeacher(Term):
 
     needs_weak_view = True
 
-    def __init__(self, cfg: TrainConfig, teacher: nn.Module, flip_permutation: list[int]) -> None:
+    def __init__(self, cfg: KeypointConfig, teacher: nn.Module, flip_permutation: list[int]) -> None:
         """``teacher`` is the averaged network, which the task updates after each step."""
         super().__init__()
         self.config: TeacherConfig = cfg.teacher

@@ -12,12 +12,21 @@ from typing import Any
 import numpy as np
 
 from ...config import UserError, parse_yaml
-from ..config import RESUMABLE
+from ..keypoint_config import KeypointConfig
 from ..tracking import flat, read_curves
 from .figures import Band
 
 # Keys by which repetitions of one setting may differ; {seed} in a start, too (runs/source_0, runs/source_1).
-OF_A_REPETITION = ("name", "out", "seed", "threads", "init_from", "validate_every", "validate_first", *RESUMABLE)
+OF_A_REPETITION = (
+    "name",
+    "out",
+    "seed",
+    "threads",
+    "init_from",
+    "validate_every",
+    "validate_first",
+    *KeypointConfig.resumable,
+)
 COLUMNS = {
     "target AP": "target/AP",
     "… BN re-estimated": "target_adabn/AP",

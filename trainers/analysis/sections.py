@@ -9,7 +9,7 @@ import numpy as np
 
 from ...datasets.html import Report
 from ..artifacts import PICTURES
-from ..config import AnalysisConfig
+from ..keypoint_config import AnalysisConfig
 from ..tracking import read_curves
 from .embedding import FEWEST, METHODS, embed_file, umap_missing
 from .features import feature_files, read_features

@@ -213,17 +213,17 @@ def test_another_topology_is_refused_and_says_which_tensors() -> None:
 
 def test_a_part_loads_where_it_is_allowed_and_the_log_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     from sim2pose.config import merge, validate
-    from sim2pose.trainers.config import TrainConfig
     from sim2pose.trainers.initial_weights import load_start
+    from sim2pose.trainers.keypoint_config import KeypointConfig
 
     network = build_network("hrnet_nano", 17)
     state = {k: v for k, v in network.state_dict().items() if not k.startswith("stage3")}
     torch.save({"state_dict": under(state, "module.")}, tmp_path / "part.pth")
     values: dict[str, Any] = {"name": "x", "steps": 1, "model": {"weights": str(tmp_path / "part.pth")}}
     with pytest.raises(UserError, match=r"missing \(stage3.0.branches"):
-        load_start(validate(TrainConfig, values), network, True)
+        load_start(validate(KeypointConfig, values), network, True)
     with caplog.at_level(logging.INFO):
-        load_start(validate(TrainConfig, merge(values, {"model": {"allow": ["stage3.*"]}})), network, True)
+        load_start(validate(KeypointConfig, merge(values, {"model": {"allow": ["stage3.*"]}})), network, True)
     assert f"part.pth: {len(state)} tensors loaded, " in caplog.text
     assert "missing (stage3.0.branches" in caplog.text
 

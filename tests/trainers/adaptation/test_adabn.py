@@ -10,7 +10,7 @@ import torch
 
 from sim2pose.config import UserError, merge, validate
 from sim2pose.trainers import checkpoints
-from sim2pose.trainers.config import TrainConfig
+from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.runtimes import train
 
 
@@ -23,7 +23,7 @@ def final(run_dir: Path) -> dict[str, dict[str, torch.Tensor]]:
 def test_kept_statistics_are_those_that_were_reported(values: dict[str, Any], frames: dict[str, str]) -> None:
     common = {"data": {"val": {"target": frames["target_val"]}}, "adversarial": {"method": "none", "pre_steps": None}}
     runs = {
-        adabn: train(validate(TrainConfig, merge(values, {"name": adabn, "adabn": adabn, **common})))
+        adabn: train(validate(KeypointConfig, merge(values, {"name": adabn, "adabn": adabn, **common})))
         for adabn in ("off", "report", "keep")
     }
     assert runs["keep"].metrics["target/oks"] == pytest.approx(runs["report"].metrics["target_adabn/oks"], rel=1e-6)
@@ -39,4 +39,4 @@ def test_kept_statistics_are_those_that_were_reported(values: dict[str, Any], fr
 def test_without_a_target_there_is_nothing_to_keep(values: dict[str, Any]) -> None:
     change = {"adabn": "keep", "adversarial": {"method": "none"}, "data": {"target": []}}
     with pytest.raises(UserError, match=r"adabn=keep needs data\.target"):
-        validate(TrainConfig, merge(values, change))
+        validate(KeypointConfig, merge(values, change))

@@ -17,7 +17,7 @@ from sim2pose.models.keypoints.losses import domain_bce, joints_mse
 from sim2pose.trainers.adaptation.config import AdversarialConfig
 from sim2pose.trainers.adaptation.domain import reverse
 from sim2pose.trainers.adaptation.strength import Weight
-from sim2pose.trainers.config import TrainConfig
+from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.keypoints import KeypointTask
 from sim2pose.trainers.runtimes import train
 
@@ -94,7 +94,7 @@ def test_dann_has_no_pre_phase_unless_asked_for(make_task: Make) -> None:
 @pytest.mark.parametrize("weight", [-1e-3, float("nan"), float("inf")])
 def test_impossible_weights_are_refused(values: dict[str, Any], weight: float) -> None:
     with pytest.raises(UserError, match=r"adversarial\.weight"):
-        validate(TrainConfig, merge(values, {"adversarial": {"weight": weight}}))
+        validate(KeypointConfig, merge(values, {"adversarial": {"weight": weight}}))
 
 
 def test_lambda_one_is_caught_as_a_collapse(values: dict[str, Any], frames: dict[str, str]) -> None:
@@ -106,7 +106,7 @@ def test_lambda_one_is_caught_as_a_collapse(values: dict[str, Any], frames: dict
         "data": {"val": {"source": frames["source_val"], "target": frames["target_val"]}},
         "adversarial": {"weight": 1.0, "clip": None, "pre_steps": 10, "lr": 1e-2},
     }
-    result = train(validate(TrainConfig, merge(values, change)))
+    result = train(validate(KeypointConfig, merge(values, change)))
     assert result.stopped is not None
     assert "collapse" in result.stopped
     assert "adversarial.weight" in result.stopped

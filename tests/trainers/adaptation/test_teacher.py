@@ -13,7 +13,7 @@ from sim2pose.models.keypoints.base import normalise
 from sim2pose.models.keypoints.losses import joints_mse
 from sim2pose.trainers import checkpoints
 from sim2pose.trainers.adaptation.teacher import MeanTeacher, ramp
-from sim2pose.trainers.config import TrainConfig
+from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.keypoints import KeypointTask
 from sim2pose.trainers.runtimes import train
 
@@ -100,8 +100,8 @@ def test_resumed_equals_never_stopped_bitwise(values: dict[str, Any], monkeypatc
         TEACHING, {"teacher": {"keep": 0.5, "ramp": 0.5}, "separate_bn": True, "adversarial": {"method": "dann"}}
     )
     more = merge(more, {"checkpoint": {"every": 3}, "prior": {"weight": 1e-3}})
-    whole = train(validate(TrainConfig, merge(values, {"name": "whole", **more})))
-    cfg = validate(TrainConfig, merge(values, {"name": "parts", **more}))
+    whole = train(validate(KeypointConfig, merge(values, {"name": "whole", **more})))
+    cfg = validate(KeypointConfig, merge(values, {"name": "parts", **more}))
     finish = KeypointTask.finish_step
 
     def killed(self: KeypointTask, step: int) -> None:
@@ -139,4 +139,4 @@ def test_resumed_equals_never_stopped_bitwise(values: dict[str, Any], monkeypatc
 )
 def test_impossible_combinations_are_refused(values: dict[str, Any], change: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        validate(TrainConfig, merge(values, change))
+        validate(KeypointConfig, merge(values, change))

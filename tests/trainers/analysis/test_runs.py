@@ -17,7 +17,7 @@ from sim2pose.trainers.analysis.comparison import write_comparison
 from sim2pose.trainers.analysis.features import FeatureWriter, Rows, feature_files, read_features
 from sim2pose.trainers.analysis.history import note_keypoints, read_keypoints, retention
 from sim2pose.trainers.analysis.sections import disagreement, online_accuracy
-from sim2pose.trainers.config import AnalysisConfig, TrainConfig
+from sim2pose.trainers.keypoint_config import AnalysisConfig, KeypointConfig
 from sim2pose.trainers.report import write_run_report
 from sim2pose.trainers.runtimes import train
 from sim2pose.trainers.tracking import EventLog, read_events
@@ -28,7 +28,7 @@ def adapting(values: dict[str, Any], frames: dict[str, str]) -> dict[str, Any]:
     """An adversarial run that starts from a source-only run's weights and validates on both domains."""
     val = {"source": frames["source_val"], "target": frames["target_val"]}
     start = {"name": "start", "steps": 2, "adversarial": {"method": "none"}, "data": {"target": [], "val": {}}}
-    first = train(validate(TrainConfig, merge(values, start)))
+    first = train(validate(KeypointConfig, merge(values, start)))
     own = {
         "name": "adapted",
         "init_from": str(first.run_dir),
@@ -44,7 +44,7 @@ def losses(run_dir: Path) -> list[float]:
 
 
 def test_a_run_keeps_features_gain_and_cost_and_its_report_shows_them(adapting: dict[str, Any]) -> None:
-    result = train(validate(TrainConfig, adapting))
+    result = train(validate(KeypointConfig, adapting))
     metrics, events = result.metrics, read_events(result.run_dir)
     assert events[0]["step"] == 0
     assert metrics["source/AP_before"] == events[0]["metrics"]["source/AP"]
@@ -74,7 +74,9 @@ def test_looking_first_and_keeping_features_changes_no_step(adapting: dict[str, 
     runs = []
     for name, change in {"looks": {}, "blind": {"validate_first": False, "analysis": {"every": None}}}.items():
         runs.append(
-            train(validate(TrainConfig, merge(adapting, {"steps": 4, "adabn": "off", **change, "name": name}))).run_dir
+            train(
+                validate(KeypointConfig, merge(adapting, {"steps": 4, "adabn": "off", **change, "name": name}))
+            ).run_dir
         )
     assert losses(runs[0]) == losses(runs[1])
     assert feature_files(runs[1]) == []
