@@ -8,9 +8,9 @@ from ...config import UserError, nearest
 from .density import PoseDensity
 from .gaussian_density import GaussianDensity
 from .global_flow import GlobalFlow
-from .joint_flow import JointFlow
 from .hand_vae import HandVAE
 from .hand_vae_so3 import HandVAESO3
+from .joint_flow import JointFlow
 from .space import PoseSpace
 
 DENSITIES: dict[str, type[PoseDensity]] = {

@@ -69,7 +69,6 @@ def complete(
         UserError: for joints that the prior does not cover, several completions of a mixture, a file of other joints.
     """
     prior, poses = load_prior(name), load_poses(file)
-    body = load_body(body_name or poses.body)
     joints = prior.space.joints if isinstance(prior, PoseDensity) else prior.joints
     names = joint_set(poses.joint_set).joints
     gone = {joint for group in joint_groups(list(missing), joints).values() for joint in group}
@@ -92,7 +91,7 @@ def complete(
     save_poses(out, result)
     if not shown:
         return result, None
-    sheet = _completion_sheet(body, poses, result, len(filled), joints)
+    sheet = _completion_sheet(load_body(body_name or poses.body), poses, result, len(filled), joints)
     text = f"completions of {', '.join(missing)} by {name}: the pose of the file, then {len(filled)} completed"
     return result, write_picture(captioned(sheet, text), out.with_suffix(".png"))
 
