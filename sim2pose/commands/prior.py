@@ -119,22 +119,24 @@ def score(
     told = load_config(ScoreConfig, None, overrides)
     found = jobs.score(name, Path(path), told.out, told.quantile, told.lost, told.sheet)
     worst = [
-        (one.person.id, one.nats_per_dim, round(one.lost_deg, 1), ", ".join(one.joints)) for one in found.flagged[:12]
+        (one.person.id, one.nats_per_dim, f"{one.deviation:.1f}", f"{one.lost_deg:.1f}", ", ".join(one.joints))
+        for one in found.flagged[:12]
     ]
     if worst:
-        print(table(worst, ("person", "nats/dim", "unknown °", "joints")) + "\n")
+        print(table(worst, ("person", "nats/dim", "joint sd", "unknown °", "joints")) + "\n")
     left_out = "".join(f", left out: {count} {reason}" for reason, count in found.people.left_out.items())
-    total = len(found.verdicts)
+    total, limits = len(found.verdicts), found.limits
     print(
         f"{len(found.flagged)} of {total} poses implausible "
-        f"(beyond {found.limit:.3f} nats/dim, from {found.limit_of}){left_out}"
+        f"(beyond {limits.nats_per_dim:.3f} nats/dim, {limits.deviation:.1f} sd of a joint, or {limits.lost_deg:g} ° in "
+        f"directions unknown to it; limits from {limits.source}){left_out}"
     )
     if found.people.lacking:
         print(f"not in this data, taken at the prior's mean: {', '.join(found.people.lacking)}")
     print(f"scores   {found.files[0]}")
     write_json(
         json_file,
-        {"people": total, "implausible": len(found.flagged), "limit": found.limit, "limit_of": found.limit_of},
+        {"people": total, "implausible": len(found.flagged), "limits": vars(limits)},
     )
 
 

@@ -12,8 +12,7 @@ from ...models.bodies import load_body
 from ...models.bodies.body import Body
 from ...models.joints import joint_set
 from ...models.joints.hands import HAND15
-from ...render_farm.preview import captioned, draw_bodies, dress_plainly, labelled, pose_body, strip
-from ...render_farm.preview.hands import side_of
+from ...render_farm.preview import captioned, draw_bodies, dress_plainly, frame_points, labelled, pose_body, strip
 from ...render_farm.preview.standing import posed, set_hand
 
 Bytes = NDArray[np.uint8]
@@ -67,15 +66,20 @@ def body_sheet(body: Body, poses: PoseSequence, texts: Sequence[str], columns: i
 
 def hand_sheet(poses: PoseSequence, texts: Sequence[str], columns: int) -> Bytes:
     """Left and right hands of poses side by side, from the palm's side, fingers up."""
-    names, tiles = joint_set(poses.joint_set).joints, []
-    for side in ("left", "right"):
-        hand = load_body(f"open-hand-{side}")
+    names, azimuth, elevation = joint_set(poses.joint_set).joints, 55.0, 12.0
+    hands = {side: load_body(f"open-hand-{side}") for side in ("left", "right")}
+    seen = []
+    for side, hand in hands.items():
         fingers = [names.index(f"{side}_{finger}") for finger in HAND15]
-        turn = np.array([0, 0, np.pi / 2 if side == "left" else -np.pi / 2], np.float32)
+        turn = np.array([[0, 0, np.pi / 2 if side == "left" else -np.pi / 2]], np.float32)
         zero = np.zeros(hand.num_betas, np.float32)
-        vertices = np.stack([posed(hand, zero, np.concatenate([turn[None], one[fingers]])) for one in poses.pose])
-        azimuth = 55.0 if side_of(hand) == "left" else -55.0
-        tiles.append(draw_bodies(hand, vertices, HAND_TILE, (azimuth, 12.0), dress=dress_plainly(hand), ground=None))
+        seen.append(np.stack([posed(hand, zero, np.concatenate([turn, one[fingers]])) for one in poses.pose]))
+    mirror, tiles = np.array([-1, 1, 1], np.float32), []
+    for side, own, other in zip(hands, seen, seen[::-1], strict=True):
+        both = np.concatenate([own, other * mirror])  # one distance for both, so that sizes compare
+        view = (azimuth if side == "left" else -azimuth, elevation)
+        camera = frame_points(both, view, *HAND_TILE, margin=0.10)
+        tiles.append(draw_bodies(hands[side], own, HAND_TILE, camera, dress=dress_plainly(hands[side]), ground=None))
     pairs = [strip([left, right], gap=0) for left, right in zip(*tiles, strict=True)]
     return strip(labelled(pairs, texts), columns)
 

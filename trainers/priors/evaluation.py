@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +16,9 @@ from ...models.priors.density import PoseDensity
 from .baseline import uniform_limits
 from .fitting import fit_with, informs_fits
 from .measures import PoseLimits, diversity, frechet_of_joints, joint_distance, nearest_distance
+from .scoring import JOINT, QUANTILES, Scorer
 from .skeleton import Skeleton, skeleton_of
-from .trials import completion, denoising, device_of, likelihood, mean_pose, nats_per_dim, roundtrip, usual_groups
-
-QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.995, 0.999)
-"""Of a density's scores of its own training poses, kept with it for ``sim2pose prior score``."""
+from .trials import completion, denoising, device_of, likelihood, mean_pose, roundtrip, usual_groups
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,8 @@ class EvaluationSettings:
     diverse: int = 2048
     base: int = 32_768
     nearest: int = 512
-    denoised: int = 256
-    completed: int = 128
+    denoised: int = 128
+    completed: int = 48
     completions: int = 10
     sigmas: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5)
     fitted: int = 64
@@ -146,14 +144,19 @@ def _samples(
     return figures
 
 
-def training_scores(density: PoseDensity, train: NDArray[np.floating], count: int = 16_384) -> dict[str, float]:
-    """Quantiles of the scores (nats per dimension, without noise) of a density's own training poses, by their text.
+def training_scores(
+    density: PoseDensity, train: NDArray[np.floating], shares: Sequence[float] = QUANTILES, count: int = 16_384
+) -> dict[str, float]:
+    """Quantiles of what a density's own training poses (N, C, 3) score, at most ``count`` of them, evenly taken.
 
-    To be kept as ``scores`` in the ``data`` of a saved density, where ``sim2pose prior score`` looks for its threshold.
+    To be kept as ``scores`` in the ``data`` of a saved density: by the share's text, of nats per dimension, and with
+    ``joint/`` before it of the largest deviation of a joint.
     """
-    rows = _evenly(len(train), count)
-    found = nats_per_dim(density, _tensor(np.asarray(train)[rows], device_of(density))).double().cpu().numpy()
-    return {f"{share:g}": float(np.quantile(found, share)) for share in QUANTILES}
+    some = np.asarray(train[_evenly(len(train), count)], np.float32)
+    scorer = Scorer(density)
+    nats, worst = scorer.nats(some), scorer.deviations(some).max(1)
+    scores = {f"{share:g}": float(np.quantile(nats, share)) for share in shares}
+    return scores | {f"{JOINT}{share:g}": float(np.quantile(worst, share)) for share in shares}
 
 
 def _checked(name: str, values: NDArray[np.floating], density: PoseDensity) -> NDArray[np.floating]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from ...models.priors.named import load_prior
 from ...render_farm.poses.prior_source import sample_poses
 from ...render_farm.preview import captioned, labelled, strip, write_picture
 from .drawing import body_sequence, body_sheet
-from .scoring import People, Scorer, Verdict, judge, read_people
+from .scored_people import People, read_people
+from .scoring import Limits, Scorer, Verdict, judge
 from .trials import joint_groups
 
 SHOWN_POSES, SHOWN_COMPLETIONS, CROP = 4, 7, 220
@@ -68,7 +69,6 @@ def complete(
         UserError: for joints that the prior does not cover, several completions of a mixture, a file of other joints.
     """
     prior, poses = load_prior(name), load_poses(file)
-    body = load_body(body_name or poses.body)
     joints = prior.space.joints if isinstance(prior, PoseDensity) else prior.joints
     names = joint_set(poses.joint_set).joints
     gone = {joint for group in joint_groups(list(missing), joints).values() for joint in group}
@@ -91,7 +91,7 @@ def complete(
     save_poses(out, result)
     if not shown:
         return result, None
-    sheet = _completion_sheet(body, poses, result, len(filled), joints)
+    sheet = _completion_sheet(load_body(body_name or poses.body), poses, result, len(filled), joints)
     text = f"completions of {', '.join(missing)} by {name}: the pose of the file, then {len(filled)} completed"
     return result, write_picture(captioned(sheet, text), out.with_suffix(".png"))
 
@@ -145,12 +145,11 @@ def _completion_sheet(
 
 @dataclass(frozen=True)
 class Scores:
-    """What scoring found: people, verdicts (least plausible first), the threshold and where it comes from, files."""
+    """What scoring found: people, verdicts (least plausible first), limits, files."""
 
     people: People
     verdicts: list[Verdict]
-    limit: float
-    limit_of: str
+    limits: Limits
     files: list[Path]
 
     @property
@@ -163,16 +162,17 @@ def score(name: str, path: Path, out: Path, share: float, lost: float, shown: in
     """Score all people of a frames folder or pose file; writes ``scores.csv``, ``scores.json`` and ``worst.png``.
 
     Args:
-        share: quantile of the prior's training scores (else of its own samples) that is the limit. lost: degrees by which a
-            joint may turn in directions that the prior does not know. shown: of the worst, 0 for no picture.
+        share: quantile of the prior's training scores (else of its own samples) that is the limit of density and of joints.
+        lost: degrees by which a joint may turn in directions that the prior does not know.
+        shown: of the worst, 0 for no picture.
 
     Raises:
         UserError: for an unknown prior or quantile, or data without a pose.
     """
     scorer = Scorer(load_prior(name))
-    people = read_people(path, scorer)
-    limit, source = scorer.threshold(share)
-    verdicts = judge(scorer, people, limit, lost)
+    people = read_people(path, scorer.joints, scorer.mean)
+    limits = scorer.limits(share, lost)
+    verdicts = judge(scorer, people, limits)
     out.mkdir(parents=True, exist_ok=True)
     files = [out / "scores.csv", out / "scores.json"]
     rows = [_row(verdict) for verdict in verdicts]
@@ -180,8 +180,8 @@ def score(name: str, path: Path, out: Path, share: float, lost: float, shown: in
         writer = csv.DictWriter(handle, list(rows[0]))
         writer.writeheader()
         writer.writerows({**row, "joints": " ".join(row["joints"])} for row in rows)
-    found = Scores(people, verdicts, limit, source, files)
-    about = {"prior": name, "data": str(path), "limit": limit, "limit_of": source, "lost_deg_limit": lost}
+    found = Scores(people, verdicts, limits, files)
+    about = {"prior": name, "data": str(path), "limits": asdict(limits)}
     counts = {"people": len(verdicts), "implausible": len(found.flagged), "left_out": dict(people.left_out)}
     text = json.dumps({**about, **counts, "lacking": people.lacking, "scores": rows}, indent=1)
     files[1].write_text(text + "\n", encoding="utf-8")
@@ -196,6 +196,7 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         "frame": verdict.person.frame,
         "person": verdict.person.number,
         "nats_per_dim": round(verdict.nats_per_dim, 5),
+        "deviation": round(verdict.deviation, 3),
         "lost_deg": round(verdict.lost_deg, 3),
         "implausible": verdict.implausible,
         "joints": list(verdict.joints),

@@ -1,59 +1,34 @@
-"""Which poses are implausible: people of frames or pose files by a prior's density, with the joints that are to blame."""
+"""Which poses are implausible: people of frames or pose files by a prior's density, with the joints that are to blame.
+
+Three things make a pose implausible. Its density as a whole may be too low; that is blind to a single broken joint among
+twenty common ones, so each joint's deviation in its own marginal is judged, too; and a joint may turn in directions of
+which the density knows nothing, since its training never did.
+"""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ...config import UserError
-from ...datasets.poses import PoseSequence, load_poses
-from ...datasets.shards import FramesFolder
-from ...models.joints import joint_set
-from ...models.joints.smpl_family import SMPL_SETS
 from ...models.priors import PosePrior, PriorEnergy
 from ...models.priors.density import PoseDensity
 from .measures import rotation_distance
+from .scored_people import People, Person
 from .trials import nats_per_dim
 
+Floats = NDArray[np.float64]
+
 OWN_SAMPLES = 8192
+QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999)
+"""Of a density's scores of its own training poses, kept with it."""
+JOINT = "joint/"
 BLAMED = 3
 """Joints that are named of an implausible pose."""
-
-
-@dataclass(frozen=True)
-class Person:
-    """One pose to be judged.
-
-    Attributes:
-        id: frame id and number of the person, or a pose's name in its file.
-        frame: position of the frame in its folder, -1 in pose files. number: of the person in the frame, of the pose.
-    """
-
-    id: str
-    frame: int
-    number: int
-
-
-@dataclass
-class People:
-    """Poses to be judged.
-
-    Attributes:
-        people: N of them. pose: (N, C, 3) of the prior's joints, those in ``lacking`` at its mean.
-        lacking: joints of the prior that the data does not have. left_out: reasons, counted.
-    """
-
-    people: list[Person]
-    pose: NDArray[np.float32]
-    lacking: tuple[str, ...]
-    left_out: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -61,17 +36,31 @@ class Verdict:
     """A person's score.
 
     Attributes:
-        nats_per_dim: negative log density. lost_deg: largest angle, degrees, of what the prior does not know: turns of a
-            joint in directions that never occur in its training.
-        implausible: whether a threshold is exceeded. joints: worst first, whose return to the mean makes the pose likelier;
-            for those implausible.
+        nats_per_dim: negative log density. deviation: the largest of any joint, standard deviations (Mahalanobis).
+        lost_deg: largest angle, degrees, of a joint's turn in directions that never occur in the prior's training.
+        implausible: whether a limit is exceeded. joints: worst first: what exceeds a limit by itself, then those whose
+            return to the mean makes the pose likelier; of those implausible alone.
     """
 
     person: Person
     nats_per_dim: float
+    deviation: float
     lost_deg: float
     implausible: bool
     joints: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is still plausible: nats per dimension, a joint's deviation, and degrees in unknown directions.
+
+    ``source`` says whose scores the first two are a quantile of.
+    """
+
+    nats_per_dim: float
+    deviation: float
+    lost_deg: float
+    source: str
 
 
 class Scorer:
@@ -88,12 +77,48 @@ class Scorer:
         if isinstance(prior, PoseDensity):
             self.joints, self.dim = prior.space.joints, prior.space.dim
             self.mean = prior.space.to_pose(torch.zeros(1, self.dim))[0].numpy()
+            self._learn_marginals()
             return
         self.joints, self.dim = prior.joints, 3 * len(prior.joints)
         self.mean = np.asarray(prior.mean, np.float32).reshape(-1, 3)
         self._energy = PriorEnergy(prior.parts, prior.classes, np.arange(self.dim), torch.device("cpu"), torch.float64)
         sizes = [np.linalg.slogdet(part.covariances)[1].min() / 2 for part in prior.parts]
         self._constant = float(sum(sizes)) + self.dim / 2 * math.log(2 * math.pi)
+        self._learn_marginals()
+
+    def _learn_marginals(self) -> None:
+        """Mean and covariance of each joint's own coordinates, from samples."""
+        self._own = self._samples()
+        x, owner = self._coordinates(self._own)
+        self._marginals: list[tuple[NDArray[np.intp], Floats, Floats]] = []
+        for joint in range(len(self.joints)):
+            columns = np.flatnonzero(owner == joint)
+            apart = x[:, columns] - x[:, columns].mean(0)
+            covariance = apart.T @ apart / len(apart)
+            self._marginals.append((columns, x[:, columns].mean(0), np.linalg.inv(covariance)))
+
+    def _samples(self) -> NDArray[np.float32]:
+        if isinstance(self.prior, PoseDensity):
+            return np.asarray(self.prior.sample(OWN_SAMPLES, torch.Generator().manual_seed(0)).numpy())
+        drawn = self.prior.draw(np.random.default_rng(0), OWN_SAMPLES)
+        return np.asarray(drawn.reshape(OWN_SAMPLES, -1, 3), np.float32)
+
+    def _coordinates(self, pose: NDArray[np.floating]) -> tuple[Floats, NDArray[np.int64]]:
+        """Coordinates (n, D) of poses, and whose joint each is."""
+        if isinstance(self.prior, PoseDensity):
+            x = self.prior.space.to_coordinates(torch.as_tensor(pose, dtype=torch.float32))
+            return x.double().numpy(), self.prior.space.owner.numpy()
+        flat = np.asarray(pose, np.float64).reshape(len(pose), -1)
+        return flat, np.repeat(np.arange(len(self.joints)), 3)
+
+    def deviations(self, pose: NDArray[np.floating]) -> Floats:
+        """(n, C) Mahalanobis distance of each joint of poses (n, C, 3) in its own marginal."""
+        x, _ = self._coordinates(pose)
+        found = np.zeros((len(pose), len(self.joints)))
+        for joint, (columns, mean, precision) in enumerate(self._marginals):
+            apart = x[:, columns] - mean
+            found[:, joint] = np.sqrt(np.einsum("ni,ij,nj->n", apart, precision, apart))
+        return found
 
     def nats(self, pose: NDArray[np.floating]) -> NDArray[np.float64]:
         """(n,) of poses (n, C, 3)."""
@@ -112,22 +137,20 @@ class Scorer:
         kept = space.to_pose(space.to_coordinates(given))
         return np.degrees(rotation_distance(kept, given).double().numpy())
 
-    def threshold(self, share: float) -> tuple[float, str]:
-        """The score that ``share`` of the prior's training poses keep, else of its own samples; and which it was.
+    def limits(self, share: float, lost_deg: float) -> Limits:
+        """What ``share`` of the prior's training poses keep (:func:`training_scores`), else of its own samples.
 
         Raises:
             UserError: for a share that the prior has not kept.
         """
-        if isinstance(self.prior, PoseDensity):
-            kept: dict[str, float] = self.prior.data.get("scores", {})
-            if kept:
-                if f"{share:g}" not in kept:
-                    raise UserError(f"the prior has kept no quantile {share:g} of its training: {', '.join(kept)}")
-                return kept[f"{share:g}"], "training poses"
-            drawn = self.prior.sample(OWN_SAMPLES, torch.Generator().manual_seed(0)).numpy()
-        else:
-            drawn = self.prior.draw(np.random.default_rng(0), OWN_SAMPLES).reshape(OWN_SAMPLES, -1, 3)
-        return float(np.quantile(self.nats(drawn), share)), "its own samples"
+        kept: dict[str, float] = self.prior.data.get("scores", {}) if isinstance(self.prior, PoseDensity) else {}
+        if kept:
+            if f"{JOINT}{share:g}" not in kept:
+                there = ", ".join(key for key in kept if not key.startswith(JOINT))
+                raise UserError(f"the prior has kept no quantile {share:g} of its training: {there}")
+            return Limits(kept[f"{share:g}"], kept[f"{JOINT}{share:g}"], lost_deg, "training poses")
+        nats, worst = self.nats(self._own), self.deviations(self._own).max(1)
+        return Limits(float(np.quantile(nats, share)), float(np.quantile(worst, share)), lost_deg, "its own samples")
 
     def blame(self, pose: NDArray[np.floating]) -> tuple[str, ...]:
         """Joints of a pose (C, 3), worst first, whose return to the mean makes it likelier."""
@@ -140,78 +163,17 @@ class Scorer:
         return tuple(self.joints[k] for k in order if gain[k] > 0)
 
 
-def judge(scorer: Scorer, people: People, limit: float, lost_limit: float) -> list[Verdict]:
-    """Score people, the least plausible first.
-
-    Args:
-        limit: nats per dimension. lost_limit: degrees; whoever exceeds either is implausible.
-    """
-    nats, lost = scorer.nats(people.pose), scorer.lost(people.pose)
-    bad = (nats > limit) | (lost.max(1) > lost_limit)
+def judge(scorer: Scorer, people: People, limits: Limits) -> list[Verdict]:
+    """Score people, the least plausible first."""
+    nats, deviations, lost = scorer.nats(people.pose), scorer.deviations(people.pose), scorer.lost(people.pose)
+    beyond = np.maximum(deviations / limits.deviation, lost / limits.lost_deg)  # (N, C), above 1 is implausible
+    severity = np.maximum(beyond.max(1), 1 + nats - limits.nats_per_dim)
     verdicts = []
-    for k in np.lexsort((-nats, ~bad)):
-        joints: tuple[str, ...] = ()
-        if bad[k]:
-            outside = [scorer.joints[j] for j in np.argsort(-lost[k]) if lost[k, j] > lost_limit]
+    for k in np.argsort(-severity):
+        bad, joints = bool(severity[k] > 1), ()
+        if bad:
+            outside = [scorer.joints[j] for j in np.argsort(-beyond[k]) if beyond[k, j] > 1]
             joints = tuple(dict.fromkeys([*outside, *scorer.blame(people.pose[k])]))[:BLAMED]
-        verdicts.append(Verdict(people.people[k], float(nats[k]), float(lost[k].max()), bool(bad[k]), joints))
+        figures = (float(nats[k]), float(deviations[k].max()), float(lost[k].max()))
+        verdicts.append(Verdict(people.people[k], *figures, bad, joints))
     return verdicts
-
-
-def read_people(path: Path, scorer: Scorer) -> People:
-    """People of a frames folder or a pose file (.npz, .parquet), their poses by joint names.
-
-    Raises:
-        UserError: if there is no pose, or none of the prior's joints.
-    """
-    if path.is_dir():
-        return _collect(_of_frames(path), scorer, path)
-    poses = load_poses(path)
-    return _collect(_of_poses(poses), scorer, path)
-
-
-Found = Iterator[tuple[Person, str, NDArray[np.float32] | None]]
-
-
-def _of_poses(poses: PoseSequence) -> Found:
-    for k, pose in enumerate(poses.pose):
-        yield Person(poses.names[k] if poses.names else str(k), -1, k), poses.joint_set, pose
-
-
-def _of_frames(path: Path) -> Found:
-    """Persons of all frames; the joint set by the length of their pose."""
-    sizes = {joints.count: name for name, joints in SMPL_SETS.items() if name in ("smpl24", "smplh52", "smplx55")}
-    for position, frame in enumerate(FramesFolder.open(path).iterate(("frame_id", "persons"))):
-        for number, person in enumerate(frame.persons):
-            who = Person(f"{frame.frame_id}:{number}", position, number)
-            pose = None if person.pose is None else np.asarray(person.pose, np.float32).reshape(-1, 3)
-            name = "" if pose is None else sizes.get(len(pose), "")
-            yield who, name, pose if name else None
-
-
-def _collect(found: Found, scorer: Scorer, path: Path) -> People:
-    people, rows = [], []
-    left_out: Counter[str] = Counter()
-    lacking: set[str] = set()
-    for who, name, pose in found:
-        if pose is None:
-            left_out["people without a body's pose"] += 1
-        elif not np.isfinite(pose).all():
-            left_out["poses that are not finite"] += 1
-        else:
-            place = _places(name, scorer.joints)
-            lacking |= {joint for joint, row in zip(scorer.joints, place, strict=True) if row < 0}
-            rows.append(np.where(np.array(place)[:, None] >= 0, pose[place], scorer.mean))
-            people.append(who)
-    if not people:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "it is empty"
-        raise UserError(f"{path} holds no pose to score: {reasons}")
-    if len(lacking) == len(scorer.joints):
-        raise UserError(f"{path} has none of the prior's joints ({', '.join(scorer.joints[:4])}...)")
-    ordered = tuple(joint for joint in scorer.joints if joint in lacking)
-    return People(people, np.asarray(np.stack(rows), np.float32), ordered, left_out)
-
-
-def _places(name: str, joints: Sequence[str]) -> list[int]:
-    names = joint_set(name).joints
-    return [names.index(joint) if joint in names else -1 for joint in joints]

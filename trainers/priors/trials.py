@@ -26,10 +26,12 @@ BATCH = 4096
 _ARM, _LEG = ("collar", "shoulder", "elbow", "wrist"), ("hip", "knee", "ankle", "foot")
 _WHOLE = {
     "trunk": ("spine1", "spine2", "spine3"),
-    "head": ("neck", "head", "jaw", "left_eyeball", "right_eyeball"),
+    "neck_and_head": ("neck", "head", "jaw", "left_eyeball", "right_eyeball"),
 }
 COMPLETIONS = ("left_arm", "right_leg", "arms", "legs", "hands")
 """Groups that an evaluation takes away, where the density covers them and something else is left."""
+OF_HANDS = ("left_hand", "left_index", "left_thumb")
+"""The same for densities of fingers alone."""
 
 
 def normal_generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
@@ -161,7 +163,8 @@ def joint_groups(names: Sequence[str], joints: Sequence[str]) -> dict[str, tuple
 def usual_groups(joints: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Those of :data:`COMPLETIONS` that a prior over ``joints`` covers and that leave it something to go by."""
     groups = _groups(joints)
-    return {name: groups[name] for name in COMPLETIONS if 0 < len(groups[name]) < len(joints)}
+    names = OF_HANDS if set(groups["hands"]) == set(joints) else COMPLETIONS
+    return {name: groups[name] for name in names if 0 < len(groups[name]) < len(joints)}
 
 
 def _groups(joints: Sequence[str]) -> dict[str, tuple[str, ...]]:

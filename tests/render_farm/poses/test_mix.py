@@ -12,8 +12,9 @@ from sim2pose.datasets.poses import PoseSequence, save_poses
 from sim2pose.models.bodies import load_body
 from sim2pose.render_farm.kinds.infant.config import InfantConfig
 from sim2pose.render_farm.poses.config import PoseConfig, ShapeConfig
-from sim2pose.render_farm.poses.mix import load_pose_mix, prior_source
+from sim2pose.render_farm.poses.mix import load_pose_mix
 from sim2pose.render_farm.poses.posing import Poser
+from sim2pose.render_farm.poses.prior_source import prior_source
 
 
 def _file(path: Path, count: int = 12, joints: str = "smpl24") -> Path:

@@ -15,7 +15,7 @@ from sim2pose.datasets.poses import PoseSequence, save_poses
 from sim2pose.models.bodies import Body
 from sim2pose.models.priors import GaussianDensity, GaussianPrior
 from sim2pose.trainers.priors import comparison
-from sim2pose.trainers.priors.evaluation import FULL, QUICK, evaluate_prior, training_scores
+from sim2pose.trainers.priors.evaluation import FULL, QUICK, evaluate_prior
 from sim2pose.trainers.priors.fitting import fit_with, informs_fits, projected
 
 from .conftest import JOINTS, gaussian, made_poses
@@ -74,12 +74,6 @@ def test_poses_of_other_joints_are_refused(density: GaussianDensity, person: Bod
         evaluate_prior(density, good, good[:, 1:], np.zeros(20, int), person, TINY)
     with pytest.raises(UserError, match=r"takes of 20 held-out poses are \(20,\), found \(3,\)"):
         evaluate_prior(density, good, good, np.zeros(3, int), person, TINY)
-
-
-def test_scores_of_training_poses_rise_with_their_share(density: GaussianDensity) -> None:
-    found = training_scores(density, made_poses(300, 0))
-    assert list(found) == ["0.5", "0.9", "0.95", "0.99", "0.995", "0.999"]
-    assert list(found.values()) == sorted(found.values())
 
 
 def test_people_of_the_fitting_loop_are_seen_whole(person: Body) -> None:

@@ -112,15 +112,20 @@ def test_completions_of_mirrored_arms_beat_the_mean_pose(
 
 def test_groups_of_joints() -> None:
     names = (*JOINTS, "left_index1", "left_thumb1", "right_index1")
-    groups = trials.joint_groups(("left_arm", "hands", "left_thumb", "head"), names)
+    groups = trials.joint_groups(("left_arm", "hands", "left_thumb", "neck_and_head", "head"), names)
     assert groups["left_arm"] == (
         *("left_collar", "left_shoulder", "left_elbow", "left_wrist", "left_index1", "left_thumb1"),
     )
     assert groups["hands"] == ("left_wrist", "right_wrist", "left_index1", "left_thumb1", "right_index1")
-    assert groups["left_thumb"] == ("left_thumb1",) and groups["head"] == ("head",)
+    assert (
+        groups["left_thumb"] == ("left_thumb1",)
+        and groups["neck_and_head"] == ("neck", "head")
+        and groups["head"] == ("head",)
+    )
     with pytest.raises(UserError, match=r"unknown joint or group 'left_am': did you mean 'left_arm'"):
         trials.joint_groups(("left_am",), names)
     with pytest.raises(UserError, match=r"no joint of 'right_thumb' is covered"):
         trials.joint_groups(("right_thumb",), names)
     assert set(trials.usual_groups(JOINTS)) == set(trials.COMPLETIONS)
     assert trials.usual_groups(("left_index1", "left_index2")) == {}
+    assert set(trials.usual_groups(("left_index1", "left_thumb1", "right_index1"))) == set(trials.OF_HANDS)
