@@ -13,6 +13,7 @@ from sim2pose.config import load_config
 from sim2pose.render_farm.kinds.infant.config import InfantConfig
 from sim2pose.render_farm.kinds.registry import load_render_config
 from sim2pose.trainers.keypoint_config import KeypointConfig
+from sim2pose.trainers.recipes import load_run
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -37,7 +38,7 @@ def test_render_commands_resolve(words: list[str]) -> None:
 @pytest.mark.parametrize("words", _commands("train"), ids=lambda w: w[0])
 def test_train_commands_resolve(words: list[str]) -> None:
     (preset,), overrides = split(words, ("PRESET",))
-    load_config(KeypointConfig, preset, overrides)
+    load_run(preset, overrides)
 
 
 def test_frames_are_made_before_they_are_used() -> None:

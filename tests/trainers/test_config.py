@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 
 from sim2pose.config import UserError, load_config, merge, read_preset, validate
+from sim2pose.models.priors.build import DENSITIES
 from sim2pose.trainers.config import differing_keys
 from sim2pose.trainers.context import pick_device
 from sim2pose.trainers.keypoint_config import KeypointConfig
-from sim2pose.trainers.recipes import RECIPES, build_task
+from sim2pose.trainers.priors.config import PriorTrainConfig
+from sim2pose.trainers.recipes import RECIPES, build_task, load_run
 
 ROOT = Path(__file__).parents[2]
-PRESETS = sorted(p.stem for p in (ROOT / "configs").glob("*.yaml") if "recipe" in read_preset(p.stem))
+RECIPE = {p.stem: read_preset(p.stem).get("recipe") for p in (ROOT / "configs").glob("*.yaml")}
+PRESETS = sorted(name for name, recipe in RECIPE.items() if recipe == "fidip")
+PRIORS = sorted(name for name, recipe in RECIPE.items() if recipe == "prior")
 
 
 def test_there_are_presets() -> None:
@@ -29,6 +33,21 @@ def test_presets_resolve(name: str) -> None:
     assert cfg.recipe in RECIPES
     with pytest.raises(UserError, match=r"data\.source=DIR"):
         load_config(KeypointConfig, name, {"data": {"target": ["a"]}}).require_data()
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_presets_of_priors_resolve(name: str) -> None:
+    cfg = load_run(name)
+    assert isinstance(cfg, PriorTrainConfig)
+    assert cfg.model.kind in DENSITIES
+    if not cfg.data.procedural_hands:
+        with pytest.raises(UserError, match=r"data\.train=DIR"):
+            cfg.require_data()
+
+
+def test_every_kind_of_prior_has_a_preset() -> None:
+    assert PRIORS == ["gaussian_prior", "global_flow", "hand_vae", "hand_vae_so3", "joint_flow"]
+    assert {load_run(name).model_dump()["model"]["kind"] for name in PRIORS} == set(DENSITIES)
 
 
 @pytest.mark.parametrize(
