@@ -31,7 +31,9 @@ class PoseDataConfig(Config):
         lt=1,
         description="share of the training takes kept apart to choose the checkpoint by; 0: the last one is taken",
     )
-    procedural_hands: int = Field(default=0, ge=0, description="pairs of hands drawn by the farm, beside train")
+    procedural_hands: int = Field(
+        default=0, ge=0, description="pairs of hands that the farm draws to learn from, where train names no files"
+    )
     joint_set: str = "smplx55"
     joints: str | tuple[str, ...] = Field(default="body", description="body, hands, all, or names of joints")
     fps: float | None = Field(default=30.0, gt=0, description="frames a second to keep of faster motion; null: all")

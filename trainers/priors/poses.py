@@ -12,9 +12,9 @@ from ...config import UserError, nearest
 from ...datasets.pose_tables import PoseTable, gather, rows, split
 from ...models.joints import joint_set
 from .config import PoseDataConfig
+from .hands import FINGERS, hand_poses, moving_hands
 
 SELECT_SEED = 1_000_003
-FINGERS = ("index", "middle", "pinky", "ring", "thumb")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def covered(data: PoseDataConfig) -> tuple[str, ...]:
         UserError: for a joint that the set has not, or a part without joints.
     """
     names = joint_set(data.joint_set).joints
-    fingers = tuple(name for name in names if any(finger in name for finger in FINGERS))
+    fingers = tuple(name for name in FINGERS if name in names)
     if not isinstance(data.joints, str):
         for name in data.joints:
             if name not in names[1:]:
@@ -65,20 +65,25 @@ def open_poses(data: PoseDataConfig, seed: int, drawn: Path) -> PoseSets:
         UserError: see ``gather`` and ``split`` of ``datasets/pose_tables.py``.
     """
     joints = covered(data)
-    if data.procedural_hands:
-        from .hands import hand_poses
-
-        if data.train or data.joints != "hands":
-            raise UserError("data.procedural_hands are hands alone: data.joints=hands, and no data.train")
+    if data.train:
+        table = gather(data.train, data.joint_set, data.fps, data.cache)
+    elif set(joints) <= set(FINGERS):
         table = hand_poses(data.procedural_hands, seed, data.cache or drawn)
     else:
-        table = gather(data.train, data.joint_set, data.fps, data.cache)
+        raise UserError("data.procedural_hands are hands alone: data.joints=hands, or name files by data.train")
     if data.val:
         other = gather(data.val, data.joint_set, data.fps, data.cache)
         learn, held = np.arange(len(table)), np.arange(len(other))
     else:
         other = table
         learn, held = split(table, data.by, data.held_out)
+    if data.train and set(joints) <= set(FINGERS):
+        learn, held = np.intersect1d(learn, moving_hands(table)), np.intersect1d(held, moving_hands(other))
+        if not len(learn) or not len(held):
+            raise UserError(
+                "no take to learn from, or none to validate on, in which the fingers of both hands move: leave data.train "
+                "out to learn from hands that the farm draws"
+            )
     select = np.zeros(0, np.int64)
     if data.select:
         learn, select = apart(table, learn, data.select)

@@ -149,7 +149,8 @@ def test_noise_falls_geometrically() -> None:
         ({"data": {"held_out": ["12"]}}, "no subject '12'"),
         ({"data": {"held_out": ["01", "02", "11"]}}, "no frame for training"),
         ({"data": {"train": []}}, "data.train=DIR"),
-        ({"data": {"procedural_hands": 10}}, "hands alone"),
+        ({"data": {"train": [], "procedural_hands": 10}}, "hands alone"),
+        ({"data": {"joints": "hands"}}, "fingers of both hands move"),
         ({"noise": {"start": 0.001}}, "greater than or equal to 0.01"),
     ],
 )
