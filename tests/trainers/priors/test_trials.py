@@ -107,6 +107,12 @@ def test_completions_of_mirrored_arms_beat_the_mean_pose(
     found = trials.completion(density, unseen, skeleton, groups, 10, seed=0)
     assert found["left_arm/mean_mm"] < 0.5 * found["left_arm/mean_pose_mm"], "the right arm tells"
     assert found["left_arm/min_mm"] < found["left_arm/mean_mm"]
+    centred = unseen.clone()
+    rows = [JOINTS.index(joint) for joint in groups["left_arm"]]
+    centred[:, rows] = trials.mean_pose(density, 1)[:, rows]
+    moved = [skeleton.measured.index(name) for name in ("left_shoulder", "left_elbow", "left_wrist", "left_index1")]
+    apart = (skeleton(centred) - skeleton(unseen))[:, moved].norm(dim=-1)
+    assert found["left_arm/mean_pose_mm"] == pytest.approx(1000 * float(apart.mean()), rel=1e-4), "of the arm alone"
     assert found["trunk/mean_mm"] > found["trunk/mean_pose_mm"], "nothing tells, and draws differ"
 
 
