@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,10 +121,7 @@ def load_poses(path: Path | str) -> PoseSequence:
         UserError: if the file is absent, damaged, foreign, or holds values that are not valid; says which.
     """
     path = Path(path)
-    reader = _by_suffix(path, {".npz": _read_npz, ".parquet": _read_parquet})
-    if not path.is_file():
-        raise UserError(f"no pose file at {path}")
-    values = reader(path)
+    values = read_values(path)
     if "poses" in values:
         from .mocap.amass import poses_from_amass
 
@@ -136,8 +133,24 @@ def load_poses(path: Path | str) -> PoseSequence:
     return checked(_from_values(values), str(path))
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
+def read_values(path: Path, only: Collection[str] | None = None) -> dict[str, Any]:
+    """Arrays and labels of a pose file by name as they lie there, unchecked; of an ``.npz`` those named in ``only``.
+
+    Raises:
+        UserError: if the file is absent, damaged, or has another suffix.
+    """
+    reader = _by_suffix(path, {".npz": lambda file: dict(read_arrays(file, only)), ".parquet": _read_parquet})
+    if not path.is_file():
+        raise UserError(f"no pose file at {path}")
+    values: dict[str, Any] = reader(path)
+    return values
+
+
+def read_arrays(path: Path, only: Collection[str] | None = None) -> dict[str, np.ndarray]:
     """Arrays of an ``.npz`` file by name; object arrays, which could run code, are refused.
+
+    Args:
+        only: names to read, as far as they are there; all without. What is not read may be anything.
 
     Raises:
         UserError: if the file is no npz archive, is damaged, or holds pickled objects.
@@ -146,7 +159,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} is no .npz archive, or a truncated one: write it again with save_poses or numpy.savez")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
+            return {key: archive[key] for key in archive.files if only is None or key in only}
     except (ValueError, zipfile.BadZipFile, EOFError) as error:
         raise UserError(f"{path} is damaged or holds pickled objects, which are not read ({error})") from error
 
@@ -208,10 +221,6 @@ def _write_npz(path: Path, poses: PoseSequence) -> None:
         labels["names"] = np.array(poses.names)
     everything: dict[str, Any] = {"schema": np.array(SCHEMA), **arrays, **labels}
     np.savez_compressed(path, **everything)
-
-
-def _read_npz(path: Path) -> dict[str, Any]:
-    return dict(read_arrays(path))
 
 
 def _write_parquet(path: Path, poses: PoseSequence) -> None:

@@ -47,19 +47,12 @@ def poses_from_amass(values: Mapping[str, Any], source: str, up: str = "z") -> P
     if missing or rate is None:
         lacking = ", ".join([*missing, *([] if rate else ["mocap_framerate"])])
         raise UserError(f"{source} lacks {lacking}: an AMASS archive holds poses, trans, betas and mocap_framerate")
-    poses = _numbers(values["poses"], "poses", source)
-    poses = poses.reshape(len(poses), -1) if poses.ndim in (2, 3) else poses
-    if poses.ndim != 2 or poses.shape[1] not in (66, *FORMATS):
-        raise UserError(f"{source}: poses are {poses.shape}, need (T, {' or '.join(map(str, (66, *FORMATS)))})")
-    if poses.shape[1] == 66:
-        poses = np.concatenate([poses, np.zeros((len(poses), 90))], 1)
-    name = FORMATS[poses.shape[1]]
-    pose = poses.reshape(len(poses), -1, 3).copy()
+    pose, name = amass_joints(values["poses"], source)
     trans = _numbers(values["trans"], "trans", source)
     if trans.shape != (len(pose), 3):
         raise UserError(f"{source}: trans is {trans.shape}, need ({len(pose)}, 3)")
     turn = turn_upright(up)
-    pose[:, 0] = matrix_to_rotvec(turn @ rotvec_to_matrix(pose[:, 0]))
+    pose[:, 0] = upright(pose[:, 0], up)
     trans = (trans + SMPL_PELVIS) @ turn.T - SMPL_PELVIS
     gender = str(np.asarray(values.get("gender", "neutral")).astype(str))
     fps = float(_numbers(values[rate], rate, source).reshape(-1)[0])
@@ -68,6 +61,26 @@ def poses_from_amass(values: Mapping[str, Any], source: str, up: str = "z") -> P
     return checked(
         PoseSequence(pose, trans, body, name, betas=betas, fps=fps, source=source, up=(0.0, 1.0, 0.0)), source
     )
+
+
+def amass_joints(poses: Any, source: str) -> tuple[np.ndarray, str]:
+    """An AMASS archive's ``poses`` as (T, J, 3) float64 in its own axes, a copy, and their joint set.
+
+    Raises:
+        UserError: for a width that is no SMPL body.
+    """
+    poses = _numbers(poses, "poses", source)
+    poses = poses.reshape(len(poses), -1) if poses.ndim in (2, 3) else poses
+    if poses.ndim != 2 or poses.shape[1] not in (66, *FORMATS):
+        raise UserError(f"{source}: poses are {poses.shape}, need (T, {' or '.join(map(str, (66, *FORMATS)))})")
+    if poses.shape[1] == 66:
+        poses = np.concatenate([poses, np.zeros((len(poses), 90))], 1)
+    return poses.reshape(len(poses), -1, 3).copy(), FORMATS[poses.shape[1]]
+
+
+def upright(orientation: np.ndarray, up: str = "z") -> np.ndarray:
+    """Global orientations (T, 3), axis-angle, of a world whose axis ``up`` points up, in our world (Y up)."""
+    return matrix_to_rotvec(turn_upright(up) @ rotvec_to_matrix(orientation))
 
 
 def _numbers(value: Any, key: str, source: str) -> np.ndarray:

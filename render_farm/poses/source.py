@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from ...config import UserError
+from ...datasets.pose_joints import to_joints
 from ...datasets.poses import PoseSequence, load_poses
 from ...models.geometry import axis_angle_to_matrix
-from ...models.joints import joint_set
 from .angles import Plan
 from .postures import NAMES, Posture
 from .resting import turn_about
@@ -131,26 +131,6 @@ def _prepare(
     up = np.array((0.0, 1.0, 0.0) if poses.up is None else poses.up, np.float64)
     orient = _upwards(up / np.linalg.norm(up)) @ turn
     return local, orient, np.zeros(len(turn), bool), [_posture_of(one) for one in orient], names
-
-
-def to_joints(poses: PoseSequence, joints: str = "smpl24", where: str = "poses") -> NDArray[np.float32]:
-    """Poses (T, J, 3) of a joint set by joint names from any SMPL-family body; a copy. Joints it lacks are at rest.
-
-    SMPL's hand joints bend the fingers as one: from bodies with fingers they take the rotation of the middle finger's
-    first joint, and the other fingers, jaw and eyes are lost. To bodies with fingers SMPL's hand joints give nothing.
-
-    Raises:
-        UserError: for poses of a hand alone.
-    """
-    source, target = joint_set(poses.joint_set), joint_set(joints)
-    if "pelvis" not in source.joints:
-        raise UserError(f"{where} holds '{poses.joint_set}' poses: a scene needs whole bodies")
-    result = np.zeros((len(poses), target.count, 3), np.float32)
-    for j, name in enumerate(target.joints):
-        stand_in = name if name in source.joints else name.replace("_hand", "_middle1")
-        if stand_in in source.joints:
-            result[:, j] = poses.pose[:, source.index(stand_in)]
-    return result
 
 
 def _upwards(up: Floats) -> Floats:

@@ -82,7 +82,7 @@ def test_bad_sources_are_refused(sources: dict[str, float], message: str) -> Non
 
 
 def test_hands_an_empty_folder_and_two_ways_at_once_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"holds .mano16. poses: a scene needs whole bodies"):
+    with pytest.raises(UserError, match=r"holds .mano16. poses: poses of whole bodies are needed"):
         load_pose_mix(PoseConfig(source=_file(tmp_path / "hand.npz", joints="mano16")))
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"no \.npz or \.parquet file"):
