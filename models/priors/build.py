@@ -8,6 +8,8 @@ from ...config import UserError, nearest
 from .density import PoseDensity
 from .gaussian_density import GaussianDensity
 from .global_flow import GlobalFlow
+from .hand_vae import HandVAE
+from .hand_vae_so3 import HandVAESO3
 from .joint_flow import JointFlow
 from .space import PoseSpace
 
@@ -15,6 +17,8 @@ DENSITIES: dict[str, type[PoseDensity]] = {
     "gaussian": GaussianDensity,
     "joint_flow": JointFlow,
     "global_flow": GlobalFlow,
+    "hand_vae": HandVAE,
+    "hand_vae_so3": HandVAESO3,
 }
 """Classes by kind; each is built from a space and its own arguments."""
 
