@@ -26,7 +26,7 @@ class JointFlow(FlowDensity):
     kind = "joint_flow"
 
     def __init__(
-        self, space: PoseSpace, hidden: int = 64, coupling: str = "spline", bins: int = 8, drop: float = 0.0
+        self, space: PoseSpace, hidden: int = 64, coupling: str = "spline", bins: int = 8, drop: float = 0.1
     ) -> None:
         super().__init__(space, hidden=hidden, coupling=coupling, bins=bins, drop=drop)
         self.tree = TreeTransform(space, hidden, coupling, bins, drop)
