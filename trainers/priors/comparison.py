@@ -145,21 +145,8 @@ def write(figures: Figures, densities: dict[str, PoseDensity], out: Path, about:
     ]
     if len({(density.space.dim, density.space.joints) for density in densities.values()}) > 1:
         notes.insert(0, "These priors do not cover the same dimensions: their nats per dimension do not compare.")
-    measured = {name: own for name, own in named.items() if "val/nats_per_dim" in own}
-    tables = {
-        "Figures": _table(named, ROWS),
-        "Denoising: mean joint error, mm": _table(
-            measured, _trials(measured, "denoise", "after", "before", "noise of {} rad")
-        ),
-        "Completion: error of the missing joints, mm, mean": _table(
-            measured, _trials(measured, "complete", "mean", "mean_pose", "{}")
-        ),
-        "Completion: the best of all completions, mm": _table(
-            measured, _trials(measured, "complete", "min", "mean_pose", "{}")
-        ),
-    }
     page, lines = Report("Pose priors compared", about), ["# Pose priors compared", "", about, ""]
-    for title, (header, cells) in tables.items():
+    for title, (header, cells) in tables(named).items():
         if cells:
             page.heading(title)
             page.table(header, cells)
@@ -172,6 +159,18 @@ def write(figures: Figures, densities: dict[str, PoseDensity], out: Path, about:
     markdown.write_text("\n".join(lines), encoding="utf-8")
     header, cells = _table(named, [row for row in ROWS if row[1] in SHORT])
     return Comparison(figures, header, cells, page.write(out / "compare.html"), markdown)
+
+
+def tables(figures: Figures) -> dict[str, Table]:
+    """Header and cells of each table of figures (name of a prior → its figures), by title; some may have no row."""
+    measured = {name: own for name, own in figures.items() if "val/nats_per_dim" in own}
+    families = {
+        "Denoising: mean joint error, mm": ("denoise", "after", "before", "noise of {} rad"),
+        "Completion: error of the missing joints, mm, mean": ("complete", "mean", "mean_pose", "{}"),
+        "Completion: the best of all completions, mm": ("complete", "min", "mean_pose", "{}"),
+    }
+    found = {title: _table(measured, _trials(measured, *family)) for title, family in families.items()}
+    return {"Figures": _table(figures, ROWS)} | found
 
 
 def _table(figures: Figures, table_rows: Sequence[tuple[str, str, str, str, str]]) -> Table:

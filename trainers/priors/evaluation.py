@@ -91,27 +91,27 @@ def evaluate_prior(
     if np.shape(takes) != (len(val),):
         raise UserError(f"takes of {len(val)} held-out poses are ({len(val)},), found {np.shape(takes)}")
     skeleton = skeleton_of(body, density.space.joints, device)
-    rows = _evenly(len(val), settings.likelihood or len(val))
+    rows = evenly(len(val), settings.likelihood or len(val))
     held = _tensor(poses["val"][rows], device)
     figures = _named("val", likelihood(density, held, np.asarray(takes)[rows], settings.seed))
     figures["val/poses"], figures["val/takes"] = float(len(held)), float(len(np.unique(takes)))
     figures["val/dimensions"] = float(density.space.dim)
     uniform = uniform_limits(density.space)
     figures |= _named("uniform", uniform.figures(density.space.to_pose(density.space.to_coordinates(held))))
-    figures |= _named("roundtrip", roundtrip(density, held[_evenly(len(held), 1024)], skeleton))
+    figures |= _named("roundtrip", roundtrip(density, held[evenly(len(held), 1024)], skeleton))
     figures |= _samples(
-        density, _tensor(poses["train"][_evenly(len(train), settings.base)], device), held, skeleton, settings
+        density, _tensor(poses["train"][evenly(len(train), settings.base)], device), held, skeleton, settings
     )
     if settings.denoised:
-        some = held[_evenly(len(held), settings.denoised)]
+        some = held[evenly(len(held), settings.denoised)]
         figures |= _named("denoise", denoising(density, some, skeleton, settings.sigmas, settings.seed))
     groups = usual_groups(density.space.joints)
     if settings.completed and groups:
-        some = held[_evenly(len(held), settings.completed)]
+        some = held[evenly(len(held), settings.completed)]
         done = completion(density, some, skeleton, groups, settings.completions, settings.seed)
         figures |= _named("complete", done)
     if settings.fitted and informs_fits(density):
-        people = held[_evenly(len(held), settings.fitted)].cpu().numpy()
+        people = held[evenly(len(held), settings.fitted)].cpu().numpy()
         figures |= _named("fit", fit_with(density.to_fit_prior(), density.space.joints, people, body, settings.seed))
     return figures
 
@@ -133,11 +133,11 @@ def _samples(
         ),
     }
     for name, pose in (("sample", drawn), ("train", base), ("val", held)):
-        some = joints[name][_evenly(len(pose), settings.diverse)]
+        some = joints[name][evenly(len(pose), settings.diverse)]
         figures[f"diversity/{name}_mm"] = diversity(some)
         figures[f"limits/{name}"] = limits.violations(pose)
     for name in ("sample", "val"):
-        queries = joints[name][_evenly(len(joints[name]), settings.nearest)]
+        queries = joints[name][evenly(len(joints[name]), settings.nearest)]
         nearest = nearest_distance(queries, joints["train"])
         figures[f"nearest/{name}_mm"] = float(nearest.mean())
         figures[f"nearest/{name}_least_mm"] = float(nearest.min())
@@ -152,7 +152,7 @@ def training_scores(
     To be kept as ``scores`` in the ``data`` of a saved density: by the share's text, of nats per dimension, and with
     ``joint/`` before it of the largest deviation of a joint.
     """
-    some = np.asarray(train[_evenly(len(train), count)], np.float32)
+    some = np.asarray(train[evenly(len(train), count)], np.float32)
     scorer = Scorer(density)
     nats, worst = scorer.nats(some), scorer.deviations(some).max(1)
     scores = {f"{share:g}": float(np.quantile(nats, share)) for share in shares}
@@ -166,7 +166,7 @@ def _checked(name: str, values: NDArray[np.floating], density: PoseDensity) -> N
     return values
 
 
-def _evenly(count: int, most: int) -> NDArray[np.int64]:
+def evenly(count: int, most: int) -> NDArray[np.int64]:
     """At most ``most`` of ``count`` rows, evenly spaced."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 

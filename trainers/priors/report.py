@@ -16,13 +16,16 @@ from ...config import dump_yaml
 from ...datasets.html import Report
 from ...models.priors.density import PoseDensity
 from ...models.priors.files import load_density
+from ...models.priors.named import RUN_FILE
 from ..recipes import saved_run
 from ..report import environment
 from ..tracking import read_curves
+from .comparison import tables
 from .config import PriorTrainConfig
+from .evaluation import evenly
 from .pictures import pose_sheet, scored_samples, traversals
 from .poses import PoseSets, open_poses
-from .task import DRAWN, FILE, evenly
+from .task import DRAWN
 
 CURVES = {
     "nats per dimension": {
@@ -45,8 +48,7 @@ def write_prior_report(run_dir: Path) -> Path:
     state = f"{done['samples_per_second']:.0f} poses/s over {done['step']} steps" if done else "not finished"
     page = Report(f"sim2pose pose prior “{cfg.name}”", f"{cfg.model.kind} · {state}")
     if done:
-        page.heading("Figures")
-        add_figures(page, done["metrics"])
+        add_figures(page, cfg.name, done["metrics"])
     page.heading("Curves")
     curves = read_curves(run_dir)
     panels = {
@@ -54,8 +56,8 @@ def write_prior_report(run_dir: Path) -> Path:
         for title, lines in CURVES.items()
     }
     page.curves(panels, "Nats per dimension of poses at the resolution of 0.01 rad; lower is better.")
-    if (run_dir / FILE).is_file():
-        add_density(page, load_density(run_dir / FILE), open_poses(cfg.data, cfg.seed, run_dir.parent / DRAWN))
+    if (run_dir / RUN_FILE).is_file():
+        add_density(page, load_density(run_dir / RUN_FILE), open_poses(cfg.data, cfg.seed, run_dir.parent / DRAWN))
     page.heading("Config")
     page.code(dump_yaml(cfg))
     page.heading("Environment")
@@ -63,14 +65,12 @@ def write_prior_report(run_dir: Path) -> Path:
     return page.write(run_dir / "report.html")
 
 
-def add_figures(page: Report, metrics: Mapping[str, float]) -> None:
-    """All measures, grouped by the first part of their names, four a row."""
-    groups: dict[str, list[tuple[str, float]]] = {}
-    for name, value in metrics.items():
-        group, _, rest = name.partition("/")
-        groups.setdefault(group, []).append((rest or group, value))
-    rows = [[group, name, float(value)] for group, values in groups.items() for name, value in values]
-    page.table(("measure", "of", "value"), rows)
+def add_figures(page: Report, name: str, metrics: Mapping[str, float]) -> None:
+    """The run's measures on held-out people, each beside what to hold it against."""
+    for title, (header, cells) in tables({name: dict(metrics)}).items():
+        if cells:
+            page.heading(title)
+            page.table(header, cells)
 
 
 def add_density(page: Report, density: PoseDensity, sets: PoseSets) -> None:

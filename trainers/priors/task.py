@@ -24,20 +24,20 @@ from ...datasets.plan import BatchPlan
 from ...models.bodies import load_body
 from ...models.priors.build import build_density
 from ...models.priors.density import PoseDensity
+from ...models.priors.named import RUN_FILE
 from ...models.priors.space import PoseSpace
 from .. import checkpoints
 from ..context import Context
 from ..task import Batch
 from ..updates import Update, scheduled_optimiser
 from .config import PriorTrainConfig
-from .evaluation import FULL, QUICK, evaluate_prior, training_scores
-from .poses import PoseSets, open_poses
+from .evaluation import FULL, QUICK, evaluate_prior, evenly, training_scores
+from .poses import open_poses
 from .trials import likelihood
 
 log = logging.getLogger(__name__)
 
 PRIOR, AVERAGE = "prior", "average"
-FILE = "prior.safetensors"
 SCORE = "select/log_prob_per_dim"
 VALIDATED = 4096
 BODY = "open-person"
@@ -151,7 +151,7 @@ class PriorTask:
             "counts": self.poses.counts,
             "scores": training_scores(density, self.poses.train),
         }
-        density.save(run_dir / FILE)
+        density.save(run_dir / RUN_FILE)
         if self.cfg.evaluate == "likelihood":
             return {}
         settings = FULL if self.cfg.evaluate == "full" else QUICK
@@ -169,11 +169,3 @@ class PriorTask:
 
     def _tensor(self, poses: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(poses)).to(self.context.device)
-
-
-def evenly(count: int, most: int) -> NDArray[np.int64]:
-    """At most ``most`` of ``count`` rows, evenly spaced."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
-
-
-__all__ = ["FILE", "PoseSets", "PriorTask"]

@@ -17,9 +17,9 @@ from sim2pose.config import UserError
 from sim2pose.datasets.poses import PoseSequence, save_poses
 from sim2pose.models.joints import joint_set
 from sim2pose.models.priors.files import load_density
+from sim2pose.models.priors.named import RUN_FILE as FILE
 from sim2pose.trainers.priors.config import NoiseConfig, PriorTrainConfig
 from sim2pose.trainers.priors.poses import covered, open_poses
-from sim2pose.trainers.priors.task import FILE
 from sim2pose.trainers.recipes import load_run, write_report
 from sim2pose.trainers.runtimes import train
 
