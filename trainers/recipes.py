@@ -23,11 +23,13 @@ class Recipe:
         config: its config.
         task: makes the task of a config, on one rank.
         report: writes ``report.html`` of a run folder.
+        after: the command that one gives next, of a run folder ``{}``.
     """
 
     config: type[TrainConfig]
     task: Callable[[Any, Context], Task]
     report: Callable[[Path], Path]
+    after: str
 
 
 def _keypoints(cfg: KeypointConfig, context: Context) -> Task:
@@ -55,10 +57,10 @@ def _prior_report(run_dir: Path) -> Path:
 
 
 RECIPES = {
-    "fidip": Recipe(
-        KeypointConfig, _keypoints, _keypoint_report
-    ),  # 2D keypoints, on one domain or adversarially on two
-    "prior": Recipe(PriorTrainConfig, _prior, _prior_report),  # densities of body and hand poses
+    # 2D keypoints, on one domain or adversarially on two
+    "fidip": Recipe(KeypointConfig, _keypoints, _keypoint_report, "sim2pose evaluate {} DATA"),
+    # densities of body and hand poses
+    "prior": Recipe(PriorTrainConfig, _prior, _prior_report, "sim2pose prior sample {} out=samples.npz"),
 }
 DEFAULT = "fidip"
 

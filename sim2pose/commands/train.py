@@ -19,8 +19,8 @@ def train(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the resolved config and stop")] = False,
 ) -> None:
-    """Train a pose network, adversarially where the preset says so; ends with an evaluation and report.html."""
-    from ..trainers.recipes import load_run
+    """Train a pose network, adversarially where the preset says so, or a pose prior; ends with report.html."""
+    from ..trainers.recipes import load_run, recipe
 
     (preset,), overrides = split(items, ("PRESET",))
     config = load_run(preset, overrides)
@@ -35,4 +35,5 @@ def train(
     report = write_report(result.run_dir)
     if config.tracking.enabled:
         send_files(result.run_dir, report_files(result.run_dir))
-    print(f"run      {result.run_dir}\nreport   {report}\nnext     sim2pose evaluate {result.run_dir} DATA")
+    after = recipe(config.recipe).after.format(result.run_dir)
+    print(f"run      {result.run_dir}\nreport   {report}\nnext     {after}")

@@ -29,7 +29,7 @@ from .task import DRAWN
 
 CURVES = {
     "nats per dimension": {
-        "train/nats_per_dim": "training poses",
+        "training/nats_per_dim": "training poses",
         "select/nats_per_dim": "training takes kept apart",
         "val/nats_per_dim": "held-out people",
     },

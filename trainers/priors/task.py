@@ -120,7 +120,7 @@ class PriorTask:
     def evaluate(self, step: int) -> dict[str, float]:
         """Likelihoods of training, selection and held-out poses at the space's resolution, on at most a few thousand."""
         density = self.learnt.eval()
-        sets = {"train": self.poses.train, "select": self.poses.select, "val": self.poses.val}
+        sets = {"training": self.poses.train, "select": self.poses.select, "val": self.poses.val}
         figures: dict[str, float] = {}
         for name, poses in sets.items():
             if len(poses):
