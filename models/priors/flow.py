@@ -13,14 +13,15 @@ from torch import Tensor
 from ...config import UserError, nearest
 from .density import PoseDensity
 
-LOG_SCALE = 2.0
+LOG_SCALE = 1.5
 """Bound of log scales, by tanh, so that no gradient dies, of functions that stand alone; those in chains are given less."""
 
 SPLINE_BOUND = 5.0
 """Splines bend [-5, 5] and are the identity outside, so that all of R is covered."""
 
-SPLINE_SLOPE = 0.1
-"""Slopes of a spline lie between this and its inverse: sharper bends could not be undone in float32 to 1e-4 rad."""
+SPLINE_SLOPE = 0.2
+"""Slopes of a spline lie between this and its inverse. Sharper bends could not be undone in float32 to 1e-4 rad: with 0.1, and
+log scales up to 2, two of 19,823 poses came back 3e-4 rad off from a trained joint flow; with these the worst is 2e-5."""
 
 COUPLINGS = ("affine", "spline")
 
