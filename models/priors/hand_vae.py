@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,22 +23,14 @@ class HandVAE(LatentDensity):
 
     Args:
         space: what the density is stated on; made for the 30 finger joints, any joints do.
-        latent, hidden, layers, free_bits, draws: see :class:`.latent.LatentDensity`.
+        args: latent, hidden, layers, free_bits, draws, see :class:`.latent.LatentDensity`.
     """
 
     kind = "hand_vae"
 
-    def __init__(
-        self,
-        space: PoseSpace,
-        latent: int = 24,
-        hidden: int = 256,
-        layers: int = 3,
-        free_bits: float = 0.3,
-        draws: int = 64,
-    ) -> None:
-        super().__init__(space, latent, hidden, layers, free_bits, draws)
-        self.decoder = mlp(latent, hidden, layers, 2 * space.dim)
+    def __init__(self, space: PoseSpace, **args: Any) -> None:
+        super().__init__(space, **args)
+        self.decoder = mlp(self.latent, self.hidden, self.layers, 2 * space.dim)
 
     @property
     def groups(self) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import roma
 import torch
@@ -32,26 +33,18 @@ class HandVAESO3(LatentDensity):
 
     Args:
         space: what the density is stated on; made for the 30 finger joints, any joints do.
-        latent, hidden, layers, free_bits, draws: see :class:`.latent.LatentDensity`.
+        args: latent, hidden, layers, free_bits, draws, see :class:`.latent.LatentDensity`.
     """
 
     kind = "hand_vae_so3"
 
-    def __init__(
-        self,
-        space: PoseSpace,
-        latent: int = 24,
-        hidden: int = 256,
-        layers: int = 3,
-        free_bits: float = 0.3,
-        draws: int = 64,
-    ) -> None:
-        super().__init__(space, latent, hidden, layers, free_bits, draws)
+    def __init__(self, space: PoseSpace, **args: Any) -> None:
+        super().__init__(space, **args)
         if not space.dim:
             raise UserError("the space of a hand VAE keeps no direction")
         moving = space.sizes > 0
         count = int(moving.sum())
-        self.decoder = mlp(latent, hidden, layers, 7 * count)
+        self.decoder = mlp(self.latent, self.hidden, self.layers, 7 * count)
         axes = space.axes.new_zeros(space.dim, count, 3)
         place = (torch.cumsum(moving, 0) - 1)[space.owner]
         axes[torch.arange(space.dim), place] = space.axes

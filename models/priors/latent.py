@@ -16,7 +16,6 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,17 +49,17 @@ class LatentDensity(PoseDensity):
         latent: int = 24,
         hidden: int = 256,
         layers: int = 3,
-        free_bits: float = 0.0,
+        free_bits: float = 0.3,
         draws: int = 64,
-        **more: Any,
     ) -> None:
-        super().__init__(space, latent=latent, hidden=hidden, layers=layers, free_bits=free_bits, draws=draws, **more)
+        super().__init__(space, latent=latent, hidden=hidden, layers=layers, free_bits=free_bits, draws=draws)
         for name, value in (("latent", latent), ("hidden", hidden), ("layers", layers), ("draws", draws)):
             if value < 1:
                 raise UserError(f"{name} must be at least 1, not {value}")
         if free_bits < 0:
             raise UserError(f"free_bits must not be negative, found {free_bits}")
-        self.latent, self.free_bits, self.draws = latent, free_bits, draws
+        self.latent, self.hidden, self.layers = latent, hidden, layers
+        self.free_bits, self.draws = free_bits, draws
         self.encoder = mlp(space.dim, hidden, layers, 2 * latent)
 
     @property
