@@ -189,11 +189,10 @@ def register_run(
         name: of the registered model.
     """
     if evaluations is None:
-        from ..config import load_config
-        from ..trainers.keypoint_config import KeypointConfig
+        from ..trainers.recipes import keypoint_run
 
         find_model(run)  # says what is missing before the config is read
-        cfg = load_config(KeypointConfig, str(run / "config.yaml"))
+        cfg = keypoint_run(run)
         evaluations = {key: evaluate_on(str(run), Path(folder)) for key, folder in cfg.data.val.items()}
     model = registry.store_model(find_model(run), run.parent / "models")
     export_pt2(model)

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .. import __version__
-from ..config import Config, UserError, config_hash, load_config, validate
+from ..config import Config, UserError, config_hash, validate
 from ..datasets.persons import PersonDataset
 from ..datasets.shards import FramesFolder
 from ..models.joints import joint_set
@@ -28,7 +28,7 @@ from ..models.keypoints.weights import load_weights
 from . import checkpoints
 from .evaluation import mean_pose
 from .initial_weights import find_weights
-from .keypoint_config import KeypointConfig
+from .recipes import keypoint_run
 
 WEIGHTS, SPEC, EXPORT = "model.safetensors", "model.json", "model.pt2"
 
@@ -98,9 +98,9 @@ def model_of_run(run_dir: Path) -> Path:
     """Write ``<run>/model`` from the run's best checkpoint (the last, where none was scored); averaged weights if any.
 
     Raises:
-        UserError: if the run has no whole checkpoint yet.
+        UserError: if the run has no whole checkpoint yet, or trained no keypoint network.
     """
-    cfg = load_config(KeypointConfig, str(run_dir / "config.yaml"))
+    cfg = keypoint_run(run_dir)
     checkpoint = checkpoints.best_checkpoint(run_dir)
     if checkpoint is None:
         raise UserError(f"{run_dir} has no checkpoint yet: go on with it (sim2pose train … --resume)")

@@ -100,6 +100,18 @@ def saved_run(run_dir: Path) -> TrainConfig:
     return validate_run(parse_yaml((run_dir / "config.yaml").read_text(encoding="utf-8")))
 
 
+def keypoint_run(run_dir: Path) -> KeypointConfig:
+    """The config of a run folder that must hold a keypoint network.
+
+    Raises:
+        UserError: if the run trained something else.
+    """
+    cfg = saved_run(run_dir)
+    if not isinstance(cfg, KeypointConfig):
+        raise UserError(f"{run_dir} is a run of recipe '{cfg.recipe}', without a keypoint network: see its report.html")
+    return cfg
+
+
 def build_task(cfg: TrainConfig, context: Context) -> Task:
     """The task of a run.
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..config import dump_yaml, load_config
+from ..config import dump_yaml
 from ..datasets.coco import person_id
 from ..datasets.crops import apply_affine, crop_affine, decode_image, warp_image
 from ..datasets.draw import caption, draw_keypoints, mosaic
@@ -22,7 +22,7 @@ from ..datasets.shards import FramesFolder
 from ..models.joints import joint_set
 from .analysis import sections
 from .analysis.compare import read_run
-from .keypoint_config import KeypointConfig
+from .recipes import keypoint_run
 from .tracking import read_curves
 
 COLUMNS = ("AP", "AP50", "AP75", "AR", "oks", "pck_0.2", "left_right_confusion")
@@ -35,7 +35,7 @@ Curve = tuple[list[float], list[float]]
 
 def write_run_report(run_dir: Path) -> Path:
     """Write ``<run>/report.html`` from what the run left in its folder; works on unfinished runs too."""
-    cfg = load_config(KeypointConfig, str(run_dir / "config.yaml"))
+    cfg = keypoint_run(run_dir)
     done = _json(run_dir / "done.json")
     state = f"{done['samples_per_second']:.0f} images/s over {done['step']} steps" if done else "not finished"
     run = read_run(run_dir)

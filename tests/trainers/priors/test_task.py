@@ -18,6 +18,7 @@ from sim2pose.datasets.poses import PoseSequence, save_poses
 from sim2pose.models.joints import joint_set
 from sim2pose.models.priors.files import load_density
 from sim2pose.models.priors.named import RUN_FILE as FILE
+from sim2pose.trainers.model_folder import model_of_run
 from sim2pose.trainers.priors.config import NoiseConfig, PriorTrainConfig
 from sim2pose.trainers.priors.poses import covered, open_poses
 from sim2pose.trainers.recipes import load_run, write_report
@@ -166,3 +167,9 @@ def test_parts_of_the_body_are_named() -> None:
     assert len(covered(data)) == 21
     assert len(covered(data.model_copy(update={"joints": "hands"}))) == 30
     assert len(covered(data.model_copy(update={"joints": "all"}))) == 54
+
+
+def test_a_prior_is_no_keypoint_network(config: Callable[..., PriorTrainConfig]) -> None:
+    done = train(config())
+    with pytest.raises(UserError, match="recipe 'prior', without a keypoint network"):
+        model_of_run(done.run_dir)
