@@ -33,7 +33,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     Ray, EGL, Warp and torch have threads in one process here, as no user has; once, after the last test had passed, one of
     them ran into what another's destructor had freed. Everything of Python's that waits for the end is still run.
     """
-    if STATUS in config.stash:
+    if config.stash.get(STATUS, pytest.ExitCode.USAGE_ERROR) < pytest.ExitCode.INTERRUPTED:  # others have more to say
         atexit._run_exitfuncs()
         config.get_terminal_writer().flush()
         sys.stdout.flush()
