@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
@@ -159,13 +160,13 @@ class TrainConfig(Config):
                 f"batch={self.batch} is not divisible by {called} × optim.accumulate={self.optim.accumulate}"
             )
 
+    @abstractmethod
     def require_data(self) -> None:
         """Presets leave the data open; a run needs it.
 
         Raises:
             UserError: if no training data is named.
         """
-        raise NotImplementedError
 
     def check_metric(self, metric: str) -> None:
         """Refuse a metric that no validation of this run will measure, as far as that can be told beforehand.

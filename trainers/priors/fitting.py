@@ -43,8 +43,9 @@ def fit_with(
         joints: names of the C joints of the poses. pose: (n, C, 3) axis-angle, radians. body: who is in them.
 
     Returns:
-        mean and median error of joints after Procrustes with scale (``pa_mm``) and about the pelvis (``root_mm``), the
-        same of the joints below a missing keypoint alone being part of it, and the share of people who could not be fitted.
+        over people, mean and median of the mean error of 22 joints, millimetres, after Procrustes with scale
+        (``pa_mean_mm``, ``pa_median_mm``) and about the pelvis (``root_…``); ``people``, and the share ``failed`` of them
+        who could not be fitted.
     """
     people, wanted = projected(joints, pose, body, seed)
     with torch_threads(1):
