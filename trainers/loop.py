@@ -66,7 +66,8 @@ def train(
     progress = Progress(settings.name, task.total_steps, state.step, "step", show=context.first and context.shows)
     batches = task.batches(state.step)
     clock = time.perf_counter()
-    while state.step < task.total_steps and state.stopped is None:
+    pause = settings.pause_step(task.total_steps)
+    while state.step < min(pause, task.total_steps) and state.stopped is None:
         batch = next(batches)
         measure = (state.step + 1) % settings.log_every == 0
         guard.begin(state.step, batch["frame_id"])
@@ -79,18 +80,18 @@ def train(
         state.samples += context.world * len(batch["frame_id"])
         progress.advance()
 
-        done = state.step == task.total_steps
-        if measure or done:
+        done, pausing = state.step == task.total_steps, state.step == pause
+        if measure or done or pausing:
             guard.settle()
             state.seconds, clock = state.seconds + time.perf_counter() - clock, time.perf_counter()
             events.write(state.step, meter.flush(state, updaters))
             progress.note(meter.summary)
-        validate = done or state.step % settings.validate_every == 0
+        validate = done or pausing or state.step % settings.validate_every == 0
         if validate or state.step % settings.save_every == 0:
             guard.settle()
             state.seconds += time.perf_counter() - clock
             better = validate and validation(task, state, settings, context, events, updaters)
-            if done or better or state.step % settings.save_every == 0 or state.stopped:
+            if done or pausing or better or state.step % settings.save_every == 0 or state.stopped:
                 save(task, state, settings, context, updaters)
             clock = time.perf_counter()
     progress.close()

@@ -33,7 +33,9 @@ ENVIRONMENT = {
 }
 
 
-def train_on_ray(cfg: TrainConfig, run_dir: Path, sender: MlflowSender | None = None) -> None:
+def train_on_ray(
+    cfg: TrainConfig, run_dir: Path, sender: MlflowSender | None = None, until: float | None = None
+) -> None:
     """Run ``cfg.workers`` ranks (one CPU each, or one GPU) under Ray Train; joins a Ray that is already there.
 
     Where it gives a range, Ray starts as many as it finds room for, and again with more or fewer when nodes come and go.
@@ -52,12 +54,12 @@ def train_on_ray(cfg: TrainConfig, run_dir: Path, sender: MlflowSender | None = 
         if sender is not None:
             sender.ready.wait(30)
         with following(run_dir, cfg.name):
-            _fit(cfg, run_dir)
-    if not (run_dir / "done.json").is_file():  # the ranks agreed to end, and noted why
+            _fit(cfg, run_dir, until)
+    if runfolder.result(run_dir) is None and runfolder.failures(run_dir):  # the ranks agreed to end, and noted why
         raise _as_error(runfolder.failures(run_dir)[-1])
 
 
-def _fit(cfg: TrainConfig, run_dir: Path) -> None:
+def _fit(cfg: TrainConfig, run_dir: Path, until: float | None) -> None:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
     from ray.train.v2.api.exceptions import TrainingFailedError
@@ -69,7 +71,7 @@ def _fit(cfg: TrainConfig, run_dir: Path) -> None:
     scratch = run_dir / ".ray"
     trainer = TorchTrainer(
         _rank,
-        train_loop_config={"config": cfg.model_dump(mode="json"), "run_dir": str(run_dir), "gpu": gpu},
+        train_loop_config={"config": cfg.model_dump(mode="json"), "run_dir": str(run_dir), "gpu": gpu, "until": until},
         scaling_config=ScalingConfig(
             num_workers=cfg.workers,  # type: ignore[arg-type]  # a pair is elastic; its annotation forgets that
             use_gpu=gpu,
@@ -136,7 +138,7 @@ def _rank(values: dict[str, Any]) -> None:
     try:
         cfg = validate_run(values["config"])
         device = get_device() if values["gpu"] else CPU
-        work(cfg, run_dir, Context(rank, world, device, False, report, cfg.deepspeed))
+        work(cfg, run_dir, Context(rank, world, device, False, report, cfg.deepspeed), values["until"])
     except NonFiniteLoss as error:
         if rank == 0:
             runfolder.note_failure(run_dir, rank, error)

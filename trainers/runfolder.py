@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ import torch.distributed as dist
 from ..config import UserError, dump_yaml, parse_yaml
 from . import checkpoints
 from .config import TrainConfig, differing_keys
+from .tracking import EVENTS, drop_after
 
 log = logging.getLogger(__name__)
 
 FAILURES = "failures.jsonl"
+PAUSED = "paused.json"
 LOST_PEER = "lost peer"
 
 
@@ -27,6 +31,7 @@ class RunResult:
     Attributes:
         run_dir: its folder.
         metrics: of the last validation, ``<val name>/<metric>``.
+        progress: share of its steps that are done: 1 unless it was paused.
         best_checkpoint: folder of the best checkpoint (the newest where no score was measured), or None.
         stopped: why it ended early, or None.
         samples_per_second: over the whole training, all ranks together, without validation and saving.
@@ -37,6 +42,7 @@ class RunResult:
     best_checkpoint: Path | None = None
     stopped: str | None = None
     samples_per_second: float = 0.0
+    progress: float = 1.0
 
 
 def prepare(cfg: TrainConfig, resume: bool) -> Path:
@@ -92,6 +98,48 @@ def result(run_dir: Path) -> RunResult | None:
     done = json.loads(path.read_text(encoding="utf-8"))
     best = checkpoints.best_checkpoint(run_dir)
     return RunResult(run_dir, done["metrics"], best, done["stopped"], done["samples_per_second"])
+
+
+def pause(run_dir: Path, name: str, step: int, total: int, metrics: dict[str, float]) -> None:
+    """Write ``paused.json``: a run that has not finished, and what it measured where it paused."""
+    values = {"name": name, "step": step, "progress": step / total, "metrics": metrics}
+    checkpoints.write_json(run_dir / PAUSED, values)
+
+
+def paused(run_dir: Path) -> RunResult | None:
+    """The newest pause of a run; None if it never paused."""
+    path = run_dir / PAUSED
+    if not path.is_file():
+        return None
+    noted = json.loads(path.read_text(encoding="utf-8"))
+    return RunResult(run_dir, noted["metrics"], checkpoints.best_checkpoint(run_dir), progress=noted["progress"])
+
+
+def branch(parent: Path, cfg: TrainConfig, step: int) -> Path:
+    """A run folder for ``cfg`` that goes on, with ``--resume``, from what another run was at ``step``.
+
+    Checkpoints up to that step are shared with the parent (hard links, nobody writes into a checkpoint), as are its events,
+    copied. A branch that is there already, whole, is left as it is.
+
+    Raises:
+        UserError: if the parent has no checkpoint of that step.
+    """
+    run_dir = Path(cfg.out).resolve() / cfg.name
+    if (run_dir / "config.yaml").is_file():
+        return run_dir
+    label = checkpoints.folder_name(step)
+    if not (parent / "checkpoints" / label).is_dir():
+        raise UserError(f"{parent} has no checkpoint {label} to branch from")
+    if run_dir.exists():
+        shutil.rmtree(run_dir)  # a branch that a kill left half made: config.yaml is written last
+    for folder in checkpoints.folders(parent / "checkpoints"):
+        if folder.name <= label:
+            shutil.copytree(folder, run_dir / "checkpoints" / folder.name, copy_function=os.link)
+    if (parent / EVENTS).is_file():
+        shutil.copy2(parent / EVENTS, run_dir / EVENTS)
+        drop_after(run_dir / EVENTS, step)
+    write_config(cfg, run_dir)
+    return run_dir
 
 
 def note_failure(run_dir: Path, rank: int, error: BaseException) -> None:

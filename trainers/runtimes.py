@@ -29,15 +29,17 @@ log = logging.getLogger(__name__)
 COLLECTIVE_TIMEOUT = timedelta(hours=2)  # ranks wait for rank 0 while it evaluates
 
 
-def train(cfg: TrainConfig, resume: bool = False) -> RunResult:
+def train(cfg: TrainConfig, resume: bool = False, until: float | None = None) -> RunResult:
     """Train, evaluate and leave a run folder. Started by ``torchrun``, every rank calls this.
 
     Args:
         cfg: resolved config.
         resume: go on with the run of this name; without it, a name that is taken is refused.
+        until: pause when this share of the run is done: validate, write a checkpoint and return. ``resume`` goes on, and
+            ends in the same weights as a run that never paused. A run that has come that far returns what it measured there.
 
     Returns:
-        the result; of a run that had already finished, what it left.
+        the result; of a run that had already finished, what it left; of a paused one ``progress`` < 1.
 
     Raises:
         UserError: for a taken name, missing data, an impossible combination of settings.
@@ -45,7 +47,7 @@ def train(cfg: TrainConfig, resume: bool = False) -> RunResult:
     """
     cfg.require_data()
     if dist.is_torchelastic_launched():
-        return _train_torchrun(cfg, resume)
+        return _train_torchrun(cfg, resume, until)
     device = pick_device(cfg.device) if cfg.runtime == "local" else None  # under Ray each rank has its own
     run_dir = runfolder.prepare(cfg, resume)
     sender = start_tracking(cfg, run_dir)
@@ -54,26 +56,28 @@ def train(cfg: TrainConfig, resume: bool = False) -> RunResult:
         done = runfolder.result(run_dir)
         if done is not None:
             log.warning("run '%s' is already finished; nothing to resume", cfg.name)
+        elif _there_already(run_dir, until):
+            log.info("run '%s' has paused at that share of its steps already", cfg.name)
         elif device is None:
             from .ray_runtime import train_on_ray
 
-            train_on_ray(cfg, run_dir, sender)
+            train_on_ray(cfg, run_dir, sender, until)
         else:
             if sender is not None and cfg.forks_loaders:
                 sender.ready.wait(30)  # loader processes are forked: no import may be half done in another thread
-            work(cfg, run_dir, Context(device=device, deepspeed=cfg.deepspeed))
+            work(cfg, run_dir, Context(device=device, deepspeed=cfg.deepspeed), until)
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
         raise
     finally:
         if sender is not None:
-            sender.close(status)
+            sender.close(_ending(run_dir, status))
     return _result(run_dir)
 
 
-def work(cfg: TrainConfig, run_dir: Path, context: Context) -> None:
-    """What every rank does, whatever started it: build, train from the newest checkpoint, note the end."""
+def work(cfg: TrainConfig, run_dir: Path, context: Context, until: float | None = None) -> None:
+    """What every rank does, whatever started it: build, train from the newest checkpoint, note the pause or the end."""
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     if context.device.type == "cpu":
@@ -81,10 +85,10 @@ def work(cfg: TrainConfig, run_dir: Path, context: Context) -> None:
     if context.deepspeed.enabled:
         deepspeed_engine.prepare(context)
     with log_file(run_dir, context.first):
-        _work(cfg, run_dir, context)
+        _work(cfg, run_dir, context, until)
 
 
-def _work(cfg: TrainConfig, run_dir: Path, context: Context) -> None:
+def _work(cfg: TrainConfig, run_dir: Path, context: Context, until: float | None) -> None:
     seed_everything(cfg.seed, 0)  # equal initial weights on all ranks
     task = build_task(cfg, context)
     seed_everything(cfg.seed, 1 + context.rank)
@@ -102,8 +106,13 @@ def _work(cfg: TrainConfig, run_dir: Path, context: Context) -> None:
         patience=cfg.early_stop.patience,
         min_delta=cfg.early_stop.min_delta,
         validate_first=cfg.validates_first,
+        until=until,
     )
     state = loop.run(task, settings, context)
+    if state.step < task.total_steps and state.stopped is None:
+        if context.first:
+            runfolder.pause(run_dir, cfg.name, state.step, task.total_steps, state.metrics)
+        return
     if context.first:
         further = task.conclude(run_dir)
         EventLog(run_dir, state.step, state.step).write(state.step, further)
@@ -127,16 +136,29 @@ def start_tracking(cfg: TrainConfig, run_dir: Path) -> MlflowSender | None:
     if not cfg.tracking.enabled:
         return None
     uri = cfg.tracking.uri or default_uri(Path(cfg.out))
-    return MlflowSender(run_dir, uri, cfg.tracking.experiment, cfg.name, flat(cfg.model_dump(mode="json"))).start()
+    parent = None if cfg.tracking.parent is None else Path(cfg.tracking.parent)
+    params = flat(cfg.model_dump(mode="json"))
+    return MlflowSender(run_dir, uri, cfg.tracking.experiment, cfg.name, params, parent).start()
 
 
 def _result(run_dir: Path) -> RunResult:
-    result = runfolder.result(run_dir)
-    assert result is not None, "a run that returns has written done.json"
+    result = runfolder.result(run_dir) or runfolder.paused(run_dir)
+    assert result is not None, "a run that returns has written done.json or paused.json"
     return result
 
 
-def _train_torchrun(cfg: TrainConfig, resume: bool) -> RunResult:
+def _there_already(run_dir: Path, until: float | None) -> bool:
+    """Whether a run has paused at this share of its steps, or beyond (shares differ by the rounding to a step)."""
+    noted = runfolder.paused(run_dir)
+    return until is not None and noted is not None and noted.progress >= until - 1e-3
+
+
+def _ending(run_dir: Path, status: str) -> str | None:
+    """What MLflow is told: nothing of a run that merely pauses."""
+    return None if status == "FINISHED" and runfolder.result(run_dir) is None else status
+
+
+def _train_torchrun(cfg: TrainConfig, resume: bool, until: float | None) -> RunResult:
     """One rank under ``torchrun``: its environment names rank, world and meeting point."""
     local_rank = int(os.environ["LOCAL_RANK"])
     device = pick_device(cfg.device, local_rank)
@@ -159,12 +181,12 @@ def _train_torchrun(cfg: TrainConfig, resume: bool) -> RunResult:
         if context.broadcast((run_dir / "done.json").is_file()):
             log.warning("run '%s' is already finished; nothing to resume", cfg.name)
         else:
-            work(cfg, run_dir, context)
+            work(cfg, run_dir, context, until)
         dist.barrier()  # done.json is there before any rank reads it
         status = "FINISHED"
     finally:
         if sender is not None:
-            sender.close(status)
+            sender.close(_ending(run_dir, status))
         gc.collect()  # a DDP wrapper that outlives its process group can abort the interpreter's exit
         dist.destroy_process_group()
     return _result(run_dir)

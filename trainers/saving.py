@@ -12,7 +12,7 @@ from .best import Scores
 from .context import Context, random_state, set_random_state
 from .failures import FAILED
 from .task import LoopSettings, LoopState, Task
-from .updates import NonFiniteLoss, Updater, load_optimiser, whole_weights
+from .updates import NonFiniteLoss, Updater, load_optimiser, load_schedule, whole_weights
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def restore(task: Task, settings: LoopSettings, context: Context) -> LoopState:
     for name, optimiser in task.optimisers.items():
         load_optimiser(optimiser, state["optimisers"][name])
     for name, scheduler in task.schedulers.items():
-        scheduler.load_state_dict(state["schedulers"][name])
+        load_schedule(scheduler, state["schedulers"][name])
     task.load_state_dict(state["task"])
     if context.rank < len(state["random"]):  # with more ranks than before, the new ones keep their fresh seeds
         set_random_state(state["random"][context.rank])

@@ -80,6 +80,11 @@ class LoopSettings:
     patience: int | None = None
     min_delta: float = 0.0
     validate_first: bool = False
+    until: float | None = None  # share of the run at which it pauses
+
+    def pause_step(self, total: int) -> int:
+        """The step at which the run pauses, or its end."""
+        return total if self.until is None else min(max(round(self.until * total), 1), total)
 
 
 @dataclass

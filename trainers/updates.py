@@ -100,11 +100,24 @@ def load_optimiser(optimiser: Optimizer, state: dict[str, Any]) -> None:
     The fused kernels go through both as they lie in memory: a contiguous moment of a ``channels_last`` weight, as another
     runtime may have saved it, would be read in the wrong order, without a word.
     """
+    decays = [group["weight_decay"] for group in optimiser.param_groups]
     optimiser.load_state_dict(state)
+    for group, decay in zip(optimiser.param_groups, decays, strict=True):
+        group["weight_decay"] = decay  # the config's: a branch of a run may have another
     for parameter, values in optimiser.state.items():
         for key, value in values.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
                 values[key] = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
+
+
+def load_schedule(scheduler: LambdaLR, state: dict[str, Any]) -> None:
+    """Restore how far a schedule is. Its shape and the rates it scales stay those of the config, also in the optimiser: a
+    branch of a run may have others (they are equal where a run merely goes on).
+    """
+    rates = list(scheduler.base_lrs)
+    scheduler.load_state_dict({**state, "base_lrs": rates, "lr_lambdas": [None] * len(rates)})
+    for group, rate, factor in zip(scheduler.optimizer.param_groups, rates, scheduler.lr_lambdas, strict=True):
+        group["initial_lr"], group["lr"] = rate, rate * factor(scheduler.last_epoch)
 
 
 class Guard:
