@@ -58,7 +58,9 @@ class TrackingConfig(Config):
     enabled: bool = True
     uri: str | None = Field(default=None, description="tracking URI; sqlite database <out>/mlflow.db if null")
     experiment: str = "sim2pose"
-    parent: str | None = Field(default=None, description="folder of the sweep that a run belongs to: nests it in MLflow")
+    parent: str | None = Field(
+        default=None, description="folder of the sweep that a run belongs to: nests it in MLflow"
+    )
 
 
 class DeepSpeedConfig(Config):

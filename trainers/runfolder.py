@@ -31,7 +31,7 @@ class RunResult:
     Attributes:
         run_dir: its folder.
         metrics: of the last validation, ``<val name>/<metric>``.
-        progress: share of its steps that are done: 1 unless it was paused.
+        step: of that validation; progress: share of the run's steps that are done, 1 unless it was paused.
         best_checkpoint: folder of the best checkpoint (the newest where no score was measured), or None.
         stopped: why it ended early, or None.
         samples_per_second: over the whole training, all ranks together, without validation and saving.
@@ -42,6 +42,7 @@ class RunResult:
     best_checkpoint: Path | None = None
     stopped: str | None = None
     samples_per_second: float = 0.0
+    step: int = 0
     progress: float = 1.0
 
 
@@ -97,7 +98,7 @@ def result(run_dir: Path) -> RunResult | None:
         return None
     done = json.loads(path.read_text(encoding="utf-8"))
     best = checkpoints.best_checkpoint(run_dir)
-    return RunResult(run_dir, done["metrics"], best, done["stopped"], done["samples_per_second"])
+    return RunResult(run_dir, done["metrics"], best, done["stopped"], done["samples_per_second"], done["step"])
 
 
 def pause(run_dir: Path, name: str, step: int, total: int, metrics: dict[str, float]) -> None:
@@ -112,7 +113,8 @@ def paused(run_dir: Path) -> RunResult | None:
     if not path.is_file():
         return None
     noted = json.loads(path.read_text(encoding="utf-8"))
-    return RunResult(run_dir, noted["metrics"], checkpoints.best_checkpoint(run_dir), progress=noted["progress"])
+    best = checkpoints.best_checkpoint(run_dir)
+    return RunResult(run_dir, noted["metrics"], best, step=noted["step"], progress=noted["progress"])
 
 
 def branch(parent: Path, cfg: TrainConfig, step: int) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,13 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ..config import PRESETS, Config, UserError, config_hash, merge, parse_overrides, read_preset, validate
+from ..config import PRESETS, Config, UserError, merge, parse_overrides, read_preset, validate
 from ..trainers.config import TrainConfig
 from ..trainers.recipes import RECIPES, validate_run
 from . import space as spaces
+from .ledger import ticks
 from .space import Point
+from .trials import run_values, trial_name
 
 SWEEPS = PRESETS / "sweeps"
 # Keys of the training config that the sweep itself sets.
@@ -22,8 +23,8 @@ RESERVED = {
     "name": "a trial is named after its point and seed",
     "out": "trials lie under the sweep's out",
     "seed": "list them under seeds",
-    "runtime": "a trial trains in one process",
-    "workers": "a trial trains in one process",
+    "runtime": "ranks=N of the sweep says how many ranks a trial has",
+    "workers": "ranks=N of the sweep says how many ranks a trial has",
 }
 
 
@@ -32,6 +33,25 @@ def different_seeds(value: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(value)) != len(value) or min(value) < 0:
         raise ValueError("seeds must be different numbers from 0 up")
     return value
+
+
+class SchedulerConfig(Config):
+    """Which settings go on. ``scheduler=asha`` is short for ``scheduler.kind=asha``."""
+
+    shorthand = "kind"
+
+    kind: Literal["none", "asha", "pbt"] = "none"
+    reduction: int = Field(
+        3, ge=2, description="asha: one in so many goes on from each rung, to so many times the steps"
+    )
+    rungs: int = Field(
+        3, ge=2, description="asha: measurements of a setting, the last at its end: 1/9, 1/3, 1 of its steps"
+    )
+    interval: float = Field(0.1, gt=0, le=0.5, description="pbt: share of the steps between two measurements")
+    quantile: float = Field(0.25, gt=0, le=0.5, description="pbt: share of the population that is replaced by the best")
+    resample: float = Field(
+        0.25, ge=0, le=1, description="pbt: how often a key is drawn anew rather than moved by a fifth"
+    )
 
 
 class SweepConfig(Config):
@@ -43,17 +63,37 @@ class SweepConfig(Config):
         {}, description="further keys of the training config, for all trials: fixed.data.source=DIR"
     )
     space: dict[str, Any] = Field(description="dotted key: list (grid), or {uniform|loguniform|choice: [...]}")
-    samples: int | None = Field(None, ge=1, description="draws of the ranges; each is crossed with the whole grid")
+    search: Literal["grid", "random", "optuna"] = Field(
+        "grid", description="lists crossed, ranges drawn; or all keys drawn; or suggested by Optuna's TPE"
+    )
+    samples: int | None = Field(
+        None,
+        ge=1,
+        description="draws of the ranges, each crossed with the lists (grid); settings (random, optuna); members (pbt)",
+    )
+    scheduler: SchedulerConfig = SchedulerConfig()
     seed: int = Field(0, ge=0, description="of the draws")
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1, description="training seeds of every point")
     metric: str = Field("target/AP", description="of the runs' last validation")
     mode: Literal["max", "min"] = "max"
+    objectives: tuple[str, ...] = Field(
+        (), description="further metrics by the same mode: the report shows the Pareto front, optuna seeks it"
+    )
     control: dict[str, Any] = Field({}, description="values of grid keys to compare with: {adversarial.weight: 0}")
+    warm_start: tuple[str, ...] = Field((), description="folders of earlier sweeps that optuna or pbt learns from")
+    hours: float | None = Field(None, gt=0, description="time budget; the same command goes on with what is left")
     concurrent: int = Field(1, ge=1, description="trials at a time")
-    cpus: int = Field(1, ge=1, description="CPUs, and torch threads, of a trial")
-    gpus: float = Field(0.0, ge=0, description="GPUs of a trial; a fraction shares one")
+    ranks: int = Field(
+        1, ge=1, description="ranks of a trial; from 2 on by Ray Train, one CPU, and one GPU if gpus, each"
+    )
+    cpus: int = Field(1, ge=1, description="CPUs, and torch threads, of a rank")
+    gpus: float = Field(0.0, ge=0, description="GPUs of a rank; a fraction shares one among trials")
+    grow: bool = Field(False, description="wait for what the cluster does not have yet: it scales by itself")
     max_failures: int = Field(
         1, ge=0, description="fresh starts, from its checkpoint, of a trial whose process was lost"
+    )
+    register_as: str | None = Field(
+        None, description="name in the registry under which the best setting's run of the median seed is registered"
     )
 
     @field_validator("space", "fixed", "control", mode="before")
@@ -77,27 +117,63 @@ class SweepConfig(Config):
         both = sorted(set(self.space) & set(self.fixed))
         if both:
             raise ValueError(f"'{both[0]}' is both fixed and in the space")
-        drawn = spaces.ranges(self.space)
-        if drawn and self.samples is None:
-            raise ValueError(f"'{drawn[0]}' is drawn from a range: say how often with samples=N")
-        if not drawn and self.samples is not None:
-            raise ValueError(
-                "samples counts draws of ranges, and the space has lists alone: leave it out (seeds repeat points)"
-            )
+        self._check_samples()
+        self._check_combination()
         for key, value in self.control.items():
             grid = self.space.get(key)
             if not isinstance(grid, list) or value not in grid:
                 raise ValueError(f"control {key}={value} is not in the space: its grid lists {grid}")
         return self
 
+    def _check_samples(self) -> None:
+        drawn = spaces.ranges(self.space)
+        if self.scheduler.kind == "pbt" or self.search != "grid":
+            what = "members of the population" if self.scheduler.kind == "pbt" else f"settings of search={self.search}"
+            if self.samples is None:
+                raise ValueError(f"say how many {what} there are with samples=N")
+        elif drawn and self.samples is None:
+            raise ValueError(f"'{drawn[0]}' is drawn from a range: say how often with samples=N")
+        elif not drawn and self.samples is not None:
+            raise ValueError(
+                "samples counts draws of ranges, and the space has lists alone: leave it out (seeds repeat points)"
+            )
+
+    def _check_combination(self) -> None:
+        kind = self.scheduler.kind
+        if kind == "pbt" and self.search == "optuna":
+            raise ValueError("scheduler=pbt changes settings by itself: use search=random with it")
+        if kind == "pbt" and (self.samples or 0) < 2:
+            raise ValueError("scheduler=pbt needs a population: samples=4, say")
+        if kind == "asha" and self.search == "optuna" and self.objectives:
+            raise ValueError("scheduler=asha compares by one metric: leave out objectives, or the scheduler")
+        if self.warm_start and kind != "pbt" and self.search != "optuna":
+            raise ValueError("warm_start needs who learns from it: search=optuna or scheduler=pbt")
+        if self.metric in self.objectives:
+            raise ValueError(f"{self.metric} is the metric already: objectives are further ones")
+        if self.ranks > 1 and self.gpus not in (0.0, 1.0):
+            raise ValueError(f"gpus={self.gpus:g}: several ranks need a whole GPU each, or none")
+
     @property
     def folder(self) -> Path:
         """Where the sweep lies, absolute."""
         return Path(self.out).resolve()
 
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Shares of a run's steps at which settings are measured; the last is 1."""
+        wanted = self.scheduler
+        return tuple(ticks(wanted.kind, wanted.reduction, wanted.rungs, wanted.interval))
+
     def points(self) -> list[Point]:
-        """Every point, in order."""
-        return spaces.points(self.space, self.samples or 1, self.seed)
+        """Every point that is known beforehand, in order: none of search=optuna."""
+        if self.search == "optuna":
+            return []
+        drawn = self.search == "random" or self.scheduler.kind == "pbt"
+        return spaces.points(spaces.all_drawn(self.space) if drawn else self.space, self.samples or 1, self.seed)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON values, ``out`` absolute."""
+        return {**self.model_dump(mode="json"), "out": str(self.folder)}
 
 
 def load_sweep(preset: str, overrides: Sequence[str] = ()) -> SweepConfig:
@@ -146,38 +222,27 @@ def preset_values(config: SweepConfig) -> dict[str, Any]:
 
 
 def make_trials(config: SweepConfig) -> list[Trial]:
-    """Every trial with its resolved config; all seeds of a point follow one another.
+    """Every trial that is known beforehand, with its resolved config; all seeds of a point follow one another.
 
     Raises:
-        UserError: if a config is not valid (key named), no data is named, or the metric cannot be measured.
+        UserError: if a config is not valid (key named), no data is named, or a metric cannot be measured.
     """
+    points = config.points()
     shared = preset_values(config)
-    trials = [_trial(config, shared, point, seed) for point in config.points() for seed in config.seeds]
+    tried = points or [first_point(config)]
+    trials = [make_trial(config, shared, point, seed) for point in tried for seed in config.seeds]
     first = trials[0].config
     first.require_data()
-    first.check_metric(config.metric)
-    return trials
+    for metric in (config.metric, *config.objectives):
+        first.check_metric(metric)
+    return trials if points else []
 
 
-def _trial(config: SweepConfig, shared: Mapping[str, Any], point: Point, seed: int) -> Trial:
-    defaults = {
-        "threads": config.cpus,
-        "tracking": {"experiment": config.folder.name, "uri": f"sqlite:///{config.folder / 'mlflow.db'}"},
-    }
-    own = {
-        "name": trial_name(point, seed),
-        "out": str(config.folder / "trials"),
-        "seed": seed,
-        "runtime": "local",
-        "workers": 1,
-    }
-    fixed = {k: v.replace("{seed}", str(seed)) if isinstance(v, str) else v for k, v in config.fixed.items()}
-    values = merge(merge(merge(defaults, shared), spaces.nest(fixed | point)), own)
-    return Trial(point, seed, validate_run(values))
+def first_point(config: SweepConfig) -> Point:
+    """Some point of the space: what is wrong with its keys is found before anything trains."""
+    return spaces.points(spaces.all_drawn(config.space), 1, config.seed)[0]
 
 
-def trial_name(point: Point, seed: int) -> str:
-    """Readable, and unique by a hash of the point (0 and 0.0 are one): ``weight-0.0005_3f2a9c1d_seed1``."""
-    same = {k: float(v) if isinstance(v, int | float) and not isinstance(v, bool) else v for k, v in point.items()}
-    words = "_".join(f"{k.rpartition('.')[2]}-{v:g}" if isinstance(v, float) else f"{k}-{v}" for k, v in same.items())
-    return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', words)[:60]}_{config_hash(same)[:8]}_seed{seed}"
+def make_trial(config: SweepConfig, shared: Mapping[str, Any], point: Point, seed: int) -> Trial:
+    """One trial; ``shared`` are :func:`preset_values`."""
+    return Trial(point, seed, validate_run(run_values(config.plain(), shared, point, seed, trial_name(point, seed))))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .ledger import Report
 from .space import Point
 
 CONFIDENCE = 0.95
@@ -17,7 +18,7 @@ CONFIDENCE = 0.95
 class Score:
     """The metric of one finished trial."""
 
-    point: Point
+    setting: str
     seed: int
     value: float
 
@@ -46,13 +47,16 @@ class Standing:
 
     Attributes:
         rank: from 1; None if not every seed has finished, as a mean over fewer seeds is not comparable.
+        name: of the setting; point: its values.
         scores: metric by seed.
         mean, sd: over the finished seeds; sd is the sample deviation (n − 1), None for fewer than two.
         to_best, to_control: paired differences; None for the best or the control itself, or without common seeds.
         like_best: no paired test tells it from the best one.
+        progress: share of the steps at which a scheduler stopped it, where ``scores`` were measured; 1 for all others.
     """
 
     rank: int | None
+    name: str
     point: Point
     scores: dict[int, float]
     mean: float | None
@@ -60,6 +64,7 @@ class Standing:
     to_best: Difference | None = None
     to_control: Difference | None = None
     like_best: bool = False
+    progress: float = 1.0
 
     def record(self) -> dict[str, Any]:
         """As JSON values."""
@@ -73,38 +78,52 @@ def spread(values: Sequence[float]) -> tuple[float | None, float | None]:
 
 
 def rank(
-    points: Sequence[Point],
+    settings: Mapping[str, Point],
     seeds: Sequence[int],
     scores: Sequence[Score],
     mode: str,
     control: Mapping[str, Any] | None = None,
+    stopped: Mapping[str, Report] | None = None,
 ) -> list[Standing]:
-    """Complete points by mean, best first; then incomplete ones, in their order.
+    """Complete settings by mean, best first; then those that a scheduler stopped, the later the better; then incomplete ones.
 
     Args:
-        points: all points of the sweep.
-        seeds: all seeds; a point is complete when each has a score.
+        settings: all settings of the sweep, name → point.
+        seeds: all seeds; a setting is complete when each has a score.
         scores: of the finished trials.
         mode: ``max`` or ``min``.
-        control: values of some keys; a point's control is the point with these, equal to it in all other keys.
+        control: values of some keys; a setting's control is the one with these, equal to it in all other keys.
+        stopped: the last measurement of settings that were stopped.
     """
-    by_point = [{s.seed: s.value for s in scores if s.point == point and s.seed in seeds} for point in points]
+    stopped = stopped or {}
+    found = {name: {s.seed: s.value for s in scores if s.setting == name and s.seed in seeds} for name in settings}
     sign = -1.0 if mode == "max" else 1.0
-    means = [spread(list(found.values()))[0] for found in by_point]
-    complete = [i for i, found in enumerate(by_point) if len(found) == len(seeds)]
-    order = sorted(complete, key=lambda i: sign * (means[i] or 0.0))
+    complete = [name for name in settings if len(found[name]) == len(seeds)]
+    order = sorted(complete, key=lambda name: sign * statistics.fmean(found[name].values()))
+    cut = [name for name in stopped if name not in complete]
+    cut.sort(key=lambda name: (-stopped[name].progress, sign * stopped[name].value))
     standings = []
-    for i in [*order, *(i for i in range(len(points)) if i not in complete)]:
-        mean, sd = spread(list(by_point[i].values()))
-        place = order.index(i) + 1 if i in order else None
-        to_best = paired(by_point[i], by_point[order[0]]) if order and i != order[0] else None
-        partner = {**points[i], **(control or {})}
-        paired_with = points.index(partner) if control and partner in points else i
-        to_control = paired(by_point[i], by_point[paired_with]) if paired_with != i else None
+    for name in [*order, *cut, *(name for name in settings if name not in complete and name not in stopped)]:
+        place = order.index(name) + 1 if name in order else None
+        scored = (
+            stopped[name].seeds if name in cut else {seed: found[name][seed] for seed in seeds if seed in found[name]}
+        )
+        mean, sd = spread(list(scored.values()))
+        whole = {} if name in cut else scored
+        to_best = paired(whole, found[order[0]]) if order and name != order[0] else None
+        partner = _partner(settings, name, control)
+        to_control = paired(whole, found[partner]) if partner not in (None, name) else None
         like_best = place is not None and place > 1 and to_best is not None and not to_best.excludes_zero()
-        scores_in_order = {seed: by_point[i][seed] for seed in seeds if seed in by_point[i]}
-        standings.append(Standing(place, points[i], scores_in_order, mean, sd, to_best, to_control, like_best))
+        progress = stopped[name].progress if name in cut else 1.0
+        standings.append(
+            Standing(place, name, settings[name], scored, mean, sd, to_best, to_control, like_best, progress)
+        )
     return standings
+
+
+def _partner(settings: Mapping[str, Point], name: str, control: Mapping[str, Any] | None) -> str | None:
+    wanted = {**settings[name], **(control or {})}
+    return next((other for other, point in settings.items() if point == wanted), None) if control else None
 
 
 def paired(scores: Mapping[int, float], others: Mapping[int, float]) -> Difference | None:
@@ -148,7 +167,7 @@ def rows(standings: Sequence[Standing], seeds: int) -> list[tuple[Any, ...]]:
                 s.rank,
                 label(s.point) + (" *" if s.like_best else ""),
                 None if s.mean is None else _pm(s.mean, s.sd),
-                f"{len(s.scores)}/{seeds}",
+                f"{len(s.scores)}/{seeds}" + ("" if s.progress == 1 else f", stopped at {s.progress:.0%}"),
                 None if difference is None else _pm(difference.mean, difference.sd, "+"),
             )
         )

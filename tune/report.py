@@ -31,10 +31,10 @@ def write_sweep_report(config: SweepConfig, result: SweepResult) -> Path:
     page.table(("rank", "point", config.metric, "seeds", against), rows(result.standings, len(config.seeds)))
     page.text("Mean ± sample deviation over seeds; differences seed by seed; * not told from the best.")
     for outcome in result.failed:
-        page.text(f"Failed: {outcome.trial.name}: {outcome.note}", warn=True)
+        page.text(f"Failed: {outcome.name}: {outcome.note}", warn=True)
     for key in numeric_keys(config):
         add_sensitivity(page, config, result.outcomes, key)
-    runs = [read_run(o.trial.run_dir) for o in result.outcomes if (o.trial.run_dir / "config.yaml").is_file()]
+    runs = [read_run(o.run_dir) for o in result.outcomes if (o.run_dir / "config.yaml").is_file()]
     if runs:
         groups = group_runs(runs)
         add_comparison(page, groups)
@@ -65,7 +65,7 @@ def add_sensitivity(page: Report, config: SweepConfig, outcomes: Sequence[Outcom
         for outcome in outcomes:
             x, figures = place(outcome, key), outcome.metrics or {}
             if x is not None and metric in figures:
-                others = {k: v for k, v in outcome.trial.point.items() if k != key}
+                others = {k: v for k, v in outcome.point.items() if k != key}
                 series.setdefault(label(others) or metric, []).append(([x], [figures[metric]]))
                 ticks.add(x)
         if series:
@@ -80,7 +80,7 @@ def add_sensitivity(page: Report, config: SweepConfig, outcomes: Sequence[Outcom
 
 def place(outcome: Outcome, key: str) -> float | None:
     """Where a trial lies on the axis of a key; the source's frames as they were counted, whatever share was asked for."""
-    value: Any = (outcome.metrics or {}).get("source_frames") if key == SOURCE_FRAMES else outcome.trial.point[key]
+    value: Any = (outcome.metrics or {}).get("source_frames") if key == SOURCE_FRAMES else outcome.point[key]
     return float(value) if _is_number(value) else None
 
 

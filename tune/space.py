@@ -31,6 +31,12 @@ def _loguniform(rng: np.random.Generator, values: Sequence[Any]) -> float:
     return _rounded(math.exp(rng.uniform(math.log(low), math.log(high))), low, high)
 
 
+def tidy(value: Any, entry: Any) -> Any:
+    """A value as a table shows it: within its range, to four significant digits; listed values as they are."""
+    kind, values = next(iter(entry.items())) if isinstance(entry, Mapping) else ("choice", entry)
+    return value if kind == "choice" else _rounded(float(value), *values)
+
+
 def _choice(rng: np.random.Generator, values: Sequence[Any]) -> Any:
     return values[int(rng.integers(len(values)))]
 
@@ -128,6 +134,11 @@ def points(space: Mapping[str, Any], samples: int, seed: int) -> list[Point]:
             if point not in found:  # choices may be drawn twice
                 found.append(point)
     return found
+
+
+def all_drawn(space: Mapping[str, Any]) -> dict[str, Any]:
+    """The space with every list as a choice: what random search draws from."""
+    return {key: {"choice": entry} if isinstance(entry, list) else entry for key, entry in space.items()}
 
 
 def _draw(entry: dict[str, Any], rng: np.random.Generator) -> Any:

@@ -43,6 +43,6 @@ def tune(
     print(f"mean ± sample deviation over seeds; * not told from the best\n\n{result.verdict}")
     print(f"table    {result.folder / 'sweep.json'}\nreport   {write_sweep_report(config, result)}")
     for outcome in result.failed:
-        print(f"failed   {outcome.trial.name}: {outcome.note}")
+        print(f"failed   {outcome.name}: {outcome.note}")
     if result.failed:
         raise typer.Exit(1)

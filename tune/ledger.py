@@ -1,0 +1,131 @@
+"""What a sweep has done: ``sweep.jsonl``, one line for each setting proposed, each measurement, each end.
+
+It is all that a restart reads beside the run folders: what was proposed is trained to its end, what was measured tells
+schedulers and searchers what they knew, what was stopped stays stopped. The sweep's driver alone writes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ..trainers.tracking import read_lines
+from .space import Point
+
+LEDGER = "sweep.jsonl"
+Ending = Literal["finished", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A setting measured with all of its seeds at one share of its steps.
+
+    Attributes:
+        tick: 1, 2, …: the how manieth measurement; progress: share of the run's steps.
+        value: mean over seeds of the sweep's metric; seeds: seed → its value.
+        also: further metrics of the sweep → mean over seeds.
+        point: what was trained (members of a population change it); runs: seed → name of the run.
+        steps: seed → step at which the run paused.
+    """
+
+    tick: int
+    progress: float
+    value: float
+    seeds: dict[int, float]
+    also: dict[str, float]
+    point: Point
+    runs: dict[int, str]
+    steps: dict[int, int]
+
+
+@dataclass
+class Setting:
+    """A setting as the ledger knows it."""
+
+    name: str
+    point: Point
+    reports: list[Report] = field(default_factory=list)
+    ended: Ending | None = None
+    note: str | None = None
+
+    @property
+    def last(self) -> Report | None:
+        """Its newest measurement."""
+        return self.reports[-1] if self.reports else None
+
+    @property
+    def newest_point(self) -> Point:
+        """What it trains now."""
+        return self.last.point if self.last else self.point
+
+
+class Ledger:
+    """The file and what stands in it, in the order in which it happened."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / LEDGER
+        self.settings: dict[str, Setting] = {}
+        self.reports: list[tuple[str, Report]] = []
+        lines = read_lines(self.path)
+        if self.path.is_file() and not self.path.read_text(encoding="utf-8").endswith("\n"):
+            self.path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        for line in lines:
+            self._take(line)
+
+    def propose(self, name: str, point: Point) -> None:
+        """A setting is to be trained; one that had failed is tried anew."""
+        known = self.settings.get(name)
+        if known is None or known.ended is not None:
+            self._add({"event": "proposed", "setting": name, "point": point})
+
+    def report(self, name: str, report: Report) -> bool:
+        """A setting was measured; returns False if it had been, at this tick, before."""
+        if any(known.tick == report.tick for known in self.settings[name].reports):
+            return False
+        self._add({"event": "measured", "setting": name, **asdict(report)})
+        return True
+
+    def end(self, name: str, how: Ending, note: str | None = None) -> None:
+        """A setting is over."""
+        self._add({"event": "ended", "setting": name, "how": how, "note": note})
+
+    def _add(self, line: Mapping[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._take(json.loads(json.dumps(line)))
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        name = line["setting"]
+        if line["event"] == "proposed":
+            known = self.settings.setdefault(name, Setting(name, line["point"]))
+            known.ended = known.note = None
+        elif line["event"] == "measured":
+            values = {key: line[key] for key in Report.__dataclass_fields__}
+            by_seed = {key: {int(k): v for k, v in values[key].items()} for key in ("seeds", "runs", "steps")}
+            report = Report(**(values | by_seed))
+            self.settings[name].reports.append(report)
+            self.reports.append((name, report))
+        else:
+            self.settings[name].ended, self.settings[name].note = line["how"], line["note"]
+
+
+def ticks(kind: str, reduction: int, rungs: int, interval: float) -> list[float]:
+    """Shares of a run at which its setting is measured: the end alone, ASHA's rungs, or a population's intervals."""
+    if kind == "asha":
+        return [float(reduction) ** (k - rungs + 1) for k in range(rungs)]
+    if kind == "pbt":
+        count = max(round(1 / interval), 1)
+        return [(k + 1) / count for k in range(count)]
+    return [1.0]
+
+
+def best_report(reports: Sequence[Report], mode: str) -> Report | None:
+    """The measurement with the best value."""
+    sign = 1.0 if mode == "max" else -1.0
+    return max(reports, key=lambda report: sign * report.value, default=None)
