@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+ROUNDING = 1e-3  # shares of a run are rounded to its steps
 TrainFunction = Callable[..., Any]  # of a config, resume and until, as `trainers.runtimes.train`
 
 
@@ -58,14 +59,17 @@ class Runner:
 
     def run(self, job: Job) -> Outcome:
         """Train; an error of the run's own comes back as an outcome, as the same run would fail again."""
+        from ..trainers import runfolder
         from ..trainers.recipes import validate_run
-        from ..trainers.runfolder import branch
 
         try:
             cfg = validate_run(job.values)
             run_dir = Path(cfg.out) / cfg.name
             if job.parent is not None:
-                branch(Path(job.parent[0]), cfg, job.parent[1])
+                runfolder.branch(Path(job.parent[0]), cfg, job.parent[1])
+            known = runfolder.result(run_dir) or runfolder.paused(run_dir)
+            if known is not None and known.progress >= job.until - ROUNDING:
+                return Outcome(known.metrics, known.step, known.progress, known.stopped)
             resume = (run_dir / "config.yaml").is_file()
             result = self._train(cfg, resume, None if job.until >= 1 else job.until)
         except Exception as error:

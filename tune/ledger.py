@@ -83,8 +83,8 @@ class Ledger:
             self._add({"event": "proposed", "setting": name, "point": point})
 
     def report(self, name: str, report: Report) -> bool:
-        """A setting was measured; returns False if it had been, at this tick, before."""
-        if any(known.tick == report.tick for known in self.settings[name].reports):
+        """A setting was measured; returns False if these runs had been, at this tick, before."""
+        if any((known.tick, known.runs) == (report.tick, report.runs) for known in self.settings[name].reports):
             return False
         self._add({"event": "measured", "setting": name, **asdict(report)})
         return True

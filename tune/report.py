@@ -12,6 +12,7 @@ from ..trainers.analysis.compare import band, group_runs, read_run
 from ..trainers.analysis.comparison import add_comparison, add_features, add_keypoints
 from ..trainers.analysis.figures import Band, draw_bands
 from .config import SweepConfig
+from .ledger import Setting
 from .ranking import label, rows
 from .sweep import Outcome, SweepResult
 
@@ -32,7 +33,7 @@ def write_sweep_report(config: SweepConfig, result: SweepResult) -> Path:
     page.text("Mean ± sample deviation over seeds; differences seed by seed; * not told from the best.")
     for outcome in result.failed:
         page.text(f"Failed: {outcome.name}: {outcome.note}", warn=True)
-    for key in numeric_keys(config):
+    for key in numeric_keys(config, result.settings):
         add_sensitivity(page, config, result.outcomes, key)
     runs = [read_run(o.run_dir) for o in result.outcomes if (o.run_dir / "config.yaml").is_file()]
     if runs:
@@ -43,11 +44,12 @@ def write_sweep_report(config: SweepConfig, result: SweepResult) -> Path:
     return page.write(config.folder / "sweep.html")
 
 
-def numeric_keys(config: SweepConfig) -> list[str]:
+def numeric_keys(config: SweepConfig, settings: Sequence[Setting]) -> list[str]:
     """Keys of the space that take at least two numbers (null, all of the source's frames, is one)."""
     found = []
     for key in config.space:
-        values = {point[key] for point in config.points() if _is_number(point[key]) or key == SOURCE_FRAMES}
+        points = [setting.newest_point for setting in settings]
+        values = {point[key] for point in points if _is_number(point[key]) or key == SOURCE_FRAMES}
         if len(values) > 1:
             found.append(key)
     return found

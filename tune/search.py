@@ -75,8 +75,8 @@ class Proposals(Searcher):
 class Suggestions:
     """Optuna's TPE over the ledger; with several objectives its multi-objective form.
 
-    Each suggestion is a function of (seed, what the ledger holds), whatever was killed in between. Settings still in
-    training count as poor (constant liar), so that slots do not train neighbours of one point.
+    The model is built anew from the ledger for each suggestion, so a restart knows what the killed driver knew. Settings still
+    in training count as poor (constant liar), so that slots do not train neighbours of one point.
     """
 
     def __init__(self, config: SweepConfig, ledger: Ledger, earlier: Sequence[tuple[Point, list[float]]]) -> None:

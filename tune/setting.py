@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,48 +60,70 @@ class Stand:
 
 
 def train_setting(params: dict[str, Any], plan: Plan, desk: Any) -> None:
-    """The function that Ray Tune runs for a setting; reports after each measurement.
+    """The function that Ray Tune runs for a setting; reports each measurement, with a checkpoint of a few names.
 
     Args:
-        params: ``setting``: its name; ``point``: values of the keys that vary, which a scheduler may mutate; ``tick`` and
-            ``runs``: where it goes on, for a member of a population.
+        params: see :func:`measurements`.
         plan: what all settings share.
         desk: actor handle of the :class:`~.desk.Desk`.
-
-    A run that fails ends its setting: that is told as ``failed`` and not raised, as the same run would fail again.
     """
     import ray
     from ray import tune
 
-    point: Point = params["point"]
+    def run(jobs: Sequence[Job]) -> list[Outcome]:
+        return list(ray.get([desk.run.remote(job) for job in jobs]))
+
     stand, parents = begin(params, plan, tune.get_context().get_trial_id(), _checkpoint(tune))
+    for message, state in measurements(params["point"], plan, stand, parents, run):
+        _report(tune, message, state)
+
+
+def measurements(
+    point: Point,
+    plan: Plan,
+    stand: Stand,
+    parents: Mapping[int, tuple[str, int]],
+    run: Callable[[Sequence[Job]], list[Outcome]],
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Train from one measurement to the next. A run that fails ends its setting: that is told as ``failed`` and not raised,
+    as the same run would fail again.
+
+    Args:
+        point: values of the keys that vary.
+        plan: what all settings share.
+        stand: where the setting stands; ``parents``: what its runs branch from, see :func:`begin`.
+        run: trains jobs, side by side.
+
+    Yields:
+        (what schedulers and the ledger are told, what another member of a population can take over).
+    """
     for tick in range(stand.tick + 1, len(plan.shares) + 1):
         share = plan.shares[tick - 1]
-        jobs = {
-            seed: Job(run_values(plan.sweep, plan.shared, point, seed, name), share, parents.get(seed))
+        jobs = [
+            Job(run_values(plan.sweep, plan.shared, point, seed, name), share, parents.get(seed))
             for seed, name in stand.runs.items()
-        }
-        found: list[Outcome] = ray.get([desk.run.remote(job) for job in jobs.values()])
-        outcomes = dict(zip(jobs, found, strict=True))
+        ]
+        outcomes = dict(zip(stand.runs, run(jobs), strict=True))
         try:
             values = measured(plan, stand.runs, outcomes)
         except RunFailed as error:
-            tune.report({"failed": str(error)})
+            yield {"failed": str(error)}, {}
             return
         steps = {seed: outcome.step for seed, outcome in outcomes.items()}
-        ended = share >= 1 or all(outcome.stopped for outcome in found)
-        message = {
-            "tick": tick,
-            TIME: round(share / plan.shares[0]),
-            "progress": 1.0 if ended else share,
-            VALUE: statistics.fmean(values[plan.metrics[0]].values()),
-            "also": {metric: statistics.fmean(values[metric].values()) for metric in plan.metrics[1:]},
-            "record": json.dumps(
-                {"seeds": values[plan.metrics[0]], "point": point, "runs": stand.runs, "steps": steps}
-            ),
-            "ended": ended,
-        }
-        _report(tune, message, {"runs": stand.runs, "steps": steps, "tick": tick, "point": point})
+        ended = share >= 1 or all(outcome.stopped for outcome in outcomes.values())
+        record = {"seeds": values[plan.metrics[0]], "point": point, "runs": stand.runs, "steps": steps}
+        yield (
+            {
+                "tick": tick,
+                TIME: round(share / plan.shares[0]),
+                "progress": 1.0 if ended else share,
+                VALUE: statistics.fmean(values[plan.metrics[0]].values()),
+                "also": {metric: statistics.fmean(values[metric].values()) for metric in plan.metrics[1:]},
+                "record": json.dumps(record),
+                "ended": ended,
+            },
+            {"runs": stand.runs, "steps": steps, "tick": tick, "point": point},
+        )
         if ended:
             return
 
@@ -112,7 +134,8 @@ def begin(
     """Where a setting starts, and what its runs branch from.
 
     Args:
-        params: see :func:`train_setting`.
+        params: ``setting``: its name; ``point``: values of the keys that vary, which a scheduler may mutate; ``tick`` and
+            ``runs``: where it goes on, for a member of a population.
         plan: seeds, folders.
         trial_id: Tune's; a member of a population is known by it, as its ``params`` may be another's after an exploit.
         taken: what Tune's checkpoint holds: another member's state, or this one's own after a lost process.
@@ -178,7 +201,7 @@ def _checkpoint(tune: Any) -> dict[str, Any] | None:
 
 
 def _report(tune: Any, message: dict[str, Any], state: dict[str, Any]) -> None:
-    """Tell Tune; the checkpoint is a few names, as everything else lies in the run folders."""
+    """Tell Tune; everything but a few names lies in the run folders."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "state.json").write_text(json.dumps(state), encoding="utf-8")
         tune.report(message, checkpoint=tune.Checkpoint.from_directory(folder))

@@ -12,8 +12,9 @@ import yaml
 from sim2pose.trainers import runfolder
 from sim2pose.trainers.tracking import EventLog
 from sim2pose.tune.config import SweepConfig, load_sweep, make_trials
+from sim2pose.tune.ledger import Ledger
 from sim2pose.tune.report import numeric_keys, place, scale, write_sweep_report
-from sim2pose.tune.sweep import look, write
+from sim2pose.tune.sweep import look, settings, write
 
 COUNT = "data.source_frames"
 
@@ -41,16 +42,16 @@ def finish(sweep: SweepConfig) -> None:
         frames = 200.0 * (trial.point[COUNT] or 1)
         metrics = {"target/AP": frames / 1000 + trial.seed / 100, "source_frames": frames}
         EventLog(run_dir, 0).write(5, metrics)
-        runfolder.finish(run_dir, trial.name, {"metrics": metrics, "stopped": None, "samples_per_second": 1.0})
+        runfolder.finish(run_dir, trial.name, {"metrics": metrics, "step": 5, "stopped": None, "samples_per_second": 1.0})
 
 
 def test_the_learning_curve_stands_over_counted_frames(sweep: SweepConfig) -> None:
     finish(sweep)
-    trials = make_trials(sweep)
-    assert numeric_keys(sweep) == [COUNT]
-    outcomes = [look(sweep, trial) for trial in trials]
+    ledger = Ledger(sweep.folder)
+    assert numeric_keys(sweep, settings(sweep, ledger)) == [COUNT]
+    outcomes = [outcome for setting in settings(sweep, ledger) for outcome in look(sweep, setting)]
     assert sorted({place(outcome, COUNT) for outcome in outcomes}) == [50.0, 100.0, 200.0]
-    page = write_sweep_report(sweep, write(sweep, trials)).read_text()
+    page = write_sweep_report(sweep, write(sweep, Ledger(sweep.folder))).read_text()
     assert "How many synthetic frames does it take?" in page
     assert "source only + strong augmentation, source_frames 0.25 (2 seeds)" in page
     assert "0.055 ± 0.007" in page
@@ -58,9 +59,8 @@ def test_the_learning_curve_stands_over_counted_frames(sweep: SweepConfig) -> No
 
 
 def test_a_sweep_that_has_hardly_begun_has_a_page(sweep: SweepConfig) -> None:
-    trials = make_trials(sweep)
     (sweep.folder).mkdir()
-    page = write_sweep_report(sweep, write(sweep, trials)).read_text()
+    page = write_sweep_report(sweep, write(sweep, Ledger(sweep.folder))).read_text()
     assert "nothing is ranked" in page
     assert "How many synthetic frames" not in page
 

@@ -1,4 +1,4 @@
-"""Sweeps: what a space expands to, how points are ranked, and that a folder holds one sweep that can go on."""
+"""Sweeps: what a file resolves to, what runs, and that a folder holds one sweep that can go on."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from sim2pose.datasets.locks import LOCK
 from sim2pose.trainers import runfolder
 from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.runfolder import RunResult
-from sim2pose.tune import ray_trials
-from sim2pose.tune import sweep as sweeps
-from sim2pose.tune.config import SWEEPS, SweepConfig, Trial, load_sweep, make_trials, trial_name
-from sim2pose.tune.ranking import Score, rank, rows, verdict
-from sim2pose.tune.ray_trials import TrainFunction
-from sim2pose.tune.space import points
+from sim2pose.tune import drive as drives
+from sim2pose.tune.config import SWEEPS, SweepConfig, load_sweep, make_trials, preset_values, trial_name
+from sim2pose.tune.desk import Runner, TrainFunction
+from sim2pose.tune.ledger import Ledger
+from sim2pose.tune.search import Proposals
+from sim2pose.tune.setting import VALUE, Plan, begin, measurements
 from sim2pose.tune.sweep import claim, run_sweep
 
 WEIGHT = "adversarial.weight"
@@ -45,32 +45,6 @@ def values(tmp_path: Path) -> dict[str, Any]:
 def load(tmp_path: Path, values: dict[str, Any], *overrides: str) -> SweepConfig:
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(values))
     return load_sweep(str(tmp_path / "sweep.yaml"), overrides)
-
-
-def test_grid_is_crossed_in_the_order_of_the_file() -> None:
-    found = points({"a": [1, 2], "b": ["x", "y"]}, 1, 0)
-    assert found == [{"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"}]
-
-
-def test_draws_lie_in_their_range_and_stay_when_more_are_asked_for() -> None:
-    space = {"lr": {"loguniform": [1e-5, 1e-2]}, "clip": {"uniform": [1, 2]}, "kind": {"choice": ["p", "q"]}}
-    some, more = points(space, 4, 7), points(space, 200, 7)
-    assert more[:4] == some
-    assert points(space, 4, 8) != some
-    assert [p["lr"] for p in points({"lr": space["lr"]}, 4, 7)] == [p["lr"] for p in some], "other keys do not matter"
-    assert all(1e-5 <= p["lr"] <= 1e-2 and 1 <= p["clip"] <= 2 for p in more)
-    assert {p["kind"] for p in more} == {"p", "q"}
-    decades = [sum(10.0**-k <= p["lr"] < 10.0 ** (1 - k) for p in more) for k in (5, 4, 3)]
-    assert min(decades) > 40, f"each decade gets its third of a log-uniform draw, got {decades}"
-    small = [p["lr"] < 10.0**-5 * 10**0.1 for p in points({"lr": {"uniform": [1e-5, 1e-2]}}, 200, 7)]
-    assert sum(small) < 3, "and hardly anything of a uniform one"
-
-
-def test_every_draw_meets_the_whole_grid() -> None:
-    found = points({WEIGHT: [0, 1], "optim.lr": {"uniform": [1, 2]}}, 3, 0)
-    assert [p[WEIGHT] for p in found] == [0, 1] * 3
-    assert all(found[i]["optim.lr"] == found[i + 1]["optim.lr"] for i in (0, 2, 4))
-    assert list(found[0]) == [WEIGHT, "optim.lr"]
 
 
 def test_trials_carry_their_point_seed_and_folder(tmp_path: Path, values: dict[str, Any]) -> None:
@@ -100,7 +74,19 @@ def test_trials_carry_their_point_seed_and_folder(tmp_path: Path, values: dict[s
         ({"space": {"optim.lr": {"uniform": [1, 2]}}}, "samples=N"),
         ({"samples": 3}, "leave it out"),
         ({"space": {"seed": [1, 2]}}, "'seed' cannot be set by a sweep"),
-        ({"fixed": {"runtime": "ray"}}, "a trial trains in one process"),
+        ({"fixed": {"runtime": "ray"}}, "ranks=N of the sweep"),
+        ({"search": "optuna"}, "how many settings of search=optuna"),
+        ({"scheduler": "pbt"}, "how many members of the population"),
+        ({"scheduler": "pbt", "samples": 1}, "samples=4, say"),
+        ({"scheduler": "pbt", "search": "optuna", "samples": 4}, "use search=random"),
+        ({"scheduler": "ashe"}, "scheduler.kind"),
+        (
+            {"scheduler": "asha", "search": "optuna", "samples": 4, "objectives": ["source/AP"]},
+            "compares by one metric",
+        ),
+        ({"warm_start": ["x"]}, "needs who learns from it"),
+        ({"objectives": ["target/AP"]}, "is the metric already"),
+        ({"search": "optuna", "samples": 3, "space": {"adversarial.wieght": [0]}}, "did you mean 'weight'"),
         ({"fixed": {WEIGHT: 1}}, "both fixed and in the space"),
         ({"seeds": [1, 1]}, "seeds must be different"),
         ({"control": {WEIGHT: 3}}, "control adversarial.weight=3 is not in the space"),
@@ -134,55 +120,6 @@ def test_sweeps_of_the_house_resolve(name: str) -> None:
         )
 
 
-def scored(**by_point: list[float]) -> tuple[list[dict[str, Any]], list[Score]]:
-    found = [{"w": name} for name in by_point]
-    return found, [Score({"w": n}, s, v) for n, scores in by_point.items() for s, v in enumerate(scores)]
-
-
-def test_points_are_ranked_by_mean_not_by_a_lucky_seed() -> None:
-    found, scores = scored(lucky=[0.9, 0.1, 0.1], steady=[0.4, 0.5, 0.45], short=[0.8, 0.8])
-    standings = rank(found, [0, 1, 2], scores, "max")
-    assert [(s.rank, s.point["w"]) for s in standings] == [(1, "steady"), (2, "lucky"), (None, "short")]
-    best, lucky, short = standings
-    assert best.mean == pytest.approx(0.45)
-    assert best.sd == pytest.approx(0.05)
-    assert lucky.sd == pytest.approx(0.4619, abs=1e-4), "sample deviation"
-    assert lucky.to_best is not None
-    assert lucky.to_best.mean == pytest.approx(0.45 - 0.45 - 0.45 + 1.1 / 3)
-    assert lucky.like_best, "its seeds spread too far to tell"
-    assert short.mean == pytest.approx(0.8)
-    assert not short.like_best
-    assert rank(found, [0, 1, 2], scores, "min")[0].point["w"] == "lucky"
-    table = rows(standings, 3)
-    assert table[0][:4] == (1, "w=steady", "0.4500 ± 0.0500", "3/3")
-    assert table[1][1] == "w=lucky *"
-    assert table[2][3] == "2/3"
-
-
-def test_paired_seeds_tell_apart_what_spreads_cannot() -> None:
-    """Every seed gains .01, while seeds differ by .2: unpaired they overlap, pair by pair they do not."""
-    found, scores = scored(plain=[0.3, 0.5, 0.4], better=[0.31, 0.51, 0.4101])
-    standings = rank(found, [0, 1, 2], scores, "max", {"w": "plain"})
-    best, plain = standings
-    assert best.point["w"] == "better"
-    assert best.to_control is not None
-    assert plain.to_control is None
-    assert best.to_control.mean == pytest.approx(0.01003, abs=1e-5)
-    assert best.to_control.excludes_zero()
-    assert not plain.like_best
-    assert "over 3 seeds" in verdict(standings, "AP", 3)
-
-
-def test_the_verdict_says_what_the_seeds_cannot_tell() -> None:
-    found, scores = scored(a=[0.40, 0.42], b=[0.41, 0.40])
-    standings = rank(found, [0, 1], scores, "max")
-    assert verdict(standings, "AP", 2).startswith("best AP 0.41 ± 0.014 at w=a; 2 seeds do not tell it from w=b")
-    single = rank(found, [0], scores, "max")
-    assert single[0].sd is None
-    assert "one seed does not rank" in verdict(single, "AP", 1)
-    assert "nothing is ranked" in verdict(rank(found, [0, 1, 2], scores, "max"), "AP", 3)
-
-
 def test_another_sweep_in_the_folder_is_refused_by_its_key(tmp_path: Path, values: dict[str, Any]) -> None:
     first = load(tmp_path, values)
     first.folder.mkdir()
@@ -191,7 +128,7 @@ def test_another_sweep_in_the_folder_is_refused_by_its_key(tmp_path: Path, value
     for override, key in (
         (f"space.{WEIGHT}=[0, 1]", rf"differs in space\.{WEIGHT}:"),
         ("fixed.batch=16", r"differs in fixed\.batch:"),
-        ("cpus=2", r"differs in cpus:"),
+        ("scheduler=asha", r"differs in .*scheduler\.kind"),
     ):
         with pytest.raises(UserError, match=key):
             claim(load(tmp_path, values, override))
@@ -211,36 +148,61 @@ def test_one_process_at_a_time(tmp_path: Path, values: dict[str, Any]) -> None:
 
 
 def stub(log: Path, flaw: str = "") -> TrainFunction:
-    """A train function whose score is λ·100 + seed/10; ``flaw`` says what goes wrong where λ > 0 and the seed is 1."""
+    """A train function whose score is λ·100 + seed/10, all of it from the first pause on; ``flaw`` says what goes wrong
+    where λ > 0 and the seed is 1.
+    """
 
-    def train(cfg: KeypointConfig, resume: bool) -> RunResult:
+    def train(cfg: KeypointConfig, resume: bool, until: float | None) -> RunResult:
         run_dir = runfolder.prepare(cfg, resume)
         with log.open("a") as file:
-            file.write(f"{cfg.adversarial.weight:g} {cfg.seed} {'resumed' if resume else 'fresh'} {os.getcwd()}\n")
+            word = "resumed" if resume else "fresh"
+            file.write(f"{cfg.adversarial.weight:g} {cfg.seed} {word} {until or 1:.2f} {os.getpid()} {os.getcwd()}\n")
         flawed = cfg.adversarial.weight > 0 and cfg.seed == 1
         if flawed and flaw == "raise":
             raise RuntimeError("loss is not finite\nat step 3")
         if flawed and flaw == "die" and not resume:
             os._exit(7)
-        score = cfg.adversarial.weight * 100 + cfg.seed / 10
-        done = {"metrics": {"target/AP": score}, "stopped": None, "samples_per_second": 1.0}
-        runfolder.finish(run_dir, cfg.name, done)
-        return RunResult(run_dir, {"target/AP": score})
+        metrics = {"target/AP": cfg.adversarial.weight * 100 + cfg.seed / 10}
+        if until is None:
+            runfolder.finish(
+                run_dir, cfg.name, {"step": 900, "metrics": metrics, "stopped": None, "samples_per_second": 1}
+            )
+        else:
+            step = round(900 * until)
+            (run_dir / "checkpoints" / f"step_{step:08d}").mkdir(parents=True)
+            runfolder.pause(run_dir, cfg.name, step, 900, metrics)
+        found = runfolder.result(run_dir) or runfolder.paused(run_dir)
+        assert found is not None
+        return found
 
     return train
 
 
+def lines(log: Path) -> list[list[str]]:
+    """λ, seed, fresh or resumed, share: a line each time a run was trained."""
+    return [line.split()[:4] for line in log.read_text().splitlines()] if log.is_file() else []
+
+
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trials one after another in this process: everything but Ray."""
+    """Settings one after another in this process: everything but Ray."""
 
-    def run_trials(config: SweepConfig, todo: list[Trial], on_end: Any, train: TrainFunction | None) -> None:
-        configs = {trial.name: trial.config.model_dump(mode="json") for trial in todo}
-        for trial in todo:
-            ray_trials._trial({"trial": trial.name}, configs, str(config.folder), train)
-            on_end(trial.name)
+    def drive(
+        config: SweepConfig, ledger: Ledger, proposals: Proposals, on_report: Any, on_end: Any, train: TrainFunction
+    ) -> None:
+        plan = Plan(config.plain(), preset_values(config), config.shares, (config.metric, *config.objectives))
+        runner = Runner(train)
+        while isinstance(params := proposals.suggest("trial"), dict):
+            name = params["setting"]
+            stand, parents = begin(params, plan, "trial", None)
+            runs = measurements(params["point"], plan, stand, parents, lambda jobs: [runner.run(job) for job in jobs])
+            for message, _ in runs:
+                if VALUE in message and ledger.report(name, drives.read_report(message)):
+                    on_report(name)
+            ledger.end(name, *(("failed", message["failed"]) if "failed" in message else ("finished",)))
+            on_end(name)
 
-    monkeypatch.setattr(sweeps, "run_trials", run_trials)
+    monkeypatch.setattr(drives, "drive", drive)
 
 
 @pytest.mark.usefixtures("in_process")
@@ -250,30 +212,30 @@ def test_failures_are_named_and_a_restart_trains_only_what_is_missing(tmp_path: 
     result = run_sweep(config, stub(log, "raise"), said.append)
     assert [o.status for o in result.outcomes] == ["finished", "finished", "finished", "failed"]
     (failed,) = result.failed
-    assert failed.trial.seed == 1
+    assert failed.seed == 1
     assert failed.note == "RuntimeError: loss is not finite at step 3"
-    assert "Traceback" in (config.folder / "failed" / f"{failed.trial.name}.txt").read_text()
+    assert "Traceback" in (config.folder / "failed" / f"{failed.name}.txt").read_text()
     assert [(s.rank, s.point[WEIGHT]) for s in result.standings] == [(1, 0), (None, 1e-3)]
     assert [s.mean for s in result.standings] == pytest.approx([0.05, 0.1])
-    assert any(failed.trial.name in line and "loss is not finite" in line for line in said)
-    assert len(log.read_text().splitlines()) == 4
+    assert any(failed.name in line and "loss is not finite" in line for line in said)
+    assert len(lines(log)) == 4
 
     again = run_sweep(load(tmp_path, values), stub(log), said.append)
-    assert [line.split()[:3] for line in log.read_text().splitlines()[4:]] == [["0.001", "1", "resumed"]]
+    assert lines(log)[4:] == [["0.001", "1", "resumed", "1.00"]]
     assert not again.failed
     assert [s.point[WEIGHT] for s in again.standings] == [1e-3, 0]
+    assert again.chosen is not None
+    assert (again.chosen.point[WEIGHT], again.chosen.seed) == (1e-3, 0), "the lower of two: no lucky seed"
     written = json.loads((config.folder / "sweep.json").read_text())
     assert written["ranking"][0]["mean"] == pytest.approx(0.15)
     assert written["ranking"][0]["scores"] == pytest.approx({"0": 0.1, "1": 0.2})
     assert len(written["trials"]) == 4
 
     run_sweep(load(tmp_path, values), stub(log), said.append)
-    assert len(log.read_text().splitlines()) == 5, "a finished sweep trains nothing"
-    run_sweep(load(tmp_path, values, "seeds=[0,1,2]"), stub(log), said.append)
-    assert [line.split()[:3] for line in log.read_text().splitlines()[5:]] == [
-        ["0", "2", "fresh"],
-        ["0.001", "2", "fresh"],
-    ]
+    assert len(lines(log)) == 5, "a finished sweep trains nothing"
+    more = run_sweep(load(tmp_path, values, "seeds=[0,1,2]"), stub(log), said.append)
+    assert lines(log)[5:] == [["0", "2", "fresh", "1.00"], ["0.001", "2", "fresh", "1.00"]]
+    assert len(more.standings[0].scores) == 3
 
 
 @pytest.mark.usefixtures("in_process")
@@ -283,41 +245,99 @@ def test_a_metric_that_was_not_measured_fails_its_trials(tmp_path: Path, values:
     assert "nothing is ranked" in result.verdict
 
 
+@pytest.mark.usefixtures("in_process")
+def test_optuna_learns_goes_on_after_a_kill_and_from_an_earlier_sweep(tmp_path: Path, values: dict[str, Any]) -> None:
+    values |= {"search": "optuna", "samples": 14, "seeds": [0], "space": {WEIGHT: {"uniform": [0, 1]}}}
+    log = tmp_path / "log"
+    result = run_sweep(load(tmp_path, values), stub(log), lambda line: None)
+    weights = [float(line[0]) for line in lines(log)]
+    assert len(set(weights)) == 14
+    assert sum(weights[7:]) / 7 > sum(weights[:4]) / 4 + 0.1, "the score rises with λ, and so do the suggestions"
+    assert result.standings[0].point[WEIGHT] == max(weights)
+
+    config = load(tmp_path, values, f"out={tmp_path / 'killed'}")
+    begun = Ledger(run_sweep(config, stub(log), lambda line: None).folder)
+    cut = begun.path.read_text().splitlines(keepends=True)
+    last = max(i for i, line in enumerate(cut[:20]) if "proposed" in line)
+    begun.path.write_text("".join(cut[: last + 1]) + '{"event": "meas')
+    count = len(lines(log))
+    run_sweep(config, stub(log), lambda line: None)
+    names = [json.loads(line)["setting"] for line in begun.path.read_text().splitlines() if "proposed" in line]
+    assert len(set(names)) == len(names) == 14, "what was proposed before the kill counts, and none comes twice"
+    assert len(lines(log)[count:]) <= 14 - last // 3, "what was trained before the kill is not trained again"
+
+    values["warm_start"] = [str(tmp_path / "sweep")]
+    warm = load(tmp_path, values, f"out={tmp_path / 'warm'}", "samples=2")
+    count = len(lines(log))
+    run_sweep(warm, stub(log), lambda line: None)
+    assert all(float(line[0]) > 0.5 for line in lines(log)[count:]), "an earlier sweep told where to look"
+    with pytest.raises(UserError, match="holds no sweep"):
+        run_sweep(load(tmp_path, values, f"warm_start=[{tmp_path}]", f"out={tmp_path / 'x'}"), stub(log))
+
+
 @pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[None]:
     from sim2pose.render_farm.farm.ray_session import ray_session
 
-    with ray_session(num_cpus=2):
+    with ray_session(num_cpus=3):
         yield
 
 
 @pytest.mark.usefixtures("ray_cluster")
-def test_tune_runs_every_trial_once_and_none_stops_another(tmp_path: Path, values: dict[str, Any]) -> None:
+def test_asha_stops_whole_settings_by_the_mean_of_their_seeds(tmp_path: Path, values: dict[str, Any]) -> None:
     log = tmp_path / "log"
-    config = load(tmp_path, values, "concurrent=2", "seeds=[1]")
-    result = run_sweep(config, stub(log, "raise"), lambda line: None)
-    assert [o.status for o in result.outcomes] == ["finished", "failed"]
-    trained = [line.split() for line in log.read_text().splitlines()]
-    assert sorted(line[:3] for line in trained) == [["0", "1", "fresh"], ["0.001", "1", "fresh"]], "no useless retry"
-    assert {line[3] for line in trained} == {os.getcwd()}, "relative paths mean the same as in the command"
+    values |= {"space": {WEIGHT: [0, 1e-3, 2e-3, 3e-3, 4e-3, 5e-3]}, "scheduler": "asha", "concurrent": 2}
+    config = load(tmp_path, values)
+    result = run_sweep(config, stub(log), lambda line: None)
+    trained = lines(log)
+    assert result.standings[0].point[WEIGHT] == 5e-3
+    stopped = [s for s in result.standings if s.progress < 1]
+    assert stopped, "and what was stopped has all its seeds"
+    assert all(len(s.scores) == 2 and s.rank is None for s in stopped)
+    assert len(trained) == len({(w, s, share) for w, s, _, share in trained}), "nothing is trained twice"
+    assert sum(share == "0.11" for *_, share in trained) == 12
+    assert sum(share == "1.00" for *_, share in trained) < 12
+    assert len({line.split()[4] for line in log.read_text().splitlines()}) == 2, "by two processes, kept warm"
+    assert {line.split()[5] for line in log.read_text().splitlines()} == {os.getcwd()}, "in the command's own folder"
+    again = run_sweep(config, stub(log), lambda line: None)
+    assert len(lines(log)) == len(trained), "what was stopped stays stopped"
+    assert [s.name for s in again.standings] == [s.name for s in result.standings]
     assert not (config.folder / ".ray").exists()
 
 
-@pytest.mark.soak
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_population_takes_over_its_best(tmp_path: Path, values: dict[str, Any]) -> None:
+    log = tmp_path / "log"
+    values |= {"space": {WEIGHT: {"uniform": [0.001, 0.1]}}, "samples": 4, "seeds": [0], "concurrent": 2}
+    values["scheduler"] = {"kind": "pbt", "interval": 0.25}
+    result = run_sweep(load(tmp_path, values), stub(log), lambda line: None)
+    assert [s.rank for s in result.standings] == [1, 2, 3, 4]
+    branched = [o for o in result.outcomes if "_from0_" not in o.name]
+    assert branched, "a poor member goes on from another's run, with another point"
+    first = {s.name: s.point for s in result.settings}
+    for outcome in branched:
+        assert 0.001 <= outcome.point[WEIGHT] <= 0.1
+        assert outcome.point != first[outcome.setting]
+        checkpoints = sorted(p.name for p in (outcome.run_dir / "checkpoints").iterdir())
+        assert len(checkpoints) >= 1
+
+
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_lost_process_is_started_again_from_its_run_folder(tmp_path: Path, values: dict[str, Any]) -> None:
     log = tmp_path / "log"
     result = run_sweep(load(tmp_path, values), stub(log, "die"), lambda line: None)
     assert not result.failed
     assert len(result.standings[0].scores) == 2
-    trained = [line.split()[:3] for line in log.read_text().splitlines()]
-    assert trained[-2:] == [["0.001", "1", "fresh"], ["0.001", "1", "resumed"]]
+    assert [line[:3] for line in lines(log)][-2:] == [["0.001", "1", "fresh"], ["0.001", "1", "resumed"]]
+    lost = load(tmp_path, values, "max_failures=0", "seeds=[1]", f"space.{WEIGHT}=[1e-3]", f"out={tmp_path / 'lost'}")
+    failed = run_sweep(lost, stub(tmp_path / "log", "die"), lambda line: None).failed
+    assert len(failed) == 1
+    assert "its process was lost" in (failed[0].note or "")
 
 
-@pytest.mark.soak
 @pytest.mark.usefixtures("ray_cluster")
-def test_a_trial_lost_too_often_is_named(tmp_path: Path, values: dict[str, Any]) -> None:
-    config = load(tmp_path, values, "max_failures=0", "seeds=[1]", f"space.{WEIGHT}=[1e-3]")
-    result = run_sweep(config, stub(tmp_path / "log", "die"), lambda line: None)
-    assert len(result.failed) == 1
-    assert "its process was lost" in (result.failed[0].note or "")
+def test_what_the_cluster_lacks_is_said_before_anything_waits(tmp_path: Path, values: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"needs 1 × gpus=2, but this machine has 0 GPUs: lower gpus"):
+        run_sweep(load(tmp_path, values, "gpus=2"), stub(tmp_path / "log"))
+    with pytest.raises(UserError, match=r"needs 1 × cpus=64, but this machine has 3 CPUs"):
+        run_sweep(load(tmp_path, values, "cpus=64", f"out={tmp_path / 'b'}"), stub(tmp_path / "log"))
