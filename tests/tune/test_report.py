@@ -42,7 +42,9 @@ def finish(sweep: SweepConfig) -> None:
         frames = 200.0 * (trial.point[COUNT] or 1)
         metrics = {"target/AP": frames / 1000 + trial.seed / 100, "source_frames": frames}
         EventLog(run_dir, 0).write(5, metrics)
-        runfolder.finish(run_dir, trial.name, {"metrics": metrics, "step": 5, "stopped": None, "samples_per_second": 1.0})
+        runfolder.finish(
+            run_dir, trial.name, {"metrics": metrics, "step": 5, "stopped": None, "samples_per_second": 1.0}
+        )
 
 
 def test_the_learning_curve_stands_over_counted_frames(sweep: SweepConfig) -> None:

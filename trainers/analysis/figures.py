@@ -30,7 +30,8 @@ class Band:
     values: Sequence[Sequence[float]] = ()
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure of so many inches, drawn without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -40,7 +41,8 @@ def _figure(width: float, height: float) -> Any:
     return figure
 
 
-def _png(figure: Any) -> bytes:
+def png(figure: Any) -> bytes:
+    """A figure as PNG bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
@@ -51,7 +53,7 @@ def draw_embeddings(panels: Sequence[tuple[str, Mapping[str, np.ndarray]]]) -> b
 
     The legend names each domain of any panel, with the number of its points (all numbers, where panels differ).
     """
-    figure = _figure(4.9 * len(panels), 4.7)
+    figure = new_figure(4.9 * len(panels), 4.7)
     axes = np.atleast_1d(np.asarray(figure.subplots(1, len(panels)))).ravel()
     counts: dict[str, set[int]] = {}
     handles: dict[str, Any] = {}
@@ -70,7 +72,7 @@ def draw_embeddings(panels: Sequence[tuple[str, Mapping[str, np.ndarray]]]) -> b
         axis.margins(0.06)
     labels = [f"{name} ({', '.join(map(str, sorted(counts[name])))})" for name in handles]
     figure.legend(handles.values(), labels, loc="outside lower center", ncols=len(labels), fontsize=10, frameon=False)
-    return _png(figure)
+    return png(figure)
 
 
 def draw_keypoint_errors(history: Sequence[Mapping[str, Any]], xlabel: str = "step") -> bytes:
@@ -95,7 +97,7 @@ def draw_keypoint_errors(history: Sequence[Mapping[str, Any]], xlabel: str = "st
     labels = [_number(entry["step"]) for entry in history]
     deep = 0.08 * max(len(line) for text in labels for line in text.split("\n"))
     lines = max(text.count("\n") + 1 for text in labels)
-    figure = _figure(2.6 + len(names) * max(2.6, max(0.42, 0.16 * lines) * columns), 1.0 + deep + 0.27 * len(joints))
+    figure = new_figure(2.6 + len(names) * max(2.6, max(0.42, 0.16 * lines) * columns), 1.0 + deep + 0.27 * len(joints))
     axes = np.atleast_1d(np.asarray(figure.subplots(1, len(names), sharey=True))).ravel()
     for axis, (name, grid) in zip(axes, grids.items(), strict=True):
         mesh = axis.imshow(grid, norm=norm, cmap="magma_r", aspect="auto", interpolation="nearest")
@@ -114,7 +116,7 @@ def draw_keypoint_errors(history: Sequence[Mapping[str, Any]], xlabel: str = "st
     bar.set_label("error, % of the box's longer side", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
-    return _png(figure)
+    return png(figure)
 
 
 def _errors(history: Sequence[Mapping[str, Any]], name: str, joints: Sequence[str]) -> np.ndarray:
@@ -157,7 +159,7 @@ def draw_bands(
     """
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure = _figure(4.9 * columns, 3.5 * rows)
+    figure = new_figure(4.9 * columns, 3.5 * rows)
     axes = np.atleast_1d(np.asarray(figure.subplots(rows, columns))).ravel()
     names = list(dict.fromkeys(name for series in panels.values() for name in series))
     colors = dict(zip(names, palette(len(names)), strict=True))  # a name has one colour, whatever panels it is in
@@ -175,7 +177,7 @@ def draw_bands(
     for axis in axes[len(panels) :]:
         axis.remove()
     _legend(figure, list(axes[: len(panels)]))
-    return _png(figure)
+    return png(figure)
 
 
 def _draw_band(axis: Any, band: Band, name: str, color: str) -> None:
