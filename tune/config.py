@@ -93,7 +93,8 @@ class SweepConfig(Config):
         1, ge=0, description="fresh starts, from its checkpoint, of a trial whose process was lost"
     )
     register_as: str | None = Field(
-        None, description="name in the registry under which the best setting's run of the median seed is registered"
+        "auto",
+        description="registry name for the best setting's run of the median seed (auto: by its kind; null: not registered)",
     )
 
     @field_validator("space", "fixed", "control", mode="before")

@@ -12,26 +12,31 @@ from typing import Any
 import pytest
 import yaml
 
-from sim2pose.config import UserError
+from sim2pose.config import PRESETS, UserError
 from sim2pose.datasets.locks import LOCK
 from sim2pose.trainers import runfolder
 from sim2pose.trainers.keypoint_config import KeypointConfig
+from sim2pose.trainers.recipes import RECIPES
 from sim2pose.trainers.runfolder import RunResult
 from sim2pose.tune import drive as drives
-from sim2pose.tune.config import SWEEPS, SweepConfig, load_sweep, make_trials, preset_values, trial_name
+from sim2pose.tune.config import SWEEPS, SweepConfig, load_sweep, make_trial, make_trials, preset_values, trial_name
 from sim2pose.tune.desk import Runner, TrainFunction
 from sim2pose.tune.ledger import Ledger
 from sim2pose.tune.search import Proposals
 from sim2pose.tune.setting import VALUE, Plan, begin, measurements
+from sim2pose.tune.space import all_drawn, points
 from sim2pose.tune.sweep import claim, run_sweep
 
 WEIGHT = "adversarial.weight"
+# Sweeps that lie ready for recipes to come: their keys are checked as soon as the recipe is there.
+AWAITED = {"focal": "detector", "mano": "hand_mano"}
 
 
 @pytest.fixture
 def values(tmp_path: Path) -> dict[str, Any]:
     """A sweep over λ and the learning rate, on a preset of its own."""
-    preset = {"steps": 5, "data": {"source": ["frames"], "val": {"target": "test"}}}
+    data = {"source": ["frames"], "val": {"target": "test"}}
+    preset = {"steps": 5, "data": data, "tracking": {"enabled": False}}
     (tmp_path / "preset.yaml").write_text(yaml.safe_dump(preset))
     return {
         "train": str(tmp_path / "preset.yaml"),
@@ -109,15 +114,36 @@ def test_a_training_key_given_as_one_of_the_sweep_is_explained(tmp_path: Path, v
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in SWEEPS.glob("*.yaml")))
 def test_sweeps_of_the_house_resolve(name: str) -> None:
-    config = load_sweep(name, ["fixed.data.source=a", "fixed.data.target=b", "fixed.data.val={source: c, target: d}"])
+    data = {
+        "prior": ["fixed.data.train=a"],
+        "shift_lambda": [],
+        "focal": ["fixed.data.train=a", "fixed.data.val={target: d}"],
+        "mano": ["fixed.data.train=a", "fixed.data.val={target: d}"],
+    }
+    both = ["fixed.data.source=a", "fixed.data.target=b", "fixed.data.val={source: c, target: d}"]
+    config = load_sweep(name, data.get(name, both))
+    assert len(config.seeds) >= 3
+    if not (PRESETS / f"{config.train}.yaml").is_file():
+        assert name in AWAITED, f"{name} trains '{config.train}', which is no preset"
+        return
     trials = make_trials(config)
     assert len(trials) == len(config.points()) * len(config.seeds)
-    assert len(config.seeds) >= 3
+    for point in points(all_drawn(config.space), 30, 0):
+        make_trial(config, preset_values(config), point, 0)
     if name == "lambda":
-        assert [t.config.adversarial.weight for t in trials[::3]] == [0, 1e-4, 5e-4, 1e-3, 1e-2]
+        assert [t.config.adversarial.weight for t in trials[::6]] == [0, 1e-4, 5e-4, 1e-3, 1e-2]
         assert {t.config.adversarial.method for t in trials} == {"fidip"}, (
             "λ = 0 keeps the classifier: the same batches"
         )
+
+
+@pytest.mark.parametrize("name", sorted(AWAITED))
+def test_sweeps_of_coming_recipes_resolve_once_these_exist(name: str) -> None:
+    if AWAITED[name] not in RECIPES:
+        pytest.skip(f"there is no recipe '{AWAITED[name]}' yet")
+    config = load_sweep(name, ["fixed.data.train=a", "fixed.data.val={target: d}"])
+    for point in points(all_drawn(config.space), 30, 0):
+        make_trial(config, preset_values(config), point, 0)
 
 
 def test_another_sweep_in_the_folder_is_refused_by_its_key(tmp_path: Path, values: dict[str, Any]) -> None:
