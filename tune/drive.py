@@ -20,7 +20,7 @@ from .failures import note_failure
 from .ledger import Ledger, Report
 from .schedule import make_scheduler
 from .search import Proposals
-from .setting import VALUE, Plan, train_setting
+from .setting import START, VALUE, Plan, train_setting
 
 SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",  # its banner ignores verbose=0; a line for each measurement is printed here
@@ -77,20 +77,23 @@ def _fit(config: SweepConfig, ledger: Ledger, proposals: Proposals, on_report: T
     plan = Plan(config.plain(), preset_values(config), config.shares, (config.metric, *config.objectives))
     scratch = config.folder / ".ray"
     deadline = None if config.hours is None else time.monotonic() + 3600 * config.hours
+    population = proposals.population() if config.scheduler.kind == "pbt" else None
+    # PBT refuses searchers: its members are a grid
+    searched: dict[str, Any] = {"num_samples": -1, "search_alg": proposals} if population is None else {}
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(train_setting, plan=plan, desk=desk), {"CPU": WAITER_CPUS}),
+        param_space=None if population is None else {START: tune.grid_search(population)},
         tune_config=tune.TuneConfig(
-            search_alg=proposals,
             scheduler=make_scheduler(config, ledger),
-            num_samples=-1,
             max_concurrent_trials=settings_at_a_time(config),
             time_budget_s=None if config.hours is None else 3600 * config.hours,
+            **searched,
         ),
         run_config=tune.RunConfig(
             name=uuid.uuid4().hex[:8],  # Tune would go on from its own files of an equal name: ours decide
             storage_path=str(scratch),
             failure_config=tune.FailureConfig(max_failures=config.max_failures),
-            callbacks=[_book(ledger, proposals.names, on_report, on_end, deadline)],
+            callbacks=[_book(ledger, on_report, on_end, deadline)],
             verbose=0,
         ),
     )
@@ -109,12 +112,18 @@ def settings_at_a_time(config: SweepConfig) -> int:
     return whole + (1 if rest or len(config.seeds) > 1 else 0)
 
 
-def _book(ledger: Ledger, names: dict[str, str], on_report: Told, on_end: Told, deadline: float | None) -> Any:
+def _book(ledger: Ledger, on_report: Told, on_end: Told, deadline: float | None) -> Any:
     """The callback that keeps the ledger."""
     from ray import tune
 
+    names: dict[str, str] = {}  # Tune's trial id → setting
+
     class Book(tune.Callback):
         """Keeps the ledger, in Tune's driver."""
+
+        def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            # its first config; after an exploit it may be another member's
+            names.setdefault(trial.trial_id, trial.config[START]["setting"])
 
         def on_trial_result(
             self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any

@@ -139,8 +139,9 @@ def draw_front(
         axis.errorbar(x, y, xerr=dx, yerr=dy, fmt="o", ms=5, color=color, elinewidth=0.9, alpha=0.95, zorder=3)
     ordered = sorted((means[name], name) for name in front)
     axis.plot([p[0] for p, _ in ordered], [p[1] for p, _ in ordered], color=STRONG, lw=1, ls=(0, (4, 3)), zorder=2)
-    for (x, y), name in ordered:
-        axis.annotate(labels[name], (x, y), xytext=(6, 6), textcoords="offset points", fontsize=8)
+    for i, ((x, y), name) in enumerate(ordered):
+        axis.annotate(labels[name], (x, y), xytext=(-14, -16 - 13 * i), textcoords="offset points", fontsize=8, ha="right",
+                      arrowprops={"arrowstyle": "-", "color": SOFT, "lw": 0.7})  # fmt: skip
     axis.set_xlabel(names[0], fontsize=9)
     axis.set_ylabel(names[1], fontsize=9)
     axis.grid(alpha=0.25)

@@ -74,7 +74,7 @@ def add_settings(page: Report, config: SweepConfig, result: SweepResult) -> None
     ranked = [s for s in result.standings if s.rank is not None]
     points, means = [s.point for s in ranked], [s.mean or 0.0 for s in ranked]
     if len(ranked) > 1:
-        page.heading("Settings")
+        page.heading("Parallel coordinates")
         page.image(
             draw_parallel(points, means, logarithmic_keys(points), config.metric), "A line a setting, at its mean."
         )

@@ -12,7 +12,7 @@ from typing import Any
 from . import space as spaces
 from .config import SweepConfig
 from .ledger import Ledger
-from .setting import TIME, VALUE
+from .setting import START, TIME, VALUE
 from .space import Point
 
 
@@ -40,8 +40,8 @@ def make_scheduler(config: SweepConfig, ledger: Ledger) -> Any:
             perturbation_interval=1,
             quantile_fraction=wanted.quantile,
             resample_probability=wanted.resample,
-            hyperparam_mutations={"point": {key: domain(entry) for key, entry in config.space.items()}},
-            custom_explore_fn=lambda params: {**params, "point": within(params["point"], config.space)},
+            hyperparam_mutations={START: {"point": {key: domain(entry) for key, entry in config.space.items()}}},
+            custom_explore_fn=lambda params: explored(params, config.space),
             log_config=False,
             require_attrs=False,  # a member that failed reports no value
         )
@@ -76,6 +76,8 @@ def domain(entry: Any) -> Any:
     return tune.uniform(*values) if kind == "uniform" else tune.loguniform(*values)
 
 
-def within(point: Point, space: dict[str, Any]) -> Point:
+def explored(params: dict[str, Any], space: dict[str, Any]) -> dict[str, Any]:
     """A mutated point brought back into the ranges, with the digits that tables show."""
-    return {key: spaces.tidy(value, space[key]) for key, value in point.items()}
+    wanted = params[START]
+    point: Point = {key: spaces.tidy(value, space[key]) for key, value in wanted["point"].items()}
+    return {**params, START: {**wanted, "point": point}}

@@ -14,6 +14,7 @@ from ray.tune.search import Searcher
 from . import space as spaces
 from .config import SweepConfig
 from .ledger import Ledger, Setting
+from .setting import START
 from .space import Point
 from .trials import setting_name
 
@@ -34,7 +35,6 @@ class Proposals(Searcher):
         self, config: SweepConfig, ledger: Ledger, todo: Sequence[Setting], earlier: Sequence[tuple[Point, list[float]]]
     ) -> None:
         super().__init__()
-        self.names: dict[str, str] = {}  # Tune's trial id → setting
         self._config, self._ledger = config, ledger
         self._todo = list(todo)
         self._optuna = Suggestions(config, ledger, earlier) if config.search == "optuna" else None
@@ -45,14 +45,15 @@ class Proposals(Searcher):
         if setting is None:
             return Searcher.FINISHED
         self._ledger.propose(setting.name, setting.point)
-        self.names[trial_id] = setting.name
-        last = setting.last
-        return {
-            "setting": setting.name,
-            "point": setting.newest_point,
-            "runs": last.runs if last else None,
-            "tick": last.tick if last else 0,
-        }
+        return {START: start(setting)}
+
+    def population(self) -> list[dict[str, Any]]:
+        """All that there is to train, at once: a population stands from the beginning."""
+        members = []
+        while (setting := self._next()) is not None:
+            self._ledger.propose(setting.name, setting.point)
+            members.append(start(setting))
+        return members
 
     def _next(self) -> Setting | None:
         if self._todo:
@@ -70,6 +71,17 @@ class Proposals(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: a restart reads the ledger."""
+
+
+def start(setting: Setting) -> dict[str, Any]:
+    """A setting as its process gets it: its name, what it trains, and where it goes on."""
+    last = setting.last
+    return {
+        "setting": setting.name,
+        "point": setting.newest_point,
+        "runs": last.runs if last else None,
+        "tick": last.tick if last else 0,
+    }
 
 
 class Suggestions:

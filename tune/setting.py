@@ -22,6 +22,7 @@ from .trials import TRIALS, run_values, setting_name
 
 VALUE = "value"  # what schedulers compare
 TIME = "time"  # at which they compare it, in units of the first measurement's share of a run
+START = "start"  # key of a Tune trial's config
 MEMBERS = "members"
 
 
@@ -63,7 +64,7 @@ def train_setting(params: dict[str, Any], plan: Plan, desk: Any) -> None:
     """The function that Ray Tune runs for a setting; reports each measurement, with a checkpoint of a few names.
 
     Args:
-        params: see :func:`measurements`.
+        params: under :data:`START` what :func:`begin` takes; a scheduler may have mutated the point there.
         plan: what all settings share.
         desk: actor handle of the :class:`~.desk.Desk`.
     """
@@ -73,8 +74,9 @@ def train_setting(params: dict[str, Any], plan: Plan, desk: Any) -> None:
     def run(jobs: Sequence[Job]) -> list[Outcome]:
         return list(ray.get([desk.run.remote(job) for job in jobs]))
 
-    stand, parents = begin(params, plan, tune.get_context().get_trial_id(), _checkpoint(tune))
-    for message, state in measurements(params["point"], plan, stand, parents, run):
+    wanted = params[START]
+    stand, parents = begin(wanted, plan, tune.get_context().get_trial_id(), _checkpoint(tune))
+    for message, state in measurements(wanted["point"], plan, stand, parents, run):
         _report(tune, message, state)
 
 

@@ -23,7 +23,7 @@ from sim2pose.tune.config import SWEEPS, SweepConfig, load_sweep, make_trial, ma
 from sim2pose.tune.desk import Runner, TrainFunction
 from sim2pose.tune.ledger import Ledger
 from sim2pose.tune.search import Proposals
-from sim2pose.tune.setting import VALUE, Plan, begin, measurements
+from sim2pose.tune.setting import START, VALUE, Plan, begin, measurements
 from sim2pose.tune.space import all_drawn, points
 from sim2pose.tune.sweep import claim, run_sweep
 
@@ -218,7 +218,8 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     ) -> None:
         plan = Plan(config.plain(), preset_values(config), config.shares, (config.metric, *config.objectives))
         runner = Runner(train)
-        while isinstance(params := proposals.suggest("trial"), dict):
+        while isinstance(suggested := proposals.suggest("trial"), dict):
+            params = suggested[START]
             name = params["setting"]
             stand, parents = begin(params, plan, "trial", None)
             runs = measurements(params["point"], plan, stand, parents, lambda jobs: [runner.run(job) for job in jobs])
@@ -273,12 +274,12 @@ def test_a_metric_that_was_not_measured_fails_its_trials(tmp_path: Path, values:
 
 @pytest.mark.usefixtures("in_process")
 def test_optuna_learns_goes_on_after_a_kill_and_from_an_earlier_sweep(tmp_path: Path, values: dict[str, Any]) -> None:
-    values |= {"search": "optuna", "samples": 14, "seeds": [0], "space": {WEIGHT: {"uniform": [0, 1]}}}
+    values |= {"search": "optuna", "samples": 12, "seeds": [0], "space": {WEIGHT: {"uniform": [0, 1]}}}
     log = tmp_path / "log"
     result = run_sweep(load(tmp_path, values), stub(log), lambda line: None)
     weights = [float(line[0]) for line in lines(log)]
-    assert len(set(weights)) == 14
-    assert sum(weights[7:]) / 7 > sum(weights[:4]) / 4 + 0.1, "the score rises with λ, and so do the suggestions"
+    assert len(set(weights)) == 12
+    assert sum(weights[6:]) / 6 > sum(weights[:4]) / 4 + 0.1, "the score rises with λ, and so do the suggestions"
     assert result.standings[0].point[WEIGHT] == max(weights)
 
     config = load(tmp_path, values, f"out={tmp_path / 'killed'}")
@@ -289,8 +290,8 @@ def test_optuna_learns_goes_on_after_a_kill_and_from_an_earlier_sweep(tmp_path: 
     count = len(lines(log))
     run_sweep(config, stub(log), lambda line: None)
     names = [json.loads(line)["setting"] for line in begun.path.read_text().splitlines() if "proposed" in line]
-    assert len(set(names)) == len(names) == 14, "what was proposed before the kill counts, and none comes twice"
-    assert len(lines(log)[count:]) <= 14 - last // 3, "what was trained before the kill is not trained again"
+    assert len(set(names)) == len(names) == 12, "what was proposed before the kill counts, and none comes twice"
+    assert len(lines(log)[count:]) <= 12 - last // 3, "what was trained before the kill is not trained again"
 
     values["warm_start"] = [str(tmp_path / "sweep")]
     warm = load(tmp_path, values, f"out={tmp_path / 'warm'}", "samples=2")

@@ -15,6 +15,7 @@ DOMAIN_COLORS = {"source": COLORS[0], "target": COLORS[1]}
 TOP = 98  # percentile of errors that the heat map's darkest colour stands for, so that one wild cell does not blind it
 NUMBERS = 12  # validations up to which every cell of a heat map carries its number
 TICKS = 14
+CROWDED = 7  # ticks from which their numbers are turned
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,8 @@ def _set_scale(axis: Any, scale: str, ticks: Sequence[float]) -> None:
     elif scale == "log":
         axis.set_xscale("log")
     if len(ticks):
-        axis.set_xticks(list(ticks), [f"{tick:g}" for tick in ticks])
+        turned = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if len(ticks) > CROWDED else {}
+        axis.set_xticks(list(ticks), [f"{tick:g}" for tick in ticks], **turned)
         axis.minorticks_off()
 
 
