@@ -30,7 +30,7 @@ class Key:
         words: positional words and flags, likewise.
         inputs: path as given → hash of its content.
         code: source file → hash; of which a change makes the product anew.
-        needs: step → its address.
+        uses: step → its address.
     """
 
     verb: str
@@ -38,14 +38,14 @@ class Key:
     words: list[str]
     inputs: dict[str, str]
     code: dict[str, str]
-    needs: dict[str, str]
+    uses: dict[str, str]
 
     @property
     def address(self) -> str:
         """16 hex digits."""
         code = combined(self.code)
         return config_hash(
-            {"verb": self.verb, "config": self.config, "words": self.words, "code": code, "needs": self.needs}
+            {"verb": self.verb, "config": self.config, "words": self.words, "code": code, "uses": self.uses}
         )
 
 
@@ -150,8 +150,8 @@ def differences(old: Json, new: Key) -> list[str]:
     if files:
         more = f" and {len(files) - 1} more sources" if len(files) > 1 else ""
         reasons.append(f"{files[0]}{more} changed")
-    others = sorted(step for step in {*old["needs"], *new.needs} if old["needs"].get(step) != new.needs.get(step))
-    return reasons + [f"'{step}' is another" for step in others]
+    others = sorted(step for step in {*old["uses"], *new.uses} if old["uses"].get(step) != new.uses.get(step))
+    return reasons + [f"'{step}' changed" for step in others]
 
 
 def _differing(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:

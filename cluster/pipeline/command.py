@@ -42,7 +42,11 @@ def text_of(value: Any) -> str:
 
 
 def _inside(value: Any) -> str:
-    return _quoted(value) if isinstance(value, str) and not re.fullmatch(r"[\w./-]*[A-Za-z/][\w./-]*", value) else text_of(value)
+    return (
+        _quoted(value)
+        if isinstance(value, str) and not re.fullmatch(r"[\w./-]*[A-Za-z/][\w./-]*", value)
+        else text_of(value)
+    )
 
 
 def _reads_back(text: str) -> bool:

@@ -24,7 +24,7 @@ def foresee(
     plan = make_plan(pipeline, verbs)
     if begin is not None and begin not in plan.steps:
         raise UserError(f"--from: no step '{begin}': {nearest(begin, plan.steps)}")
-    graph = {name: step.needs for name, step in plan.steps.items()}
+    graph = {name: step.uses for name, step in plan.steps.items()}
     forced = descendants(graph, begin) if begin else set[str]()
     found: list[tuple[str, str, str | None]] = []
     anew: list[str] = []
@@ -33,7 +33,7 @@ def foresee(
         if reasons:
             anew.append(name)
             found.append((name, "; ".join(reasons), typed(plan.words(name))))
-        elif again := [other for other in step.needs if other in anew]:
+        elif again := [other for other in step.uses if other in anew]:
             anew.append(name)
             found.append((name, f"unchanged if '{again[0]}' comes out as it was", None))
         else:

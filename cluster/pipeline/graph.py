@@ -47,8 +47,8 @@ def _parts(text: str) -> tuple[str, str]:
     return owner, name
 
 
-def needs(pipeline: PipelineConfig, verbs: Mapping[str, Verb]) -> dict[str, tuple[str, ...]]:
-    """Step name → the steps it depends on, in an order in which they can run.
+def uses(pipeline: PipelineConfig, verbs: Mapping[str, Verb]) -> dict[str, tuple[str, ...]]:
+    """Step name → the steps whose products it uses, in an order in which they can run (``after`` included).
 
     Raises:
         UserError: for an unknown verb, step, variable or output (nearest named), a variable without a value, or a circle.
@@ -64,9 +64,10 @@ def needs(pipeline: PipelineConfig, verbs: Mapping[str, Verb]) -> dict[str, tupl
         for other in step.after:
             if other not in pipeline.steps:
                 raise UserError(f"step '{name}' is after an unknown step '{other}': {nearest(other, pipeline.steps)}")
-        found[name] = tuple(dict.fromkeys([*owners, *step.after]))
+        found[name] = tuple(dict.fromkeys(owners))
     try:
-        order = list(graphlib.TopologicalSorter(found).static_order())
+        before = {name: (*others, *pipeline.steps[name].after) for name, others in found.items()}
+        order = list(graphlib.TopologicalSorter(before).static_order())
     except graphlib.CycleError as error:
         circle = " → ".join(reversed(error.args[1]))
         raise UserError(f"the steps go in a circle: {circle}; each may only use what is made before it") from None
@@ -93,7 +94,7 @@ def _check(pipeline: PipelineConfig, verbs: Mapping[str, Verb], step: str, text:
 
 
 def descendants(graph: Mapping[str, tuple[str, ...]], start: str) -> set[str]:
-    """A step and all that depend on it, at once or through others; ``graph`` is in order."""
+    """A step and all that use it, at once or through others; ``graph`` is in order."""
     found = {start}
     for name, before in graph.items():
         if found & set(before):

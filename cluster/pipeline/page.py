@@ -95,7 +95,9 @@ def _evaluations(page: Report, result: Result) -> None:
         columns = list(dict.fromkeys(key for facts in found.values() for key in facts))
         page.heading("Evaluations")
         page.table(
-            ("step", *columns), [(name, *(facts.get(key) for key in columns)) for name, facts in found.items()], best=(1,)
+            ("step", *columns),
+            [(name, *(facts.get(key) for key in columns)) for name, facts in found.items()],
+            best=(1,),
         )
 
 

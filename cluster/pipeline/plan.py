@@ -12,7 +12,7 @@ from .command import positional, resolve, words_of
 from .config import PipelineConfig, StepConfig
 from .digests import Digests
 from .folder import Product
-from .graph import needs, substitute
+from .graph import substitute, uses
 from .verbs import Verb
 
 
@@ -21,7 +21,8 @@ class Step:
     """One step of a plan.
 
     Attributes:
-        name: of the step. needs: steps it depends on.
+        name: of the step.
+        uses: steps whose products it uses: what they are counts.
         key: what its product depends on.
         product: where it lies.
     """
@@ -29,9 +30,14 @@ class Step:
     name: str
     config: StepConfig
     verb: Verb
-    needs: tuple[str, ...]
+    uses: tuple[str, ...]
     key: Key
     product: Product
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Steps it uses, and those that it merely comes after."""
+        return tuple(dict.fromkeys([*self.uses, *self.config.after]))
 
 
 @dataclass(frozen=True)
@@ -55,12 +61,12 @@ def make_plan(pipeline: PipelineConfig, verbs: Mapping[str, Verb]) -> Plan:
     Raises:
         UserError: whatever is wrong with any step: reference, verb, key, file; nothing has run then.
     """
-    graph = needs(pipeline, verbs)
+    graph = uses(pipeline, verbs)
     digests = Digests(pipeline.out / ".pipeline" / "digests.json")
     steps: dict[str, Step] = {}
-    for name, before in graph.items():
+    for name, used in graph.items():
         products = {other: steps[other].product for other in steps}
-        steps[name] = _step(pipeline, name, verbs, before, products, digests)
+        steps[name] = _step(pipeline, name, verbs, used, products, digests)
     return Plan(pipeline, steps, digests)
 
 
@@ -68,7 +74,7 @@ def _step(
     pipeline: PipelineConfig,
     name: str,
     verbs: Mapping[str, Verb],
-    before: tuple[str, ...],
+    used: tuple[str, ...],
     products: Mapping[str, Product],
     digests: Digests,
 ) -> Step:
@@ -80,16 +86,14 @@ def _step(
     nowhere = pipeline.out / f"{name}-address"  # its own folder is named after the address, which this leads to
     words = words_of(name, config, verb, pipeline, nowhere, lookup)
     resolved = resolve(name, config, verb, words, preset).model_dump(mode="json")
-    folders = {other: (products[other].folder, products[other].address) for other in before}
+    folders = {other: (products[other].folder, products[other].address) for other in used}
     flags = substitute(config.flags, lookup)
     code = code_hashes(verb, digests, pipeline.code)
     key = make_key(name, config, verb, resolved, placed, flags, folders, code, digests)
-    return Step(name, config, verb, before, key, Product(pipeline.out, name, key.address, verb))
+    return Step(name, config, verb, used, key, Product(pipeline.out, name, key.address, verb))
 
 
-def _lookup(
-    pipeline: PipelineConfig, products: Mapping[str, Product], late: bool = False
-) -> Callable[[str, str], Any]:
+def _lookup(pipeline: PipelineConfig, products: Mapping[str, Product], late: bool = False) -> Callable[[str, str], Any]:
     """Values of references. What only a finished step can tell stays a reference, unless ``late`` and it is finished: an
     address must not depend on whether it is."""
 

@@ -74,7 +74,7 @@ def reasons_to_run(step: Step, plan: Plan, forced: bool = False) -> list[str]:
     if changed := product.changed(plan.digests):
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         return [f"its product was changed after it was made: {changed[0]}{more}"]
-    others = [n for n in step.needs if record["needs"].get(n) != plan.steps[n].product.digest()]
+    others = [n for n in step.uses if record["uses"].get(n) != plan.steps[n].product.digest()]
     return [f"'{other}' came out otherwise when it was made again" for other in others]
 
 
@@ -119,7 +119,7 @@ class _Driver:
     def __init__(self, plan: Plan, only: str | None, begin: str | None, screen: Screen) -> None:
         self.plan, self.screen = plan, screen
         self.outcomes = {name: Outcome() for name in plan.steps}
-        graph = {name: step.needs for name, step in plan.steps.items()}
+        graph = {name: step.uses for name, step in plan.steps.items()}
         self.forced = descendants(graph, begin) if begin else set[str]()
         self.running: dict[str, Child] = {}
         self.told: set[str] = set()
@@ -183,7 +183,9 @@ class _Driver:
         if lock is None:
             if step.name not in self.told:
                 pid = (begun or {}).get("pid")
-                self.screen.line(f"── {step.name}: pid {pid} of a pipeline that was killed still makes it: waiting for it")
+                self.screen.line(
+                    f"── {step.name}: pid {pid} of a pipeline that was killed still makes it: waiting for it"
+                )
                 self.told.add(step.name)
             return False
         words = self.plan.words(step.name)
@@ -221,7 +223,9 @@ class _Driver:
         outcome.state, outcome.reasons = "failed", errors[-1:] or [problem]
         self.screen.line(f"   {child.name} failed ({problem}); it said:")
         self.screen.lines(said, "   │ ")
-        self.screen.line(f"   log     {log}\n   remedy  mend the cause and give the same command again: what is made stays made")
+        self.screen.line(
+            f"   log     {log}\n   remedy  mend the cause and give the same command again: what is made stays made"
+        )
 
     def _problem(self, step: Step, words: list[str], code: int) -> str | None:
         """What went wrong with a step that has ended, or None."""
@@ -242,7 +246,7 @@ class _Driver:
             "command": children.typed(words),
             "address": step.key.address,
             "key": asdict(step.key),
-            "needs": {other: self.plan.steps[other].product.digest() for other in step.needs},
+            "uses": {other: self.plan.steps[other].product.digest() for other in step.uses},
             "facts": outcome.facts,
             "started": round(started, 3),
             "seconds": outcome.seconds,
@@ -280,4 +284,3 @@ def _ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-

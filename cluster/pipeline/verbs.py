@@ -61,4 +61,6 @@ class Verb:
     def reserved(self) -> set[str]:
         """Config keys that the pipeline itself sets."""
         own = [word.partition("=") for word in self.command]
-        return {key for key, sign, value in own if sign and ("{dir}" in value or "{label}" in value or "{out}" == value)}
+        return {
+            key for key, sign, value in own if sign and ("{dir}" in value or "{label}" in value or "{out}" == value)
+        }

@@ -14,7 +14,13 @@ from ..config import Config, load_config
 from . import split
 
 BODIES = ("models/bodies", "models/joints", "models/geometry.py", "models/turns.py")
-FRAMES = ("datasets/frames.py", "datasets/tables.py", "datasets/manifest.py", "datasets/publish.py", "datasets/masks.py")
+FRAMES = (
+    "datasets/frames.py",
+    "datasets/tables.py",
+    "datasets/manifest.py",
+    "datasets/publish.py",
+    "datasets/masks.py",
+)
 DRAWING = tuple(f"render_farm/{room}" for room in ("*.py", "kinds", "labels", "looks", "poses", "renderers", "scenes"))
 DECIDED = r"is champion|stays candidate|is the champion already"
 TRAINING = ("models", "datasets", "trainers")
