@@ -142,7 +142,7 @@ def differences(old: Json, new: Key) -> list[str]:
     paths = {path for path in {*old["inputs"], *new.inputs} if old["inputs"].get(path) != new.inputs.get(path)}
     changed = [f"content of {path} changed" for path in sorted(paths) if path in old["inputs"] and path in new.inputs]
     if changed:
-        reasons = [reason for reason in reasons if "content:" not in reason]
+        reasons = [reason for reason in reasons if not reason.startswith("the content of")]
     if old["words"] != new.words and not changed:
         reasons.append(f"args are {' '.join(new.words)}, were {' '.join(old['words'])}")
     reasons += changed
@@ -162,5 +162,7 @@ def _differing(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, Any
 
 
 def _change(key: str, old: Any, new: Any) -> str:
+    if all("content:" in str(value) for value in (old, new)):
+        return f"the content of {key} changed"
     short = all(len(str(value)) <= 40 for value in (old, new))
     return f"{key} {old} → {new}" if short else f"{key} changed"

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...trainers.checkpoints import write_json
-from .folder import Product
+from .folder import Product, write_json
 
 GRACE_S = (20.0, 5.0)  # after SIGINT, and after SIGTERM: a Ray session needs seconds to end
-TAIL = 65536
+TAIL = 65536  # bytes of a log that are looked at for its last lines
+PROGRAM = (sys.executable, "-m", "sim2pose")
 
 
 @dataclass
@@ -57,7 +57,7 @@ def start(name: str, words: list[str], product: Product, lock: int, hold: contex
     log.write(f"$ {typed(words)}\n".encode())
     log.flush()
     process = subprocess.Popen(
-        [sys.executable, "-m", "sim2pose", *words],
+        [*PROGRAM, *words],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,

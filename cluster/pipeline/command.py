@@ -42,11 +42,8 @@ def text_of(value: Any) -> str:
 
 
 def _inside(value: Any) -> str:
-    return (
-        _quoted(value)
-        if isinstance(value, str) and not re.fullmatch(r"[\w./-]*[A-Za-z/][\w./-]*", value)
-        else text_of(value)
-    )
+    plain = isinstance(value, str) and re.fullmatch(r"[\w./-]*[A-Za-z/][\w./-]*", value) and _reads_back(value)
+    return _quoted(value) if isinstance(value, str) and not plain else text_of(value)
 
 
 def _reads_back(text: str) -> bool:

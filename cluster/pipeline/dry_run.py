@@ -9,7 +9,7 @@ from .children import typed
 from .config import PipelineConfig
 from .graph import descendants
 from .plan import make_plan
-from .run import reasons_to_run
+from .state import reasons_to_run
 from .verbs import Verb
 
 

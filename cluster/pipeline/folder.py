@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...trainers.checkpoints import write_json
+from ...datasets import storage
 from .digests import Digests, combined
 from .verbs import Verb
 
@@ -139,6 +139,11 @@ class Product:
 def latest_record(out: Path, step: str) -> dict[str, Any] | None:
     """``step.json`` of the newest product of a step, whatever it depends on; None if there is none."""
     return _read(out / "latest" / step / RECORD)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write so that readers see the old file or the new one."""
+    storage.replace(path, json.dumps(values, indent=1).encode())
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from typing import Any
 from ...datasets.html import Report
 from .children import typed
 from .drawing import Box, draw_graph
-from .run import Outcome, Result, short
+from .state import Outcome, Result, short
 
 COLOURS = {
     "made": ("#e7f5ec", "#2b8a3e"),
@@ -46,8 +46,10 @@ def write_page(result: Result) -> Path:
             page.text(f"{name} {outcome.state}: {'; '.join(outcome.reasons)}" + _log(outcome, log), warn=True)
     page.parts.append(draw_graph(_boxes(result)))
     page.heading("Steps")
+    table = [_row(result, name) for name in result.outcomes]
     header = ("step", "verb", "state", "seconds", "figures", "why it ran")
-    page.table(header, [_row(result, name) for name in result.outcomes])
+    columns = len(header) if any(row[-1] for row in table) else len(header) - 1
+    page.table(header[:columns], [row[:columns] for row in table])
     page.text(f"Seconds are those of making a product, whenever that was; together {_total(result):.0f}.")
     _evaluations(page, result)
     page.heading("Reports")

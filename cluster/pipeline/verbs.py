@@ -62,5 +62,5 @@ class Verb:
         """Config keys that the pipeline itself sets."""
         own = [word.partition("=") for word in self.command]
         return {
-            key for key, sign, value in own if sign and ("{dir}" in value or "{label}" in value or "{out}" == value)
+            key for key, sign, value in own if sign and ("{dir}" in value or "{label}" in value or value == "{out}")
         }

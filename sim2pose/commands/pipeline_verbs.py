@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
-from pathlib import Path
-from typing import Any
-
 from pydantic import BaseModel
 
-from ..cluster.pipeline.verbs import Facts, Verb
+from ..cluster.pipeline.verbs import Verb
 from ..config import Config, load_config
-from . import split
+from . import pipeline_facts as facts
 
 BODIES = ("models/bodies", "models/joints", "models/geometry.py", "models/turns.py")
 FRAMES = (
@@ -22,18 +17,12 @@ FRAMES = (
     "datasets/masks.py",
 )
 DRAWING = tuple(f"render_farm/{room}" for room in ("*.py", "kinds", "labels", "looks", "poses", "renderers", "scenes"))
-DECIDED = r"is champion|stays candidate|is the champion already"
 TRAINING = ("models", "datasets", "trainers")
 SHARDS = ("_manifest.json", "**/*.parquet", "part-*/_part.json")
 
 
 class NoKeys(Config):
     """Of verbs without keys."""
-
-
-def _read(path: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return values
 
 
 # ── configs, as the commands resolve them
@@ -89,95 +78,6 @@ def _prior(name: str, preset: str | None, keys: list[str]) -> BaseModel:
     return load_config(getattr(prior, name), None, keys)
 
 
-# ── a few figures of a product, for the table at the end
-
-
-def _fit_facts(folder: Path) -> Facts:
-    found = _read(folder / "fits.json")["figures"]
-    return {"people": found["people"], "median miss px": round(found["reprojection_px"]["median"], 2)}
-
-
-def _frames_facts(folder: Path) -> Facts:
-    return {"frames": _read(folder / "_manifest.json")["frames"]}
-
-
-def _import_facts(folder: Path) -> Facts:
-    held_out = folder / "frames_test"
-    more = {"held out": _frames_facts(held_out)["frames"]} if held_out.is_dir() else {}
-    return _frames_facts(folder / "frames") | more
-
-
-def _audit_facts(folder: Path) -> Facts:
-    found = _read(folder / "audit.json")
-    return {"persons": found["persons"], "label errors": found["errors"]}
-
-
-def _train_facts(folder: Path) -> Facts:
-    done = _read(folder / "done.json")
-    ap = {name: value for name, value in done["metrics"].items() if name.endswith("/AP")}
-    return {"step": done["step"]} | ap | ({"stopped": done["stopped"]} if done["stopped"] else {})
-
-
-def _evaluate_facts(folder: Path) -> Facts:
-    found = _read(folder / "figures.json")["figures"]
-    return {f"{name} AP": values["AP"] for name, values in found.items() if not name.endswith("_box_area")}
-
-
-def _json_facts(file: str, *keys: str) -> Any:
-    def facts(folder: Path) -> Facts:
-        return {key: _read(folder / file)[key] for key in keys}
-
-    return facts
-
-
-# ── steps that act on the registry: what they did is noted in a file of the step's folder
-
-
-def _registered(folder: Path, words: list[str]) -> bool:
-    """Note the version that holds the model of a run; False if there is none yet.
-
-    The log tells it; of a registration that was killed before it could say so, the registry does, by the run's id.
-    """
-    from .models import RegistryConfig
-
-    (run,), keys = split(words[2:], ("RUN",))
-    config = load_config(RegistryConfig, None, keys)
-    said = _said(folder, r"^(\S+@\d+) is candidate")
-    reference = said.split()[0] if said else _version_of(Path(run), str(config.uri), config.name)
-    if reference is None:
-        return False
-    values = {"reference": reference, "name": config.name, "uri": config.uri, "run": run}
-    (folder / "version.json").write_text(json.dumps(values, indent=1), encoding="utf-8")
-    return True
-
-
-def _version_of(run: Path, uri: str, name: str) -> str | None:
-    """The newest version of a model that was registered from a tracked run."""
-    tracking = run / "tracking.json"
-    run_id = _read(tracking).get("run_id") if tracking.is_file() else None
-    if run_id is None:
-        return None
-    from ..cluster import registry
-
-    found = [v for v in registry.list_versions(uri) if v.name == name and v.run_id == run_id]
-    return max(found, key=lambda version: int(version.version)).reference if found else None
-
-
-def _decided(folder: Path, words: list[str]) -> bool:
-    """Note what a promotion decided; False if it has not decided."""
-    said = _said(folder, DECIDED)
-    if said:
-        (folder / "decision.json").write_text(json.dumps({"decision": said}, indent=1), encoding="utf-8")
-    return said is not None
-
-
-def _said(folder: Path, pattern: str) -> str | None:
-    """The last line of a step's log that matches."""
-    log = folder.parent / "logs" / f"{folder.name}.log"
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    return next((line for line in reversed(lines) if re.search(pattern, line)), None)
-
-
 VERBS: dict[str, Verb] = {
     "fit": Verb(
         command=("fit", "{args}", "out={dir}", "{with}"),
@@ -188,7 +88,7 @@ VERBS: dict[str, Verb] = {
         outputs={"out": "{dir}", "poses": "{dir}/poses.npz"},
         ignored=("out", "device", "threads", "overlays", "sheet"),
         paths=("images",),
-        facts=_fit_facts,
+        facts=facts.fit,
         page=("contact_sheet.png",),
     ),
     "render": Verb(
@@ -200,7 +100,7 @@ VERBS: dict[str, Verb] = {
         ignored=("out", "workers", "deadline_s", "max_attempts", "max_quarantine"),
         flags={"address": False, "gpus-per-worker": False},
         again="same",
-        facts=_frames_facts,
+        facts=facts.frames,
     ),
     "data import coco": Verb(
         command=("data", "import", "coco", "{args}", "{dir}/frames", "{with}"),
@@ -210,7 +110,7 @@ VERBS: dict[str, Verb] = {
         product=tuple(f"{part}/{file}" for part in ("frames", "frames_test") for file in SHARDS),
         outputs={"out": "{dir}/frames", "test": "{dir}/frames_test"},
         ignored=(),
-        facts=_import_facts,
+        facts=facts.imported,
     ),
     "data import motion": Verb(
         command=("data", "import", "motion", "{args}", "{dir}", "{with}"),
@@ -237,7 +137,7 @@ VERBS: dict[str, Verb] = {
         product=("audit.html", "audit.json"),
         ignored=(),
         flags={"against": True, "frames": True},
-        facts=_audit_facts,
+        facts=facts.audit,
         page=("audit.html",),
     ),
     "train": Verb(
@@ -252,7 +152,7 @@ VERBS: dict[str, Verb] = {
         ),
         paths=("data.source", "data.target", "data.val", "data.train", "init_from", "model.weights"),
         again="--resume",
-        facts=_train_facts,
+        facts=facts.train,
         page=("report.html",),
     ),
     "tune": Verb(
@@ -276,7 +176,7 @@ VERBS: dict[str, Verb] = {
         ignored=("uri", "device", "batch"),
         paths=("images", "detections"),
         flags={"per-keypoint": False},
-        facts=_evaluate_facts,
+        facts=facts.evaluate,
     ),
     "analyse": Verb(
         command=("analyse", "{args}", "--out={dir}/analysis.html", "--json={dir}/analysis.json", "{flags}"),
@@ -297,8 +197,8 @@ VERBS: dict[str, Verb] = {
         product=("version.json",),
         outputs={"out": ("version.json", "reference"), "name": ("version.json", "name")},
         ignored=(),
-        settle=_registered,
-        facts=_json_facts("version.json", "reference"),
+        settle=facts.registered,
+        facts=facts.of_json("version.json", "reference"),
     ),
     "models promote": Verb(
         command=("models", "promote", "{args}", "uri={uri}", "{with}"),
@@ -307,9 +207,9 @@ VERBS: dict[str, Verb] = {
         code=(),
         product=("decision.json",),
         ignored=(),
-        outcomes={1: DECIDED},
-        settle=_decided,
-        facts=_json_facts("decision.json", "decision"),
+        outcomes={1: facts.DECIDED},
+        settle=facts.decided,
+        facts=facts.of_json("decision.json", "decision"),
     ),
     "prior sample": Verb(
         command=("prior", "sample", "{args}", "out={dir}/poses.npz", "{with}"),
@@ -335,7 +235,7 @@ VERBS: dict[str, Verb] = {
         load=lambda preset, keys: _prior("ScoreConfig", preset, keys),
         code=(*BODIES, "models/priors", "trainers/priors"),
         product=("scores.csv", "counts.json"),
-        facts=_json_facts("counts.json", "people", "implausible"),
+        facts=facts.of_json("counts.json", "people", "implausible"),
         page=("worst.png",),
     ),
     "prior compare": Verb(
