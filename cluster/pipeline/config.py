@@ -33,6 +33,11 @@ class StepConfig(Config):
         for key in values if isinstance(values, Mapping) else ():
             if key not in STEP_KEYS:
                 raise ValueError(f"a step has no key '{key}': {nearest(str(key), STEP_KEYS)}")
+        given = values.get("with") if isinstance(values, Mapping) else None
+        if isinstance(given, Mapping) and not all(isinstance(key, str) for key in given):
+            raise ValueError(
+                "keys under 'with' are words; YAML takes on, off, yes and no for truth values: put them in quotes"
+            )
         return values
 
     @field_validator("args", mode="before")

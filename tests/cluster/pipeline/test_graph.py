@@ -72,6 +72,7 @@ def write(tmp_path: Path, values: Any) -> str:
             {"a": {**RENDER, "with": {"seed": "${b.out}"}}, "b": {**RENDER, "with": {"seed": "${a.out}"}}},
             "the steps go in a circle: ",
         ),
+        ({"frames": {**RENDER, "with": {True: "x"}}}, "YAML takes on, off, yes and no for truth values"),
         ({"out": RENDER}, "a step cannot be called 'out'"),
         ({"size": RENDER}, "'size' is both a variable and a step"),
         ({"My-Step": RENDER}, "the step 'My-Step' must be named in small letters"),

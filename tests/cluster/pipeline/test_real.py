@@ -103,7 +103,7 @@ def test_from_frames_to_figures(
 
 
 SMALLER = (
-    *("size=64", "photos.frames=64", "frames.frames=64", "fit.people=4", "fit.overlays=false"),
+    *("size=64", "photos.frames=64", "rendered.frames=64", "fit.people=4", "fit.overlays=false"),
     *("source.steps=40", "source.validate_every=40", "source.batch=8", "source.checkpoint.every=4"),
     *("adapted.steps=2", "adapted.validate_every=2", "adapted.batch=12"),
 )
@@ -131,7 +131,7 @@ def test_the_shipped_pipeline_survives_kills_and_registers_once(tmp_path: Path) 
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     seen = states(done.stdout)
-    assert seen["source"] == "was not finished" and seen["frames"] == "unchanged"
+    assert seen["source"] == "was not finished" and seen["rendered"] == "unchanged"
     assert " --resume" in done.stdout
     log = next((out / "logs").glob("source-*.log")).read_text()
     assert log.count("$ sim2pose train") == 2
