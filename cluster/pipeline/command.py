@@ -63,6 +63,8 @@ def words_of(
         UserError: for a key that the pipeline sets itself, or an option that the verb has not.
     """
     told = key_words(substitute(step.with_, lookup))
+    if told and "{with}" not in verb.command:
+        raise UserError(f"step '{name}': '{step.verb}' takes no keys, 'with' gives {', '.join(told)}")
     for key in told:
         if key in verb.reserved:
             raise UserError(f"step '{name}': '{key}' is set by the pipeline: the product lies in its own folder")

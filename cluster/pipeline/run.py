@@ -136,11 +136,12 @@ class _Driver:
                     f"── {step.name}: pid {pid} of a pipeline that was killed still makes it: waiting for it"
                 )
                 self.told.add(step.name)
+            hold.close()
             return False
         words = self.plan.words(step.name)
         self.screen.line(f"── {step.name}: {'; '.join(self.outcomes[step.name].reasons)}")
         goes_on = begun is not None and product.record() is None
-        if goes_on and step.verb.settle is not None and step.verb.settle(product.folder, words):
+        if goes_on and step.verb.settle is not None and self._settle(step, words) is None:
             hold.close()
             self._finish(step, words, float(begun["started"]) if begun else time.time(), 0.0)
             return True
@@ -181,11 +182,20 @@ class _Driver:
         product, expected = step.product, step.verb.outcomes.get(code)
         if code and not (expected and re.search(expected, product.log.read_text("utf-8", "replace"))):
             return f"ended by signal {-code}" if code < 0 else f"exit code {code}"
-        if step.verb.settle is not None and not step.verb.settle(product.folder, words):
-            return "it ended well but what it should have done is not there"
+        if step.verb.settle is not None and (problem := self._settle(step, words)):
+            return problem
         if not product.files(self.plan.digests):
             return f"it ended well but left no {', '.join(step.verb.product)}"
         return None
+
+    def _settle(self, step: Step, words: list[str]) -> str | None:
+        """Complete a product; what prevents it, or None."""
+        assert step.verb.settle is not None, "only some verbs have something to complete"
+        try:
+            done = step.product.folder.is_dir() and step.verb.settle(step.product.folder, words)
+        except UserError as error:
+            return str(error)
+        return None if done else "it ended well but what it should have done is not there"
 
     def _finish(self, step: Step, words: list[str], started: float, seconds: float) -> None:
         outcome, product = self.outcomes[step.name], step.product

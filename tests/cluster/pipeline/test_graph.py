@@ -73,6 +73,10 @@ def write(tmp_path: Path, values: Any) -> str:
             "the steps go in a circle: ",
         ),
         ({"frames": {**RENDER, "with": {True: "x"}}}, "YAML takes on, off, yes and no for truth values"),
+        (
+            {"all": {"verb": "analyse", "args": ["/"], "with": {"people": 3}}},
+            "'analyse' takes no keys, 'with' gives people",
+        ),
         ({"out": RENDER}, "a step cannot be called 'out'"),
         ({"size": RENDER}, "'size' is both a variable and a step"),
         ({"My-Step": RENDER}, "the step 'My-Step' must be named in small letters"),

@@ -91,7 +91,7 @@ def test_from_frames_to_figures(
     assert seen["figures"] == "unchanged if 'net' comes out as it was" and seen["real"] == "unchanged"
     damaged.write_bytes(whole)
 
-    assert run(monkeypatch, str(file), "held_out=0.25") == 0
+    assert run(monkeypatch, str(file), "held_out=0.25", "--dry-run") == 0
     seen = states(capsys.readouterr().out)
     assert seen == {
         **dict.fromkeys(("frames", "export", "net"), "unchanged"),
@@ -110,6 +110,7 @@ SMALLER = (
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 def test_the_shipped_pipeline_survives_kills_and_registers_once(tmp_path: Path) -> None:
     """The driver and its training are killed with -9 in the middle; the same command goes on and ends with one version."""
     out = tmp_path / "out"
