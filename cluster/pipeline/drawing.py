@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-WIDTH, HEIGHT, LANE, ACROSS, DOWN, EDGE = 196, 52, 12, 26, 30, 8  # box, lane, gaps, margin; pixels
+WIDTH, HEIGHT, LANE, ACROSS, DOWN, EDGE = 262, 52, 12, 26, 30, 8  # box, lane, gaps, margin; pixels
 ARROW = 6
 Node = tuple[str, ...]  # (step,), or (start, stop, row) of a line that passes a row
 

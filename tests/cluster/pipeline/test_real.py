@@ -98,8 +98,23 @@ def test_from_frames_to_figures(
         "real": "held_out 0.5 → 0.25",
         "figures": "'real' changed",
     }
-    assert run(monkeypatch, str(file), "net.stepps=3") == 2
-    assert "step 'net' (train): unknown key 'stepps': did you mean 'steps'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("tiny", "source.stepps=3"), "step 'source' (train): unknown key 'stepps': did you mean 'steps'?"),
+        (("tny",), "unknown preset 'tny': did you mean 'tiny'?"),
+        (("infant",), "the variable 'coco' must be given: coco=VALUE (step 'real' uses it)"),
+        (("tiny", "--only", "fit", "--from", "fit"), "give either --only or --from"),
+        (("tiny", "out=s3://bucket/x"), "must be a folder that this machine sees"),
+    ],
+)
+def test_mistakes_exit_with_2_and_a_sentence(
+    words: tuple[str, ...], sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, *words) == 2
+    assert sentence in capsys.readouterr().err
 
 
 SMALLER = (

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,30 @@ def test_a_failure_stops_only_what_uses_it(tmp_path: Path, capsys: pytest.Captur
     runs(out)
     assert run(chain(out)).whole
     assert runs(out) == ["second fresh", "third fresh"], "what was begun and did not finish is cleared away"
+
+
+def test_an_exit_code_may_be_an_outcome_and_a_product_may_need_completing(tmp_path: Path) -> None:
+    def complete(folder: Path, words: list[str]) -> bool:
+        if "text=lost" in words:
+            raise UserError("the registry is away")
+        return bool((folder / "product.txt").write_text("settled"))
+
+    decide = replace(VERBS["write"], outcomes={1: "no more paper"}, settle=complete)
+    steps = {
+        "decided": {"verb": "decide", "with": {"fail": True}},
+        "lost": {"verb": "decide", "with": {"text": "lost"}},
+        "failed": {"verb": "write", "with": {"fail": True}},
+    }
+    result = run_pipeline(pipeline(tmp_path / "out", steps), {**VERBS, "decide": decide})
+    assert states(result) == {"decided": "made", "lost": "failed", "failed": "failed"}
+    assert result.outcomes["lost"].reasons == ["the registry is away"]
+    record = tmp_path / "out" / "latest" / "decided" / "step.json"
+    record.rename(record.with_name("gone"))  # as if killed between the end of the command and this
+    product = result.plan.steps["decided"].product
+    product.mark.write_text(json.dumps({"pid": 1, "started": 0.0}))
+    runs(tmp_path / "out")
+    run_pipeline(pipeline(tmp_path / "out", steps), {**VERBS, "decide": decide}, only="decided")
+    assert record.exists() and runs(tmp_path / "out") == [], "what was done is not done twice"
 
 
 def test_only_one_step(tmp_path: Path) -> None:
