@@ -31,7 +31,7 @@ def rows(result: Result) -> list[tuple[str, str, float | str | None, str]]:
 
 
 def _what(outcome: Outcome) -> str:
-    return short(outcome.facts) if outcome.facts else "; ".join(outcome.reasons)
+    return "; ".join(outcome.reasons) if outcome.state in ("failed", "left out") else short(outcome.facts)
 
 
 def write_page(result: Result) -> Path:

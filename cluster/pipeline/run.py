@@ -104,8 +104,8 @@ class _Driver:
         step, outcome = self.plan.steps[name], self.outcomes[name]
         states = {other: self.outcomes[other].state for other in step.needs}
         if lost := [other for other, state in states.items() if state in ("failed", "left out")]:
-            outcome.state, outcome.reasons = "left out", [f"'{lost[0]}' failed"]
-            self.screen.line(f"── {name}: left out, '{lost[0]}' failed")
+            outcome.state, outcome.reasons = "left out", [f"'{lost[0]}' was not made"]
+            self.screen.line(f"── {name}: left out, '{lost[0]}' was not made")
             return True
         if any(state == "waiting" for state in states.values()) or len(self.running) >= self.plan.pipeline.jobs:
             return False

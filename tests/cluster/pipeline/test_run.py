@@ -115,7 +115,7 @@ def test_a_failure_stops_only_what_uses_it(tmp_path: Path, capsys: pytest.Captur
     assert "│ error: there is no more paper" in said and "log     " in said and "same command again" in said
     page = write_page(result).read_text()
     assert "second failed: error: there is no more paper" in page and "third left out" in page
-    assert ("third", "left out", None, "'second' failed") in rows(result)
+    assert ("third", "left out", None, "'second' was not made") in rows(result)
     runs(out)
     assert run(chain(out)).whole
     assert runs(out) == ["second fresh", "third fresh"], "what was begun and did not finish is cleared away"
