@@ -18,6 +18,7 @@ from .commands import (
     models,
     prior,
     render,
+    run,
     submit,
     train,
     tune,
@@ -42,6 +43,7 @@ app.command("analyse")(analyse.analyse)
 app.add_typer(models.app, name="models")
 app.add_typer(bodies.app, name="bodies")
 app.command("tune")(tune.tune)
+app.command("run")(run.run)
 app.command("submit")(submit.submit)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
