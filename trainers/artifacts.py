@@ -7,7 +7,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from .tracking import STATE, quiet_mlflow
+from .mlflow_client import mlflow_client
+from .tracking import STATE
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +34,7 @@ def send_files(run_dir: Path, files: Sequence[Path]) -> bool:
     try:
         if not state.get("run_id"):
             raise ConnectionError("it has not been told of the run yet")
-        quiet_mlflow()
-        from mlflow.tracking import MlflowClient
-
-        client = MlflowClient(tracking_uri=state["uri"])
+        client = mlflow_client(state["uri"])
         for file in files:
             client.log_artifact(state["run_id"], str(file), PICTURES if file.suffix == ".png" else None)
     except Exception as error:  # whatever fails there must not undo a finished training

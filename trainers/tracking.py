@@ -8,18 +8,17 @@ processes race for the database.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-import os
+import math
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .checkpoints import write_json
+from .mlflow_client import SQLITE, artifact_root, creation_lock, mlflow_client
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ STATE = "tracking.json"
 BATCH = 1000  # metrics a call, MLflow's own limit for log_batch
 INTERVAL = 5.0  # seconds between looks at the file
 RETRY = 30.0  # seconds after a failure
-SQLITE = "sqlite:///"
+PARENT_TAG = "mlflow.parentRunId"
 
 
 class EventLog:
@@ -93,56 +92,42 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     ]
 
 
-@contextmanager
-def _lock(uri: str) -> Iterator[None]:
-    """One process at a time creates an sqlite database: simultaneous first use crashes MLflow's migration."""
-    if not uri.startswith(SQLITE):
-        yield
-        return
-    path = Path(uri.removeprefix(SQLITE))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def default_uri(out: Path) -> str:
     """``sqlite:////abs/out/mlflow.db``: absolute, as MLflow's own default depends on the current folder."""
     return f"{SQLITE}{(out.resolve() / 'mlflow.db')}"
 
 
-def artifact_root(uri: str) -> str | None:
-    """Where a new experiment keeps files: beside an sqlite database, as MLflow's own default depends on the current folder;
-    a server decides for itself (None).
-    """
-    return (
-        (Path(uri.removeprefix(SQLITE)).absolute().parent / "mlartifacts").as_uri() if uri.startswith(SQLITE) else None
-    )
-
-
-def quiet_mlflow() -> None:
-    """No telemetry, short waits, no chatter; before mlflow is imported."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the default waits for minutes; we retry ourselves
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    for name in ("mlflow", "alembic", "mlflow.store.db.utils"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
 class MlflowSender:
     """Sends a run's events to MLflow from a thread; survives outages, restarts and resumes.
+
+    The thread asks before each call whether it may go on, and a call ends by itself (``mlflow_client.quiet_mlflow``): so
+    :meth:`close` can wait until the thread has ended. A thread left inside of MLflow can crash the interpreter's exit.
 
     Args:
         run_dir: holds ``metrics.jsonl`` and ``tracking.json`` (uri, run id, how much was sent).
         uri, experiment, name: where the run goes; an existing ``tracking.json`` with the same uri continues its run.
         params: logged once when the run is created (dotted key → value).
+        parent: folder whose ``tracking.json`` names the parent's run (a sweep's); as long as it names none, this run
+            waits as in an outage.
     """
 
-    def __init__(self, run_dir: Path, uri: str, experiment: str, name: str, params: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        uri: str,
+        experiment: str,
+        name: str,
+        params: Mapping[str, Any],
+        parent: Path | None = None,
+    ) -> None:
         self.run_dir, self.uri, self.experiment, self.name, self.params = run_dir, uri, experiment, name, params
+        self.parent = parent
         self.ready = threading.Event()  # the run exists in MLflow, or the first attempt failed
         self._stop = threading.Event()
+        self._until = math.inf  # no call begins after this time (monotonic)
+        self._failed = -math.inf  # when the last attempt failed
         self._client: Any = None
+        self._continued = False  # an earlier process's run is marked as running again
         self._warned = False
         self._thread = threading.Thread(target=self._work, name="mlflow-sender", daemon=True)
 
@@ -151,15 +136,23 @@ class MlflowSender:
         self._thread.start()
         return self
 
-    def close(self, status: str, timeout: float = 20.0) -> None:
-        """Send what is left and end the run (``FINISHED``, ``FAILED``); waits at most ``timeout`` seconds."""
+    def close(self, status: str | None, timeout: float = 20.0) -> None:
+        """Send what is left and end the run (``FINISHED``, ``FAILED``; None leaves it running: it is only paused).
+
+        Returns when the thread has ended, which takes a call's time at most; no call begins after ``timeout`` seconds.
+        """
+        began = self._until = time.monotonic()
         self._stop.set()
-        self._thread.join(timeout)
         if self._thread.is_alive():
-            log.warning("MLflow at %s does not answer; %s", self.uri, self._remedy())
+            self._thread.join()
+        if self._failed > began:  # it has just not answered
             return
-        if self.flush():
-            self._attempt(lambda: self._client.set_terminated(self._state()["run_id"], status))
+        self._until = time.monotonic() + timeout
+        if not self.flush():
+            if not self._warned:
+                log.warning("MLflow at %s is too slow; %s", self.uri, self._remedy())
+        elif status is not None:
+            self._attempt(lambda: self._call("set_terminated", self._state()["run_id"], status))
 
     def flush(self) -> bool:
         """Send all outstanding events now. Returns whether MLflow has everything."""
@@ -171,12 +164,16 @@ class MlflowSender:
             wait = INTERVAL if self.flush() else RETRY
             self.ready.set()
 
-    def _attempt(self, action: Any) -> bool:
+    def _attempt(self, action: Callable[[], object]) -> bool:
         try:
             action()
+        except _Stopped:
+            return False
         except Exception as error:  # whatever fails there must not end the training: it is said once and tried again
+            self._failed = time.monotonic()
             if not self._warned:
-                log.warning("MLflow at %s failed (%s); %s", self.uri, str(error).splitlines()[0][:200], self._remedy())
+                why = (str(error).splitlines() or [type(error).__name__])[0][:200]
+                log.warning("MLflow at %s failed (%s); %s", self.uri, why, self._remedy())
             self._warned = True
             return False
         self._warned = False
@@ -185,9 +182,16 @@ class MlflowSender:
     def _remedy(self) -> str:
         return f"events stay in {self.run_dir / EVENTS} and are sent when it is back (after this run, by --resume)"
 
+    def _go_on(self) -> None:
+        if time.monotonic() > self._until:
+            raise _Stopped
+
+    def _call(self, method: str, *args: Any, **options: Any) -> Any:
+        self._go_on()
+        return getattr(self._client, method)(*args, **options)
+
     def _state(self) -> dict[str, Any]:
-        path = self.run_dir / STATE
-        state = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        state = _read_state(self.run_dir)
         if state.get("uri") != self.uri:
             state = {"uri": self.uri, "run_id": None, "sent_step": -1, "sent_names": []}
         return state
@@ -196,31 +200,43 @@ class MlflowSender:
         """Create client, database, experiment and run where they do not exist yet."""
         state = self._state()
         if self._client is None:
-            quiet_mlflow()
-            from mlflow.tracking import MlflowClient
-
-            with _lock(self.uri):
-                self._client = MlflowClient(tracking_uri=self.uri)
-                found = self._client.get_experiment_by_name(self.experiment)
-                if found is None:
-                    self._client.create_experiment(self.experiment, artifact_location=artifact_root(self.uri))
-            if state["run_id"] is not None:
-                self._client.update_run(state["run_id"], status="RUNNING")
+            self._client = mlflow_client(self.uri, self._go_on)
         if state["run_id"] is None:
-            experiment = self._client.get_experiment_by_name(self.experiment)
-            run = self._client.create_run(experiment.experiment_id, run_name=self.name)
-            run_id = str(run.info.run_id)
-            state["run_id"] = run_id
+            tags = {} if self.parent is None else {PARENT_TAG: self._parent_run()}
+            run = self._call("create_run", self._experiment(), tags=tags, run_name=self.name)
+            state |= {"run_id": str(run.info.run_id), "described": False}
             write_json(self.run_dir / STATE, state)
-            self._log_params(run_id)
+        elif not self._continued:
+            self._call("update_run", state["run_id"], status="RUNNING")
+        self._continued = True
+        if not state.get("described", True):
+            self._log_params(state["run_id"])
+            state["described"] = True
+            write_json(self.run_dir / STATE, state)
         return state
+
+    def _experiment(self) -> str:
+        """Its id; made where it does not exist yet."""
+        with creation_lock(self.uri, self._go_on):
+            found = self._call("get_experiment_by_name", self.experiment)
+            if found is not None:
+                return str(found.experiment_id)
+            root = artifact_root(self.uri)
+            return str(self._call("create_experiment", self.experiment, artifact_location=root))
+
+    def _parent_run(self) -> str:
+        assert self.parent is not None
+        state = _read_state(self.parent)
+        if state.get("uri") != self.uri or not state.get("run_id"):
+            raise LookupError(f"{self.parent / STATE} names no parent run there yet")
+        return str(state["run_id"])
 
     def _log_params(self, run_id: str) -> None:
         from mlflow.entities import Param
 
         params = [Param(key, str(value)[:500]) for key, value in self.params.items()]
         for start in range(0, len(params), 100):  # MLflow takes 100 a call
-            self._client.log_batch(run_id, params=params[start : start + 100])
+            self._call("log_batch", run_id, params=params[start : start + 100])
 
     def _send(self) -> None:
         """Ship unsent events in order, remembering after each call how far MLflow has them."""
@@ -244,8 +260,18 @@ class MlflowSender:
             self._ship(pending, done)
 
     def _ship(self, pending: list[Any], done: dict[str, Any]) -> None:
-        self._client.log_batch(done["run_id"], metrics=pending)
+        self._call("log_batch", done["run_id"], metrics=pending)
         write_json(self.run_dir / STATE, done)
+
+
+class _Stopped(Exception):
+    """The sender is being closed."""
+
+
+def _read_state(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / STATE
+    state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return state
 
 
 def _unsent(event: dict[str, Any], state: dict[str, Any]) -> list[str]:

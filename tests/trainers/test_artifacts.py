@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sim2pose.trainers.artifacts import report_files, send_files
-from sim2pose.trainers.tracking import EventLog, MlflowSender, artifact_root, default_uri
+from sim2pose.trainers.mlflow_client import artifact_root
+from sim2pose.trainers.tracking import EventLog, MlflowSender, default_uri
 
 
 @pytest.fixture

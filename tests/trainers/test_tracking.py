@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +119,103 @@ def test_an_outage_never_stops_a_training_and_is_replayed_once(
         train(back, resume=True)
     expected = [(e["step"], pytest.approx(e["metrics"]["train/loss_pose"])) for e in events]
     assert history(uri, result.run_dir, "train/loss_pose") == expected
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that takes calls and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_the_thread_has_ended_when_close_returns(
+    tmp_path: Path, silent: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    EventLog(tmp_path, 0).write(1, {"a": 1.0})
+    one = sender(tmp_path, silent).start()
+    with caplog.at_level(logging.WARNING):
+        one.close("FAILED")
+    assert not one._thread.is_alive()
+    assert silent in caplog.text
+
+
+def test_no_call_begins_once_it_is_being_closed(tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "BATCH", 1)
+    log = EventLog(tmp_path, 0)
+    for step in range(50):
+        log.write(step, {"a": float(step)})
+    one, shipped, shipping, go_on = sender(tmp_path, uri), [], threading.Event(), threading.Event()
+    ship = one._ship
+
+    def slow(pending: list[Any], done: dict[str, Any]) -> None:
+        shipped.append(threading.current_thread().name)
+        if shipped[-1] == "mlflow-sender":
+            shipping.set()
+            go_on.wait(20)
+        ship(pending, done)
+
+    monkeypatch.setattr(one, "_ship", slow)
+    one.start()
+    assert shipping.wait(60)
+    closer = threading.Thread(target=one.close, args=("FINISHED",))
+    closer.start()
+    assert one._stop.wait(20)
+    go_on.set()
+    closer.join(120)
+    assert shipped.count("mlflow-sender") <= 2, "the thread went on sending while close waited for it"
+    assert history(uri, tmp_path, "a") == [(s, float(s)) for s in range(50)]
+
+
+def test_a_child_waits_for_its_parent_and_names_it(tmp_path: Path, uri: str, caplog: pytest.LogCaptureFixture) -> None:
+    from mlflow.tracking import MlflowClient
+
+    for name in ("sweep", "trial"):
+        (tmp_path / name).mkdir()
+    EventLog(tmp_path / "trial", 0).write(1, {"a": 1.0})
+    child = MlflowSender(tmp_path / "trial", uri, "experiment", "trial", {"b": 2}, parent=tmp_path / "sweep")
+    with caplog.at_level(logging.WARNING):
+        assert not child.flush()
+    assert "names no parent run" in caplog.text
+    assert not (tmp_path / "trial" / "tracking.json").exists()
+    assert sender(tmp_path / "sweep", uri).flush()
+    assert child.flush()
+    states = {name: json.loads((tmp_path / name / "tracking.json").read_text()) for name in ("sweep", "trial")}
+    run = MlflowClient(tracking_uri=uri).get_run(states["trial"]["run_id"])
+    assert run.data.tags["mlflow.parentRunId"] == states["sweep"]["run_id"]
+    assert run.data.params == {"b": "2"}
+
+
+def test_a_paused_run_stays_running_and_goes_on(tmp_path: Path, uri: str) -> None:
+    from mlflow.tracking import MlflowClient
+
+    log, client = EventLog(tmp_path, 0), MlflowClient(tracking_uri=uri)
+    statuses = []
+    for step, status in ((1, None), (2, "FINISHED")):
+        log.write(step, {"a": float(step)})
+        sender(tmp_path, uri).start().close(status)
+        run_id = json.loads((tmp_path / "tracking.json").read_text())["run_id"]
+        statuses.append(client.get_run(run_id).info.status)
+    assert statuses == ["RUNNING", "FINISHED"]
+    assert history(uri, tmp_path, "a") == [(1, 1.0), (2, 2.0)]
+
+
+def test_an_outage_right_after_the_run_was_made_loses_no_parameter(
+    tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    def failing(run_id: str) -> None:
+        raise ConnectionError("gone")
+
+    with monkeypatch.context() as patch:
+        one = sender(tmp_path, uri)
+        patch.setattr(one, "_log_params", failing)
+        assert not one.flush()
+    assert sender(tmp_path, uri).flush()
+    run_id = json.loads((tmp_path / "tracking.json").read_text())["run_id"]
+    assert MlflowClient(tracking_uri=uri).get_run(run_id).data.params == {"optim.lr": "0.1"}
 
 
 def test_the_run_is_named_and_closed(values: dict[str, Any], uri: str) -> None:
