@@ -34,7 +34,7 @@ def card_of(folder: Path, evaluation: Mapping[str, Json], title: str = "") -> st
     """
     about = json.loads((folder / "version.json").read_text(encoding="utf-8"))
     config = _config(folder)
-    body = _network(folder) if about["kind"] == "keypoints" else _prior(folder)
+    body = (_network if about["kind"] == "keypoints" else _prior)(folder, title or "THIS_FOLDER")
     data = about["data"]
     sections = [
         f"# {title or body['title']}\n\n{body['what']}",
@@ -51,7 +51,7 @@ def card_of(folder: Path, evaluation: Mapping[str, Json], title: str = "") -> st
     return "\n\n".join(sections) + "\n"
 
 
-def _network(folder: Path) -> Json:
+def _network(folder: Path, called: str) -> Json:
     spec = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     joints = joint_set(spec["joint_set"])
     width, height = spec["input"]
@@ -60,12 +60,12 @@ def _network(folder: Path) -> Json:
         "what": f"Finds the {joints.count} keypoints of `{joints.name}` in the picture of one person, given a box around it. "
         f"Network `{spec['network']}`, input {width}×{height} pixels, from checkpoint `{spec['checkpoint']}`.",
         "joints": ", ".join(joints.joints),
-        "use": "```bash\nsim2pose models predict THIS_FOLDER PHOTOGRAPHS out=predicted\n"
-        "sim2pose models export THIS_FOLDER out=exported\n```",
+        "use": f"```bash\nsim2pose models predict {called} PHOTOGRAPHS out=predicted\n"
+        f"sim2pose models export {called} out=exported\n```",
     }
 
 
-def _prior(folder: Path) -> Json:
+def _prior(folder: Path, called: str) -> Json:
     from safetensors import safe_open
 
     with safe_open(folder / "prior.safetensors", "pt") as file:
@@ -75,7 +75,8 @@ def _prior(folder: Path) -> Json:
         "what": f"A density of poses (`{found['kind']}`) of the {len(found['joints'])} joints of `{found['joint_set']}`; "
         f"resolution {found['resolution']:g} rad.",
         "joints": ", ".join(str(joint) for joint in found["joints"]),
-        "use": "```bash\nsim2pose prior sample THIS_FOLDER/prior.safetensors out=samples.npz\n```",
+        "use": f"```bash\nsim2pose models pull {called} out=prior\n"
+        "sim2pose prior sample prior/prior.safetensors out=samples.npz\n```",
     }
 
 
@@ -119,6 +120,8 @@ def _training(config: Json) -> str:
         value: Any = config
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
+        if key == "adversarial.weight" and config["adversarial"].get("method") == "none":
+            continue
         if value not in (None, "", {}):
             rows.append([f"`{key}`", f"`{value}`"])
     return _table(("key", "value"), rows) + "\n\nAll keys: `config.yaml`."
@@ -126,6 +129,7 @@ def _training(config: Json) -> str:
 
 def _limits(data: Json, evaluation: Mapping[str, Json]) -> list[str]:
     """Sentences that follow from what was and was not measured."""
+    learnt = {entry["hash"] for part in data.values() for entry in part.values()}
     seen = {domain for entry in data["train"].values() for domain in entry.get("domains") or ()}
     target = {domain for entry in data.get("target", {}).values() for domain in entry.get("domains") or ()}
     measured = {domain for entry in evaluation.values() for domain in entry.get("domains") or ()}
@@ -145,6 +149,8 @@ def _limits(data: Json, evaluation: Mapping[str, Json]) -> list[str]:
         frames = entry.get("frames")
         if frames and frames < FEW:
             limits.append(f"'{name}' has {frames} frames: small differences there are chance.")
+        if entry["data"] in learnt:
+            limits.append(f"**'{name}' is data that it was trained on: these figures show memory, not skill.**")
         worse = _below_baseline(entry)
         if worse:
             limits.append(f"**On '{name}' it is no better than {worse}.**")

@@ -86,7 +86,7 @@ def _sentence(uri: str, error: Exception) -> str:
         return f"the registry database {uri} cannot be used ({first_line(error)}): is its folder there, and writable?"
     if "401" in told or "403" in told or "PERMISSION_DENIED" in told or "UNAUTHENTICATED" in told:
         return f"the registry at {uri} refuses access: set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and _PASSWORD"
-    if "failed with exception" in told and "error responses" not in told:
+    if ("failed with exception" in told or "timeout exception" in told) and "error responses" not in told:
         return (
             f"the registry at {uri} does not answer: is 'mlflow server' running there, and is uri= right? "
             "Give the command again when it is back"

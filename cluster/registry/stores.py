@@ -69,8 +69,7 @@ def keep(client: RegistryClient, folder: Path, files: Mapping[str, str], run_id:
     try:
         client.log_artifacts(run, str(folder), where)
     except UserError as error:
-        if "does not answer" in str(error):
-            raise
+        client.get_run(run)  # where the server is away, that is said instead
         raise UserError(
             f"the artifact store of {client.uri} ({root}) takes no files ({first_line(error.__cause__ or error)}): "  # type: ignore[arg-type]
             "can the server write its --artifacts-destination?"

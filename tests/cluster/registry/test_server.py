@@ -90,7 +90,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path
 
 @pytest.fixture
 def wire(server: tuple[int, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a connection that was cut fails once
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
     made = Wire(server[0])
     yield made
