@@ -20,7 +20,8 @@ from ..trainers import evaluation
 from ..trainers.model_folder import data_hash, find_model, load_model
 from ..trainers.oks_nms import THRESHOLD, Suppression, suppress
 from ..trainers.predict import predict
-from ..trainers.recipes import keypoint_run
+from ..trainers.priors.config import PriorTrainConfig
+from ..trainers.recipes import keypoint_run, saved_run
 from ..trainers.tracking import STATE, default_uri
 from . import registry
 from .registry import code, packing
@@ -211,7 +212,7 @@ def _device(name: str) -> str:
 
 
 def register_run(
-    uri: str, run: Path, evaluations: dict[str, Json] | None = None, name: str = registry.DEFAULT_NAME
+    uri: str, run: Path, evaluations: dict[str, Json] | None = None, name: str | None = None
 ) -> registry.Version:
     """Register the model of a run: packed with config, figures, card and an inference export, and named in the registry.
 
@@ -219,19 +220,33 @@ def register_run(
         uri: MLflow tracking URI.
         run: run folder.
         evaluations: data name (such as ``target``) → what :func:`evaluate_on` returned; None evaluates on the folders that
-            the run validated on.
-        name: of the registered model.
+            the run validated on. Pose priors bring the figures of their own evaluation.
+        name: of the registered model; by default ``sim2pose-keypoints``, of priors ``sim2pose-priors``.
+
+    Raises:
+        UserError: for a run without a model or figures, and whatever :func:`registry.register` refuses.
     """
+    with tempfile.TemporaryDirectory() as scratch:
+        packed, kind = Path(scratch), "keypoints"
+        if (run / packing.CONFIG).is_file() and isinstance(saved_run(run), PriorTrainConfig):
+            kind, entries = "prior", packing.pack_prior(run, packed)
+        else:
+            entries = _measured(run, evaluations)
+            packing.pack_keypoints(run, entries, packed)
+        return registry.register(uri, packed, entries, name or registry.NAMES[kind], _run_id(uri, run))
+
+
+def _measured(run: Path, evaluations: dict[str, Json] | None) -> dict[str, Json]:
+    """Evaluation entries of a run; measured now where they are not given."""
     if evaluations is None:
         find_model(run)  # says what is missing before the config is read
         cfg = keypoint_run(run)
         evaluations = {key: evaluate_on(str(run), Path(folder)) for key, folder in cfg.data.val.items()}
-    entries = {key: packing.entry_of(report) for key, report in evaluations.items()}
-    if not entries:
-        raise UserError(f"{run} was validated on nothing: name what to measure it on, data.val.target=DIR")
-    with tempfile.TemporaryDirectory() as scratch:
-        packed = packing.pack_keypoints(run, entries, Path(scratch))
-        return registry.register(uri, packed, entries, name, _run_id(uri, run))
+    if not evaluations:
+        raise UserError(
+            f"{run} was validated on nothing: say what to measure it on, data.val.target=DIR, and train again"
+        )
+    return {key: packing.entry_of(report) for key, report in evaluations.items()}
 
 
 def _run_id(uri: str, run: Path) -> str | None:

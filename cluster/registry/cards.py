@@ -120,9 +120,8 @@ def _training(config: Json) -> str:
         value: Any = config
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
-        if key == "adversarial.weight" and config["adversarial"].get("method") == "none":
-            continue
-        if value not in (None, "", {}):
+        unused = key == "adversarial.weight" and config.get("adversarial", {}).get("method") == "none"
+        if value not in (None, "", {}) and not unused:
             rows.append([f"`{key}`", f"`{value}`"])
     return _table(("key", "value"), rows) + "\n\nAll keys: `config.yaml`."
 

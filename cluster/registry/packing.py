@@ -18,8 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...config import UserError
+from ...config import UserError, config_hash
 from ...datasets.shards import FramesFolder
+from ...models.priors.files import load_density
+from ...models.priors.named import RUN_FILE, find_prior
 from ...trainers.exports import export_pt2
 from ...trainers.keypoint_config import KeypointConfig
 from ...trainers.model_folder import SPEC, WEIGHTS, data_hash, find_model
@@ -29,6 +31,7 @@ from .code import this_code
 
 Json = dict[str, Any]
 ABOUT, EVALUATION, CONFIG = "version.json", "evaluation.json", "config.yaml"
+LIKELIHOOD = "nats_per_dim"  # negative log density: less is better
 BASELINES = ("mean_pose", "zero")
 
 
@@ -77,6 +80,37 @@ def pack_keypoints(run: Path, evaluation: Mapping[str, Json], out: Path) -> Path
         train |= _frames(cfg.training_folders)
         target = _frames(set(cfg.data.target) - set(cfg.training_folders))
     return _finish(out, "keypoints", {"train": train, "target": target}, evaluation)
+
+
+def pack_prior(run: Path, out: Path) -> dict[str, Json]:
+    """Write the folder of a version from a run of the recipe ``prior``; its figures are those of the run's own evaluation.
+
+    Returns:
+        the evaluation: ``held_out`` → entry. Its "data" is the hash of what the run's config says about poses and of how
+        many they were, so priors compare where they were trained and measured on one choice of poses.
+
+    Raises:
+        UserError: for a run that has not finished, or measured nothing on held-out people.
+    """
+    prior = find_prior(run)
+    done = run / "done.json"
+    figures = json.loads(done.read_text(encoding="utf-8"))["metrics"] if done.is_file() else {}
+    parts = {part: _part(figures, part) for part in ("val", "uniform")}
+    if LIKELIHOOD not in parts["val"]:
+        raise UserError(f"{run} has no {LIKELIHOOD} on held-out people: finish it, with evaluate=quick or full")
+    shutil.copy2(prior, out / RUN_FILE)
+    shutil.copy2(run / CONFIG, out / CONFIG)
+    cfg, counts = saved_run(run).model_dump(mode="json")["data"], load_density(prior).data.get("counts", {})
+    label = config_hash({"data": cfg, "counts": counts})
+    name = ", ".join(Path(path).name for path in cfg["train"]) or "procedural hands"
+    entry = {"data": label, "name": name, "metrics": parts["val"], "baselines": {"uniform": parts["uniform"]}}
+    evaluation = {"held_out": {**entry, "notes": []}}
+    _finish(out, "prior", {"train": {name: {"name": name, "hash": label}}}, evaluation)
+    return evaluation
+
+
+def _part(figures: Mapping[str, float], part: str) -> dict[str, float]:
+    return {name.removeprefix(f"{part}/"): value for name, value in figures.items() if name.startswith(f"{part}/")}
 
 
 def _frames(folders: Any) -> dict[str, Json]:

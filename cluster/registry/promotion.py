@@ -15,6 +15,8 @@ from ...config import UserError, nearest
 from .client import RegistryClient
 from .versions import CHAMPION, Version, aliases, as_version
 
+BY_KIND = {"keypoints": "AP", "prior": "nats_per_dim"}  # what decides if nothing else is said
+LESS_IS_BETTER = ("nats_per_dim", "bits_per_dim", "left_right_confusion")
 HISTORY = "champion_history"
 
 
@@ -43,20 +45,22 @@ class Reign:
     rolled_back: str | None = None
 
 
-def promote(uri: str, version: Version, on: str | None = None, metric: str = "AP") -> Decision:
+def promote(uri: str, version: Version, on: str | None = None, metric: str | None = None) -> Decision:
     """Make a version champion if its measured ``metric`` beats the present champion's on the same data.
 
     Args:
         uri: MLflow tracking URI.
         version: the contender.
         on: name of the data set to compare on; by default ``target`` where it was measured, else the only one.
-        metric: key of the evaluation's metrics; more is better.
+        metric: key of the evaluation's metrics, by default that of the version's kind (:data:`BY_KIND`); more is better,
+            but for :data:`LESS_IS_BETTER`.
 
     Raises:
         UserError: if either side was not measured on the same data (same manifest hash).
     """
     client = RegistryClient(uri)
     on = on or _decisive(version)
+    metric = metric or BY_KIND[version.kind]
     score = _score(version, on, metric)
     champion = _champion(client, version.name)
     if champion is None:
@@ -70,7 +74,7 @@ def promote(uri: str, version: Version, on: str | None = None, metric: str = "AP
                 f"{version.reference} and the champion {champion.reference} were measured on different '{on}' data: "
                 f"evaluate both on one folder first (sim2pose models evaluate NAME@VERSION DATA data={on})"
             )
-        if score <= standing:
+        if (score >= standing) if metric in LESS_IS_BETTER else (score <= standing):
             return Decision(
                 False, f"{version.reference} stays candidate: {metric} {score:.3f} on {on} does not beat {standing:.3f}"
             )

@@ -16,7 +16,8 @@ from .client import RegistryClient, exists
 from .stores import keep, local_path, sums
 
 CANDIDATE, CHAMPION = "candidate", "champion"
-DEFAULT_NAME = "sim2pose-keypoints"
+NAMES = {"keypoints": "sim2pose-keypoints", "prior": "sim2pose-priors"}  # by kind, where no other is given
+DEFAULT_NAME = NAMES["keypoints"]
 KINDS = {"keypoints": ("model.safetensors", "model.json"), "prior": ("prior.safetensors",)}  # and what each must hold
 Json = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""``sim2pose bench render|ingest|train|predict|fit|priors``: speed as ratios against named baselines of the same run; ``shift``: AP."""
+"""``sim2pose bench SUITE``: speed as ratios against named baselines of the same run; ``shift``: AP of methods."""
 
 from __future__ import annotations
 

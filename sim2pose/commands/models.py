@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import Field
 
 from ..config import Config, load_config
 from . import split, table, write_json
+
+if TYPE_CHECKING:
+    from ..cluster.registry import Version
 
 app = typer.Typer(no_args_is_help=True, help="Networks and their cost; registered models: versions, figures, champion.")
 
@@ -19,18 +22,18 @@ class RegistryConfig(Config):
 
     Attributes:
         uri: MLflow tracking URI; by default the database that training writes under ``runs/``.
-        name: of the registered model; in ``evaluate`` of the data set instead, see ``data``.
+        name: of the registered model, for ``register``; by default that of its kind.
         data: name under which figures are kept, such as ``target``.
         on: data set whose figures decide a promotion.
-        metric: the figure that decides.
+        metric: the figure that is shown and decides; by default AP of networks, nats_per_dim (less is better) of priors.
         out: in ``pull``, where the files are copied to; by default they stay where the registry, or the cache, has them.
     """
 
     uri: str | None = None
-    name: str = "sim2pose-keypoints"
+    name: str | None = None
     data: str = "target"
     on: str | None = None
-    metric: str = "AP"
+    metric: str | None = None
     out: Path | None = None
 
 
@@ -68,10 +71,8 @@ def list_models(
     networks = _networks(config)
     print(table(networks, ("network", "M parameters", "GFLOPs", f"ms an image ({config.device})")))
     versions = registry.list_versions(uri)
-    rows = [
-        (v.reference, v.kind, " ".join(v.aliases), _figures(v.evaluation, config.metric), v.source) for v in versions
-    ]
-    header = ("version", "kind", "aliases", config.metric, "files")
+    rows = [(v.reference, v.kind, " ".join(v.aliases), _figures(v, config.metric), v.source) for v in versions]
+    header = ("version", "kind", "aliases", config.metric or "figures", "files")
     print("\n" + (table(rows, header) if rows else f"no models in {uri}"))
     keys = ("network", "parameters_m", "gflops", "latency_ms")
     listed = [{"version": v.reference, "aliases": v.aliases, "evaluation": v.evaluation} for v in versions]
@@ -144,7 +145,7 @@ def evaluate(items: Annotated[list[str], typer.Argument(metavar="NAME@VERSION DA
     (reference, folder), overrides = split(items, ("NAME@VERSION", "DATA"))
     uri, config = _resolve(overrides)
     version = evaluate_version(uri, reference, Path(folder), config.data)
-    print(f"{version.reference}: {_figures(version.evaluation, config.metric)}")
+    print(f"{version.reference}: {_figures(version, config.metric)}")
 
 
 @app.command("promote")
@@ -221,6 +222,9 @@ def predict(
         print(line)
 
 
-def _figures(evaluation: dict[str, dict[str, Any]], metric: str) -> str:
-    values = {name: entry["metrics"].get(metric) for name, entry in evaluation.items()}
+def _figures(version: Version, metric: str | None) -> str:
+    from ..cluster.registry.promotion import BY_KIND
+
+    key = metric or BY_KIND[version.kind]
+    values = {name: entry["metrics"].get(key) for name, entry in version.evaluation.items()}
     return ", ".join(f"{name} {value:.3f}" for name, value in values.items() if value is not None)
