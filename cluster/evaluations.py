@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +17,19 @@ from ..datasets.detections import read_detections
 from ..datasets.shards import FramesFolder
 from ..models.joints import JointSet, joint_set
 from ..trainers import evaluation
-from ..trainers.model_folder import data_hash, export_pt2, find_model, load_model
+from ..trainers.model_folder import data_hash, find_model, load_model
 from ..trainers.oks_nms import THRESHOLD, Suppression, suppress
 from ..trainers.predict import predict
+from ..trainers.priors.config import PriorTrainConfig
+from ..trainers.recipes import keypoint_run, saved_run
+from ..trainers.tracking import STATE, default_uri
 from . import registry
+from .registry import code, packing
 
 Json = dict[str, Any]
 COCO17 = "coco17"
+
+log = logging.getLogger(__name__)
 
 
 class EvaluateConfig(Config):
@@ -67,7 +74,7 @@ def evaluate_on(what: str, data: Path, config: EvaluateConfig | None = None) -> 
         truth, place, joints = _truth(data, config)
         report = evaluation.evaluate_results(truth, what, joints, config.sigmas)
         return _beside_baselines("results", truth, report, None, joints, config.sigmas, place)
-    model = _model_folder(what, config.uri)
+    model = model_folder(what, config.uri)
     if data.is_dir():
         return _evaluate_folder(model, FramesFolder.open(data), config)
     if config.images is None:
@@ -116,9 +123,10 @@ def _evaluate_folder(model: Path, folder: FramesFolder, config: EvaluateConfig, 
             f"{detections.describe()}; OKS-NMS ({config.nms}) took away {before - len(results)} of {before} predictions",
             "the baselines stand in the annotated boxes",
         ]
-    place = {"name": name or folder.path.name, "hash": data_hash(folder), "frames": len(folder)}
+    place = packing.describe_frames(folder, name)
     beside = _beside_baselines("model", truth, report, spec.mean_pose, joints, config.sigmas, place)
-    return {**beside, "results": results, **told}
+    boxes = "annotated" if config.detections is None else config.detections.name
+    return {**beside, "boxes": boxes, "results": results, **told}
 
 
 def _beside_baselines(
@@ -161,13 +169,40 @@ def _truth(data: Path, config: EvaluateConfig) -> tuple[Json | Path, Json, Joint
     return data, place, joint_set(config.joint_set or COCO17)
 
 
-def _model_folder(what: str, uri: str | None) -> Path:
-    """A path, or NAME@ALIAS looked up in the registry."""
-    if "@" in what and not Path(what).exists():
-        from ..trainers.tracking import default_uri
+def model_folder(what: str, uri: str | None) -> Path:
+    """The folder of a network: a run's, a model folder, or the files of a registered NAME@ALIAS, pulled if need be.
 
-        return registry.get(uri or default_uri(Path("runs")), what).folder
-    return find_model(Path(what))
+    What the code that made a registered version has that this one has not is said as a warning.
+
+    Raises:
+        UserError: for what is not there, or is no network.
+    """
+    if "@" not in what or Path(what).exists():
+        return find_model(Path(what))
+    place = uri or default_uri(Path("runs"))
+    version = registry.get(place, what)
+    if version.kind != "keypoints":
+        raise UserError(f"{version.reference} is a {version.kind}, not a network: see 'sim2pose models show {what}'")
+    return checked_files(place, version)
+
+
+def checked_files(uri: str, version: registry.Version) -> Path:
+    """A version's files on this machine; says what differs between its code and this one.
+
+    Raises:
+        UserError: if they cannot be had, or this code cannot build the network.
+    """
+    folder = registry.fetch(uri, version)
+    notes = [code.difference(version.code, version.reference), code.config_trouble(folder)]
+    told = "; ".join(note for note in notes if note)
+    if version.kind == "keypoints":
+        try:
+            load_model(folder)
+        except UserError as error:
+            raise UserError(f"{error}; {told}" if told else str(error)) from error
+    if told:
+        log.warning("%s", told)
+    return folder
 
 
 def _device(name: str) -> str:
@@ -177,34 +212,52 @@ def _device(name: str) -> str:
 
 
 def register_run(
-    uri: str, run: Path, evaluations: dict[str, Json] | None = None, name: str = registry.DEFAULT_NAME
+    uri: str, run: Path, evaluations: dict[str, Json] | None = None, name: str | None = None
 ) -> registry.Version:
-    """Register the model of a run: its folder is stored beside the run, exported for inference, and named in the registry.
+    """Register the model of a run: packed with config, figures, card and an inference export, and named in the registry.
 
     Args:
         uri: MLflow tracking URI.
         run: run folder.
         evaluations: data name (such as ``target``) → what :func:`evaluate_on` returned; None evaluates on the folders that
-            the run validated on.
-        name: of the registered model.
-    """
-    if evaluations is None:
-        from ..trainers.recipes import keypoint_run
+            the run validated on. Pose priors bring the figures of their own evaluation.
+        name: of the registered model; by default ``sim2pose-keypoints``, of priors ``sim2pose-priors``.
 
+    Raises:
+        UserError: for a run without a model or figures, and whatever :func:`registry.register` refuses.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        packed, kind = Path(scratch), "keypoints"
+        if (run / packing.CONFIG).is_file() and isinstance(saved_run(run), PriorTrainConfig):
+            kind, entries = "prior", packing.pack_prior(run, packed)
+        else:
+            entries = _measured(run, evaluations)
+            packing.pack_keypoints(run, entries, packed)
+        return registry.register(uri, packed, entries, name or registry.NAMES[kind], _run_id(uri, run))
+
+
+def _measured(run: Path, evaluations: dict[str, Json] | None) -> dict[str, Json]:
+    """Evaluation entries of a run; measured now where they are not given."""
+    if evaluations is None:
         find_model(run)  # says what is missing before the config is read
         cfg = keypoint_run(run)
         evaluations = {key: evaluate_on(str(run), Path(folder)) for key, folder in cfg.data.val.items()}
-    model = registry.store_model(find_model(run), run.parent / "models")
-    export_pt2(model)
-    tags = {key: {"data": e["data"]["hash"], "metrics": e["figures"]["model"]} for key, e in evaluations.items()}
-    (model / "evaluation.json").write_text(json.dumps(tags, indent=2, default=float) + "\n", encoding="utf-8")
-    tracking = run / "tracking.json"
-    run_id = json.loads(tracking.read_text(encoding="utf-8")).get("run_id") if tracking.is_file() else None
-    return registry.register(uri, model, tags, name, run_id)
+    if not evaluations:
+        raise UserError(
+            f"{run} was validated on nothing: say what to measure it on, data.val.target=DIR, and train again"
+        )
+    return {key: packing.entry_of(report) for key, report in evaluations.items()}
+
+
+def _run_id(uri: str, run: Path) -> str | None:
+    """The run's id in this registry's tracking; None where it was tracked elsewhere, or not at all."""
+    tracking = run / STATE
+    state = json.loads(tracking.read_text(encoding="utf-8")) if tracking.is_file() else {}
+    return state.get("run_id") if str(state.get("uri")).rstrip("/") == uri.rstrip("/") else None
 
 
 def evaluate_version(uri: str, reference: str, data: Path, name: str) -> registry.Version:
     """Measure a registered version on a frames folder and keep the figures with it under ``name``."""
     version = registry.get(uri, reference)
-    report = evaluate_on(str(version.folder), data)
-    return registry.record_evaluation(uri, version, name, report["data"]["hash"], report["figures"]["model"])
+    report = evaluate_on(str(checked_files(uri, version)), data)
+    return registry.record_evaluation(uri, version, name, packing.entry_of(report))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,12 +67,25 @@ def read_detections(
             (file, row, key), or a file without a single box to use.
     """
     path = Path(path)
+    return choose_boxes(_rows(path), path, frames, category=category, min_score=min_score, top=top)
+
+
+def choose_boxes(
+    rows: Iterable[Any],
+    path: Path,
+    frames: Collection[int],
+    *,
+    category: int = PERSON,
+    min_score: float = 0.0,
+    top: int | None = None,
+) -> Detections:
+    """Check and choose the rows of a detections file; arguments and errors as of :func:`read_detections`."""
     found: dict[int, list[list[float]]] = {frame: [] for frame in frames}
     counts = dict.fromkeys(
         ("used", "of other categories", "of pictures not in the data", "below min_score", "without area", "beyond top"),
         0,
     )
-    for number, row in enumerate(_rows(path)):
+    for number, row in enumerate(rows):
         frame, box = _checked(row, f"{path}, row {number}")
         reason = None
         if row["category_id"] != category:

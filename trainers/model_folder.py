@@ -10,18 +10,18 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from .. import __version__
 from ..config import Config, UserError, config_hash, validate
 from ..datasets.persons import PersonDataset
 from ..datasets.shards import FramesFolder
-from ..models.joints import joint_set
+from ..models.joints import JointSet, add_joint_set, joint_set
 from ..models.keypoints.base import HeatmapNetwork
 from ..models.keypoints.networks import build_network
 from ..models.keypoints.weights import load_weights
@@ -30,7 +30,18 @@ from .evaluation import mean_pose
 from .initial_weights import find_weights
 from .recipes import keypoint_run
 
+log = logging.getLogger(__name__)
+
 WEIGHTS, SPEC, EXPORT = "model.safetensors", "model.json", "model.pt2"
+
+
+class JointsSpec(Config):
+    """A joint set whole, so that a model carries its own to where it is not known; fields as in ``JointSet``."""
+
+    joints: tuple[str, ...]
+    flip_pairs: tuple[tuple[int, int], ...] = ()
+    sigmas: tuple[float, ...] | None = None
+    skeleton: tuple[tuple[int, int], ...] = ()
 
 
 class ModelSpec(Config):
@@ -39,6 +50,7 @@ class ModelSpec(Config):
     Attributes:
         network: name in ``models.keypoints.networks.NETWORKS``; ``args`` are its arguments.
         joint_set: names and order of the keypoints that come out.
+        joints: that joint set; None in models of before it was written down.
         input: crop (width, height) in pixels.
         mean_pose: mean training keypoints J×2 in units of the box (0 = left/top edge, 1 = right/bottom), for the baseline
             that stands beside every figure; None if the training data had no labels.
@@ -49,12 +61,20 @@ class ModelSpec(Config):
     network: str
     args: dict[str, Any] = {}
     joint_set: str = "coco17"
+    joints: JointsSpec | None = None
     input: tuple[int, int]
     mean_pose: list[tuple[float, float]] | None = None
     trained_on: dict[str, str] = {}
     config_hash: str = ""
     checkpoint: str = ""
     code_version: str = __version__
+
+
+def joints_spec(joints: JointSet) -> JointsSpec:
+    """A joint set as ``model.json`` holds it."""
+    return JointsSpec(
+        joints=joints.joints, flip_pairs=joints.flip_pairs, sigmas=joints.sigmas, skeleton=joints.skeleton
+    )
 
 
 def save_model(folder: Path, network: nn.Module, spec: ModelSpec) -> Path:
@@ -77,7 +97,13 @@ def load_model(path: str | Path, device: str = "cpu") -> tuple[HeatmapNetwork, M
         values = json.loads((folder / SPEC).read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(f"{folder / SPEC} is not JSON: {error}") from error
-    spec = validate(ModelSpec, values)
+    unknown = sorted(set(values) - set(ModelSpec.model_fields))
+    if unknown:  # of a later version: they matter only if the weights then do not fit
+        log.warning("%s: keys that this sim2pose does not know are left aside: %s", folder / SPEC, ", ".join(unknown))
+    spec = validate(ModelSpec, {key: value for key, value in values.items() if key not in unknown})
+    if spec.joints is not None:
+        given = spec.joints
+        add_joint_set(JointSet(spec.joint_set, given.joints, given.flip_pairs, given.sigmas, given.skeleton))
     network = build_network(spec.network, joint_set(spec.joint_set).count, **spec.args)
     load_weights(network, folder / WEIGHTS)
     return network.to(device).eval(), spec
@@ -116,6 +142,7 @@ def model_of_run(run_dir: Path) -> Path:
         network=cfg.model.network,
         args=cfg.model.args,
         joint_set=people.joint_set.name,
+        joints=joints_spec(people.joint_set),
         input=cfg.data.input,
         mean_pose=[(float(x), float(y)) for x, y in mean_pose(people.bbox, people.keypoints)],
         trained_on={folder.path.name: data_hash(folder) for folder in sources},
@@ -128,34 +155,3 @@ def model_of_run(run_dir: Path) -> Path:
 def data_hash(folder: FramesFolder) -> str:
     """Short hash of a frames folder's content, from the SHA-256 of its shards."""
     return config_hash({"shards": [shard.sha256 for shard in folder.shards]})
-
-
-class _Heatmaps(nn.Module):
-    """The network as inference wants it: normalised crop in, heatmaps out."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.network(image)[1]
-
-
-def export_pt2(folder: Path) -> Path:
-    """Write ``model.pt2`` beside the weights: image (B, 3, H, W) normalised float32 → heatmaps (B, J, h, w), any B.
-
-    Raises:
-        RuntimeError: if the exported program's heatmaps differ from the network's by more than 1e-4.
-    """
-    network, spec = load_model(folder)
-    module = _Heatmaps(network).eval()
-    width, height = spec.input
-    example = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
-    program = torch.export.export(module, (example,), dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},))
-    other = torch.randn(5, 3, height, width, generator=torch.Generator().manual_seed(1))
-    with torch.inference_mode():
-        gap = (program.module()(other) - module(other)).abs().max().item()
-    if not gap < 1e-4:
-        raise RuntimeError(f"the export of {folder} differs from the network by {gap:.2e}")
-    torch.export.save(program, folder / EXPORT)
-    return folder / EXPORT

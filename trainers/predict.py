@@ -203,7 +203,7 @@ def predict(
         for group in batched(crops(frames, input_wh, labelled_only, threads, domains, detections), batch):
             heatmaps = heatmaps_of(network, stack(group).to(where, non_blocking=True), permutation, bf16)
             keypoints, scores = decode(heatmaps, input_wh, decoding, kernel)
-            results += _results(group, keypoints.cpu().numpy(), scores.cpu().numpy())
+            results += results_of(group, keypoints.cpu().numpy(), scores.cpu().numpy())
     finally:
         network.train(training)
     return results
@@ -233,8 +233,8 @@ def batched(items: Iterable[Crop], size: int) -> Iterator[list[Crop]]:
         yield group
 
 
-def _results(group: Sequence[Crop], keypoints: np.ndarray, scores: np.ndarray) -> list[dict[str, Any]]:
-    """COCO results of one batch from crop keypoints (b, J, 2) and scores (b, J)."""
+def results_of(group: Sequence[Crop], keypoints: np.ndarray, scores: np.ndarray) -> list[dict[str, Any]]:
+    """COCO results of one batch from crop keypoints (b, J, 2) and scores (b, J), as :func:`predict` returns them."""
     rows = []
     for crop, points, confidence in zip(group, keypoints, scores, strict=True):
         if not (np.isfinite(points).all() and np.isfinite(confidence).all()):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ...config import UserError
 
 # ImageNet statistics of RGB in [0, 1], which every published pose network was trained with.
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class HeatmapNetwork(nn.Module):
@@ -60,6 +60,6 @@ class HeatmapNetwork(nn.Module):
 
 def normalise(images: Tensor) -> Tensor:
     """RGB uint8 ``(b, 3, h, w)`` → float32 by ImageNet's mean and deviation, on the same device, memory format kept."""
-    mean = 255 * torch.tensor(_MEAN, device=images.device).view(1, 3, 1, 1)
-    std = 255 * torch.tensor(_STD, device=images.device).view(1, 3, 1, 1)
+    mean = 255 * torch.tensor(IMAGENET_MEAN, device=images.device).view(1, 3, 1, 1)
+    std = 255 * torch.tensor(IMAGENET_STD, device=images.device).view(1, 3, 1, 1)
     return images.sub(mean).div_(std)
