@@ -15,6 +15,7 @@ from .commands import (
     doctor,
     evaluate,
     fit,
+    jobs,
     models,
     prior,
     render,
@@ -43,6 +44,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(bodies.app, name="bodies")
 app.command("tune")(tune.tune)
 app.command("submit")(submit.submit)
+app.add_typer(jobs.app, name="jobs")
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 

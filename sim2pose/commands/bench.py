@@ -1,4 +1,4 @@
-"""``sim2pose bench render|ingest|train|fit|priors``: speed as ratios against named baselines of the same run; ``shift``: AP."""
+"""``sim2pose bench render|ingest|train|fit|priors|submit``: ratios against baselines of the same run; ``shift``: AP."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import typer
 from ..config import UserError, load_config, nearest
 from . import split, table, write_json
 
-SUITES = ("render", "ingest", "train", "fit", "priors", "shift")
+SUITES = ("render", "ingest", "train", "fit", "priors", "submit", "shift")
 
 
 def bench(
-    items: Annotated[list[str], typer.Argument(metavar="render|ingest|train|fit|priors|shift key=value …")],
+    items: Annotated[list[str], typer.Argument(metavar="render|ingest|train|fit|priors|submit|shift key=value …")],
     profile: Annotated[bool, typer.Option("--profile", help="render: print where a frame's time goes instead")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the rows to this file")] = None,
 ) -> None:
