@@ -26,6 +26,7 @@ from .updates import NonFiniteLoss
 
 log = logging.getLogger(__name__)
 
+AUTOSCALING = "SIM2POSE_AUTOSCALING"  # set in clusters that grow: GPUs that are not there yet may be asked for
 ENVIRONMENT = {
     # Otherwise each report() blocks for 1-2 s (Ray 2.50 to 2.60); also how soon a lost worker is noticed.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
@@ -122,9 +123,12 @@ def _use_gpu(cfg: TrainConfig) -> bool:
     import ray
 
     found = int(ray.cluster_resources().get("GPU", 0))
+    if cfg.device == "cuda" and os.environ.get(AUTOSCALING):
+        return True
     if cfg.device == "cuda" and found < cfg.ranks[0]:
         raise UserError(
-            f"device=cuda with workers={cfg.workers}, but the Ray cluster has {found} GPUs: use device=auto"
+            f"device=cuda with workers={cfg.workers}, but the Ray cluster has {found} GPUs: use device=auto, or set {AUTOSCALING}=1 "
+            "where the cluster grows"
         )
     return cfg.device != "cpu" and found >= cfg.ranks[0]
 

@@ -39,12 +39,13 @@ def submit(
     """
     from ..cluster import jobs, needs, shipping
     from ..cluster.addresses import connect, find_address
+    from ..trainers.ray_runtime import AUTOSCALING
 
     _check_verb(context, words[0])
     jobs.check_words(words)
-    job_env = shipping.runtime_env(
-        shipping.job_env(env or []), wheel and wheel.resolve(), shipping.requirements(pip) if pip else ()
-    )
+    variables = shipping.job_env(env or []) | ({AUTOSCALING: "1"} if autoscaling else {})
+    packages = shipping.requirements(pip) if pip else ()
+    shipped = shipping.runtime_env(variables, wheel and wheel.resolve(), packages)
     wanted = needs.needs_of(words)
     given = {"cpus": cpus, "gpus": gpus, "memory": None if memory is None else memory * needs.GB}
     wanted = replace(wanted, **{name: value for name, value in given.items() if value is not None})
@@ -55,7 +56,7 @@ def submit(
     wanted = needs.settle(wanted, nodes)
     if not autoscaling:
         needs.check(wanted, nodes)
-    job = jobs.submit(client, place, words, job_env, wanted, python)
+    job = jobs.submit(client, place, words, shipped, wanted, python)
     print(f"job      {job.id}\nneeds    {wanted.text}\nlog      {jobs.hint(job)}", flush=True)
     print(f"stop     sim2pose jobs stop {job.id} --address {place}", flush=True)
     if not detach:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -59,8 +60,8 @@ def scraped(head: Head) -> Iterator[set[str]]:
 
     def look() -> None:
         while not stop.wait(0.3):
-            with urllib.request.urlopen(head.metrics, timeout=10) as answer:
-                found.update(series(answer.read().decode()))
+            with contextlib.suppress(OSError), urllib.request.urlopen(head.metrics, timeout=10) as answer:
+                found.update(series(answer.read().decode()))  # the node's agent is the last to come up
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -123,30 +124,32 @@ def test_the_farms_figures_reach_prometheus(head: Head, scraped: set[str], tmp_p
     assert totals[gauges.RETRIES.series] == 1
 
 
-def test_a_detached_job_is_listed_stopped_and_read(head: Head, training: list[str], tmp_path: Path) -> None:
-    sent = sim2pose(head, "submit", "--detach", "--", *training, "name=long", "steps=100000")
-    assert sent.returncode == 0, sent.stderr
-    assert "needs    1 CPU" in sent.stdout
-    (job,) = re.findall(r"^job +(\S+)$", sent.stdout, re.MULTILINE)
+def test_detached_jobs_are_listed_stopped_and_read(head: Head, training: list[str], tmp_path: Path) -> None:
+    send = ("submit", "--detach", "--", *training)
+    failing, lasting = (
+        sim2pose(head, *send, "name=lost", "data.source=/nowhere/frames", "steps=2"),
+        sim2pose(head, *send, "name=long", "steps=100000"),
+    )
+    assert (failing.returncode, lasting.returncode) == (0, 0), failing.stderr + lasting.stderr
+    assert "needs    1 CPU" in lasting.stdout
+    lost, job = (re.findall(r"^job +(\S+)$", sent.stdout, re.MULTILINE)[0] for sent in (failing, lasting))
 
-    def status() -> str:
-        sim2pose(head, "jobs", "list", "--json", str(tmp_path / "jobs.json"))
-        return next(each["status"] for each in json.loads((tmp_path / "jobs.json").read_text()) if each["id"] == job)
+    read = sim2pose(head, "jobs", "logs", lost, "--follow")
+    assert read.returncode == 2, "a follower exits as the job did"
+    assert "error: no folder of frames at /nowhere/frames" in read.stdout
 
-    run_dir = Path(training[3].removeprefix("out=")) / "long"
-    wait_until(lambda: bool(read_events(run_dir)))
-    assert status() == "RUNNING"
-    stopped = sim2pose(head, "jobs", "stop", job)
-    assert stopped.stdout == f"{job} STOPPED\n"
-    assert "sim2pose train infant_source" in sim2pose(head, "jobs", "list").stdout
-    read = sim2pose(head, "jobs", "logs", job, "--follow")
-    assert read.returncode == 130
+    wait_until(lambda: bool(read_events(Path(training[3].removeprefix("out=")) / "long")))
+    shown = sim2pose(head, "jobs", "list", "--json", str(tmp_path / "jobs.json"))
+    states = {each["id"]: each["status"] for each in json.loads((tmp_path / "jobs.json").read_text())}
+    assert (states[lost], states[job]) == ("FAILED", "RUNNING")
+    assert "sim2pose train infant_source" in shown.stdout
+    assert sim2pose(head, "jobs", "stop", job).stdout == f"{job} STOPPED\n"
     unknown = sim2pose(head, "jobs", "logs", job[:-1])
     assert unknown.returncode == 2
     assert f"has no job '{job[:-1]}': did you mean '{job}'?" in unknown.stderr
 
 
-def wait_until(true: Callable[[], Any], timeout: float = 60) -> None:
+def wait_until(true: Callable[[], Any], timeout: float = 120) -> None:
     deadline = time.monotonic() + timeout
     while not true():
         assert time.monotonic() < deadline, "it never came"
@@ -156,16 +159,9 @@ def wait_until(true: Callable[[], Any], timeout: float = 60) -> None:
 def test_what_cannot_be_is_told_before_it_is_sent(head: Head, training: list[str], tmp_path: Path) -> None:
     many = sim2pose(head, "submit", "--", *training, "name=gpus", "runtime=ray", "workers=4", "device=cuda")
     assert many.returncode == 2
-    assert "needs 4 GPUs (workers=4, device=cuda), the cluster has 2 CPUs, 0 GPUs (127.0.0.1: 2 CPUs)" in many.stderr
+    assert "needs 4 GPUs (workers=4, device=cuda), the cluster has 2 CPUs, 0 GPUs (" in many.stderr
     wrong = tmp_path / "token"
     wrong.write_text("0" * 64)
     refused = sim2pose(head, "jobs", "list", env={"RAY_AUTH_TOKEN_PATH": str(wrong)})
     assert refused.returncode == 2
     assert "refuses this machine's token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH" in refused.stderr
-
-
-def test_a_job_that_fails_gives_its_sentence_and_exit_code(head: Head, training: list[str]) -> None:
-    done = sim2pose(head, "submit", "--", *training, "name=lost", "data.source=/nowhere/frames", "steps=2")
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "error: no folder of frames at /nowhere/frames" in done.stdout
-    assert "ended with exit code 2" in done.stdout
