@@ -127,8 +127,8 @@ def _use_gpu(cfg: TrainConfig) -> bool:
         return True
     if cfg.device == "cuda" and found < cfg.ranks[0]:
         raise UserError(
-            f"device=cuda with workers={cfg.workers}, but the Ray cluster has {found} GPUs: use device=auto, or set {AUTOSCALING}=1 "
-            "where the cluster grows"
+            f"device=cuda with workers={cfg.workers}, but the Ray cluster has {found} GPUs: use device=auto, or set "
+            f"{AUTOSCALING}=1 where the cluster grows"
         )
     return cfg.device != "cpu" and found >= cfg.ranks[0]
 

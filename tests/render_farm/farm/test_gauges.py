@@ -1,4 +1,4 @@
-"""Metrics for dashboards: nothing without Ray; what is given, once it is there. The real endpoint: ``tests/cluster/test_live.py``."""
+"""Metrics for dashboards: nothing without Ray; once it is there, what is given. ``tests/cluster/test_live.py`` scrapes them."""
 
 from __future__ import annotations
 
