@@ -29,6 +29,10 @@ REATTACH = 5  # times in a row that the log stream may break
 SETTLE_S = 30.0  # between the end of the log, or a wish to stop, and the status that says so
 EXIT_CODES = {"SUCCEEDED": 0, "FAILED": 1, "STOPPED": 130}
 NO_NEEDS = Needs(0)
+NO_AGENT = "No available agent to submit job"
+PORT_TAKEN = (
+    "another Ray on its machine has the port of its agent (start it with --dashboard-agent-listen-port=PORT, not 52365)"
+)
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,8 @@ def start(
 
 def _gist(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    if NO_AGENT in lines[-1]:
+        return f"{NO_AGENT}: the head has just been started, or {PORT_TAKEN}"
     return lines[-1][:400]
 
 

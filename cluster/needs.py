@@ -122,10 +122,10 @@ def nodes_of(address: str) -> list[Node]:
 
     with only_address(address):
         try:
-            found = list_nodes(address=address, filters=[("state", "=", "ALIVE")], limit=10_000)
+            found = list_nodes(address=address, limit=10_000)
         except RayStateApiException as error:
             raise UserError(f"{address} does not list its nodes: {str(error).splitlines()[0]}") from error
-    return [_node(node.node_ip, node.resources_total or {}) for node in found]
+    return [_node(node.node_ip, node.resources_total or {}) for node in found if node.state == "ALIVE"]
 
 
 def _node(ip: str, resources: dict[str, float]) -> Node:

@@ -115,6 +115,15 @@ def test_a_cluster_that_refuses_a_job_is_named() -> None:
     with pytest.raises(UserError, match="http://head:8265 refuses the job: ValueError: the working_dir is too large"):
         jobs.submit(client, JOB.address, ["doctor"])
 
+    def no_agent(**what: Any) -> str:
+        raise RuntimeError("status code 500: No available agent to submit job, please try again later..")
+
+    client.submit_job = no_agent  # type: ignore[method-assign]
+    with pytest.raises(
+        UserError, match="No available agent .*another Ray on its machine has the port .*listen-port=PORT"
+    ):
+        jobs.submit(client, JOB.address, ["doctor"])
+
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
