@@ -87,6 +87,17 @@ def needs_of(words: Sequence[str]) -> Needs:
     return Needs(0, 0, workers=1, cpus_each=sweep.cpus, gpus_each=sweep.gpus, because="one trial")
 
 
+def with_options(needs: Needs, cpus: float | None, gpus: float | None, memory_gb: float | None) -> Needs:
+    """What the command's process is given by hand, instead of what its config says."""
+    return replace(
+        needs,
+        cpus=needs.cpus if cpus is None else cpus,
+        gpus=needs.gpus if gpus is None else gpus,
+        memory=needs.memory if memory_gb is None else memory_gb * GB,
+        gpu_if_any=needs.gpu_if_any and gpus is None,
+    )
+
+
 def _of_training(cfg: TrainConfig) -> Needs:
     cuda = cfg.device == "cuda"
     if cfg.runtime == "ray":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,26 +33,41 @@ _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?")
 
 
 def runtime_env(
-    env: Mapping[str, str] | None = None, wheel: Path | None = None, packages: Sequence[str] = ()
+    env: Mapping[str, str] | None = None, package: Path = PACKAGE, packages: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Ray's ``runtime_env`` of a job.
 
     Args:
         env: further environment variables of the job and its workers.
-        wheel: of sim2pose, to ship instead of the code that runs here.
+        package: folder of the module sim2pose: the code that runs here, or what :func:`unpack` made of a wheel.
         packages: pip requirements that every node installs first (once, and keeps).
+    """
+    made: dict[str, Any] = {
+        "py_modules": [str(package)],
+        "excludes": EXCLUDES,
+        "env_vars": {**ENVIRONMENT, **(env or {})},
+    }
+    if packages:
+        made["pip"] = {"packages": list(packages), "pip_check": False}
+    return made
+
+
+def unpack(wheel: Path, folder: Path) -> Path:
+    """Unpack the module of a wheel of sim2pose into a folder; returns the module's.
+
+    Ray would take the wheel itself, but installs all that it depends on with it, for many minutes on every node.
 
     Raises:
         UserError: if the wheel is missing or none of sim2pose.
     """
-    if wheel is not None and (wheel.suffix != ".whl" or not wheel.is_file() or not wheel.name.startswith("sim2pose-")):
+    if not (wheel.is_file() and zipfile.is_zipfile(wheel)):
         raise UserError(f"no wheel of sim2pose at {wheel}: make one with 'pip wheel --no-deps .'")
-    made: dict[str, Any] = {"py_modules": [str(wheel or PACKAGE)], "env_vars": {**ENVIRONMENT, **(env or {})}}
-    if wheel is None:
-        made["excludes"] = EXCLUDES
-    if packages:
-        made["pip"] = {"packages": list(packages), "pip_check": False}
-    return made
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if name.startswith(f"{PACKAGE.name}/")]
+        if not names:
+            raise UserError(f"{wheel} is no wheel of sim2pose: it holds no module of that name")
+        archive.extractall(folder, names)
+    return folder / PACKAGE.name
 
 
 def requirements(source: str, root: Path = PACKAGE.parent) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -45,18 +45,17 @@ def submit(
     jobs.check_words(words)
     variables = shipping.job_env(env or []) | ({AUTOSCALING: "1"} if autoscaling else {})
     packages = shipping.requirements(pip) if pip else ()
-    shipped = shipping.runtime_env(variables, wheel and wheel.resolve(), packages)
-    wanted = needs.needs_of(words)
-    given = {"cpus": cpus, "gpus": gpus, "memory": None if memory is None else memory * needs.GB}
-    wanted = replace(wanted, **{name: value for name, value in given.items() if value is not None})
-    wanted = wanted if gpus is None else replace(wanted, gpu_if_any=False)
-    place = find_address(address)
-    client = connect(place)
-    nodes = needs.nodes_of(place)
-    wanted = needs.settle(wanted, nodes)
-    if not autoscaling:
-        needs.check(wanted, nodes)
-    job = jobs.submit(client, place, words, shipped, wanted, python)
+    wanted = needs.with_options(needs.needs_of(words), cpus, gpus, memory)
+    with tempfile.TemporaryDirectory() as folder:
+        package = shipping.unpack(wheel, Path(folder)) if wheel else shipping.PACKAGE
+        place = find_address(address)
+        client = connect(place)
+        nodes = needs.nodes_of(place)
+        wanted = needs.settle(wanted, nodes)
+        if not autoscaling:
+            needs.check(wanted, nodes)
+        shipped = shipping.runtime_env(variables, package, packages)
+        job = jobs.submit(client, place, words, shipped, wanted, python)
     print(f"job      {job.id}\nneeds    {wanted.text}\nlog      {jobs.hint(job)}", flush=True)
     print(f"stop     sim2pose jobs stop {job.id} --address {place}", flush=True)
     if not detach:

@@ -120,7 +120,7 @@ def test_a_cluster_that_refuses_a_job_is_named() -> None:
 
     client.submit_job = no_agent  # type: ignore[method-assign]
     with pytest.raises(
-        UserError, match="No available agent .*another Ray on its machine has the port .*listen-port=PORT"
+        UserError, match=r"No available agent .*another Ray on its machine has the port .*listen-port=PORT"
     ):
         jobs.submit(client, JOB.address, ["doctor"])
 

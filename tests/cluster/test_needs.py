@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
-from sim2pose.cluster.needs import Needs, Node, check, needs_of, settle
+from sim2pose.cluster.needs import Needs, Node, check, needs_of, nodes_of, settle, with_options
 from sim2pose.config import UserError
 
 DATA = ["data.source=/shared/a", "out=/shared/runs"]
@@ -92,3 +94,25 @@ def test_needs_read_well() -> None:
     assert Needs(1, 1).text == "1 CPU, 1 GPU"
     assert Needs(0, workers=4, gpus_each=1).text == "4 workers of 1 CPU, 1 GPU"
     assert Needs(2, 0, 4e9).text == "2 CPUs, 4 GB of memory"
+
+
+def test_nodes_that_are_gone_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray.util.state
+
+    def list_nodes(address: str, limit: int) -> list[SimpleNamespace]:
+        there = {"CPU": 8.0, "GPU": 1.0, "memory": 1e9, "node:10.0.0.1": 1.0}
+        return [
+            SimpleNamespace(node_ip="10.0.0.1", state="ALIVE", resources_total=there),
+            SimpleNamespace(node_ip="10.0.0.2", state="DEAD", resources_total=there),
+            SimpleNamespace(node_ip="10.0.0.3", state="ALIVE", resources_total=None),
+        ]
+
+    monkeypatch.setattr(ray.util.state, "list_nodes", list_nodes)
+    assert nodes_of("http://head:8265") == [Node("10.0.0.1", 8, 1, 1e9), Node("10.0.0.3", 0)]
+
+
+def test_options_go_before_the_config() -> None:
+    auto = Needs(2, gpu_if_any=True)
+    assert with_options(auto, None, None, None) == auto
+    assert with_options(auto, 4, 0, 16) == Needs(4, 0, 16e9)
+    assert settle(with_options(auto, None, 0, None), SMALL).gpus == 0, "none is none, wherever there is one"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,20 @@ def test_environment_items(monkeypatch: pytest.MonkeyPatch) -> None:
         shipping.job_env(["NOT_SET"])
 
 
-def test_a_wheel_travels_instead_of_the_code(tmp_path: Path) -> None:
-    wheel = tmp_path / "sim2pose-0.1.0-py3-none-any.whl"
-    wheel.touch()
-    assert shipping.runtime_env(wheel=wheel)["py_modules"] == [str(wheel)]
-    for other in (tmp_path / "other-1.0-py3-none-any.whl", tmp_path / "sim2pose-2.whl", tmp_path):
-        with pytest.raises(UserError, match=r"no wheel of sim2pose at .*pip wheel"):
-            shipping.runtime_env(wheel=other)
+def test_the_module_of_a_wheel_travels_without_what_it_depends_on(tmp_path: Path) -> None:
+    wheel, other = tmp_path / "sim2pose-0.1.0-py3-none-any.whl", tmp_path / "other-1.0-py3-none-any.whl"
+    for file, module in ((wheel, "sim2pose"), (other, "other")):
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr(f"{module}/__init__.py", "x = 1\n")
+            archive.writestr(f"{module}-0.1.0.dist-info/METADATA", "Requires-Dist: torch\n")
+    module = shipping.unpack(wheel, tmp_path / "out")
+    assert module == tmp_path / "out" / "sim2pose"
+    assert sorted(p.name for p in tmp_path.glob("out/*/*")) == ["__init__.py"]
+    assert shipping.runtime_env(package=module)["py_modules"] == [str(module)]
+    with pytest.raises(UserError, match="is no wheel of sim2pose"):
+        shipping.unpack(other, tmp_path / "out")
+    with pytest.raises(UserError, match=r"no wheel of sim2pose at .*pip wheel"):
+        shipping.unpack(tmp_path, tmp_path / "out")
 
 
 def test_pinned_packages_are_those_of_the_constraints() -> None:
