@@ -1,53 +1,38 @@
 """Running a command on a Ray cluster elsewhere: ``ray job submit`` with this package shipped along.
 
-The cluster's nodes need sim2pose's dependencies, not sim2pose itself: the package folder travels as a ``py_module``.
-The job runs in a folder of its own on the head node, so whatever it reads and writes is named by absolute paths on
-storage that every node sees. The job joins the cluster by itself (Ray sets ``RAY_ADDRESS`` for it).
+The cluster's nodes need sim2pose's dependencies (or ``--pip``), not sim2pose itself: see :mod:`.shipping`. The job runs in a
+folder of its own, so whatever it reads and writes is named by absolute paths on storage that every node sees, or by URIs.
+The job joins the cluster by itself (Ray sets ``RAY_ADDRESS`` for it).
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
+import re
+import secrets
 import shlex
-import socket
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from ..config import UserError, parse_overrides
+from ..config import UserError, nearest, parse_overrides
+from .needs import Needs
+from .shipping import runtime_env
 
-PACKAGE = Path(__file__).parents[1]  # sim2pose/ with its six links, or the installed package
-EXCLUDES = ["**/__pycache__/**", "**/*.pyc"]  # they would change the package's hash, and so ship it anew each time
-# PYTHONUNBUFFERED: lines appear in the log as they are printed. The override lets ray_session set worker variables that
-# the job was given too (Ray refuses the clash otherwise).
-ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "PYTHONUNBUFFERED": "1",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
 WRITES = ("render", "train", "tune", "demo")  # commands whose `out` would be lost with the job's folder
-# They set themselves to INFO and tell of every package and closed socket.
-TALKATIVE = (
-    "ray.dashboard.modules.dashboard_sdk",
-    "ray.dashboard.modules.job.sdk",
-    "ray._private.runtime_env.packaging",
-)
-ADDRESS = "RAY_API_SERVER_ADDRESS"
-PORT = 8265
-CONNECT_S = 5.0
 REATTACH = 5  # times in a row that the log stream may break
-SETTLE_S = 30.0  # between the end of the log and the status that says so
+SETTLE_S = 30.0  # between the end of the log, or a wish to stop, and the status that says so
 EXIT_CODES = {"SUCCEEDED": 0, "FAILED": 1, "STOPPED": 130}
+NO_NEEDS = Needs(0)
+NO_AGENT = "No available agent to submit job"
+PORT_TAKEN = (
+    "another Ray on its machine has the port of its agent (start it with --dashboard-agent-listen-port=PORT, not 52365)"
+)
 
 
 @dataclass(frozen=True)
@@ -58,71 +43,11 @@ class Job:
     address: str
 
 
-def find_address(address: str | None) -> str:
-    """The cluster's job server as ``http://host:port``: given, or from ``RAY_API_SERVER_ADDRESS``.
-
-    Raises:
-        UserError: if there is none, it is no HTTP address, or nobody answers there.
-    """
-    given = address or os.environ.get(ADDRESS)
-    if not given:
-        raise UserError(f"no cluster to submit to: give --address http://HEAD:{PORT}, or set {ADDRESS}")
-    url = given if "://" in given else f"http://{given}"
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UserError(f"'{given}' is no job server: use its dashboard's address, http://HEAD:{PORT}")
-    port = parts.port or (443 if parts.scheme == "https" else PORT)
-    try:
-        socket.create_connection((parts.hostname, port), timeout=CONNECT_S).close()
-    except OSError as error:
-        raise UserError(
-            f"no Ray cluster answers at {given} ({error.strerror or error}): is its head running?"
-        ) from error
-    return f"{parts.scheme}://{parts.hostname}:{port}{parts.path.rstrip('/')}"
-
-
-def connect(address: str) -> Any:
-    """A ``JobSubmissionClient`` for an address of :func:`find_address`; it sends the token of this machine.
-
-    Raises:
-        UserError: if the cluster refuses the token, or what answers is no Ray job server.
-    """
-    from ray.exceptions import AuthenticationError
-    from ray.job_submission import JobSubmissionClient
-
-    for name in TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with _only_address(address):
-        try:
-            return JobSubmissionClient(address)
-        except AuthenticationError as error:
-            raise UserError(
-                f"the cluster at {address} refuses this machine's token: set RAY_AUTH_MODE=token and "
-                "RAY_AUTH_TOKEN_PATH to a file with the head's token"
-            ) from error
-        except (ConnectionError, RuntimeError, OSError, ValueError) as error:
-            raise UserError(f"what answers at {address} is no Ray job server: {str(error).splitlines()[0]}") from error
-
-
-@contextmanager
-def _only_address(address: str) -> Iterator[None]:
-    """Ray lets its environment variable override the address that a client is given; it must not."""
-    old = os.environ.get(ADDRESS)
-    os.environ[ADDRESS] = address
-    try:
-        yield
-    finally:
-        if old is None:
-            del os.environ[ADDRESS]
-        else:
-            os.environ[ADDRESS] = old
-
-
 def check_words(words: Sequence[str]) -> None:
     """Refuse what cannot work away from this folder.
 
     Raises:
-        UserError: for a relative or missing ``out``, or a relative preset file.
+        UserError: for a relative or missing ``out``, folders and files that lie here, or a preset file that is not here.
     """
     if not words:
         raise UserError("nothing to run: sim2pose submit [--address URL] -- train PRESET key=value …")
@@ -133,62 +58,115 @@ def check_words(words: Sequence[str]) -> None:
         raise UserError(f"out={out} would lie in the job's own folder and be lost: {remedy}")
     if out is None and words[0] in WRITES:
         raise UserError(f"'{words[0]}' would write into the job's own folder, and that be lost: {remedy}")
+    if words[0] in WRITES and words[0] != "render" and "://" in str(out):
+        raise UserError(f"out={out}: only frames may lie in an object store, '{words[0]}' writes to a folder: {remedy}")
+    for value in [*_texts(overrides), *(word for word in words[1:] if "/" in word and "=" not in word)]:
+        if not _absolute(value) and not _is_preset(value) and Path(value).exists():
+            raise UserError(
+                f"{value} lies on this machine: name it by its absolute path on storage that every node sees, or by a URI"
+            )
     for word in words[1:]:
-        if word.endswith((".yaml", ".yml")) and "=" not in word and not _absolute(word):
-            raise UserError(f"the job does not see {word}: give its absolute path on storage that the head node sees")
+        if _is_preset(word) and not _absolute(word) and (".." in Path(word).parts or not Path(word).is_file()):
+            raise UserError(
+                f"no preset file at {word}: it must lie below this folder, or be named by its absolute path"
+            )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All strings in a nested value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
 
 
 def _absolute(path: str) -> bool:
     return "://" in path or path.startswith("/")
 
 
+def _is_preset(word: str) -> bool:
+    return word.endswith((".yaml", ".yml")) and "=" not in word
+
+
 def submit(
-    client: Any, address: str, words: Sequence[str], env: Mapping[str, str] | None = None, python: str = "python"
+    client: Any,
+    address: str,
+    words: Sequence[str],
+    env: dict[str, Any] | None = None,
+    needs: Needs = NO_NEEDS,
+    python: str = "python",
 ) -> Job:
-    """Ship the package and start ``python -m sim2pose WORDS`` on the head node.
+    """Ship the package and start ``python -m sim2pose WORDS`` on the cluster.
 
     Args:
-        client: from :func:`connect`.
+        client: from :func:`.addresses.connect`.
         address: where it is connected to.
-        words: of the command line, after ``sim2pose``.
-        env: further environment variables of the job and its workers.
-        python: interpreter on the head node; the default is what its ``PATH`` has, which need not be Ray's own.
+        words: of the command line, after ``sim2pose``; preset files below this folder travel along.
+        env: the job's environment, of :func:`.shipping.runtime_env`.
+        needs: what the command's process is to have; where it has none, it runs on the head node.
+        python: interpreter on the node; the default is what its ``PATH`` has, which need not be Ray's own.
 
     Raises:
-        UserError: see :func:`check_words`.
-        RuntimeError: if the cluster refuses the job.
+        UserError: see :func:`check_words`, or if the cluster refuses the job.
     """
     check_words(words)
-    return start(client, address, [python, "-m", "sim2pose", *words], env)
+    files = [word for word in words[1:] if _is_preset(word) and not _absolute(word)]
+    return start(client, address, [python, "-m", "sim2pose", *words], env, needs, files, _job_id(words))
 
 
-def start(client: Any, address: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> Job:
-    """Start any command with the package on its path, in a folder of its own.
+def _job_id(words: Sequence[str]) -> str:
+    """A new id that tells jobs apart in a list: ``train-first-1f2e3d4c``."""
+    name = parse_overrides([word for word in words[1:] if word.startswith("name=")]).get("name", "")
+    said = [re.sub(r"[^A-Za-z0-9_.-]", "", str(part)) for part in (words[0], name)]
+    return "-".join([*filter(None, said), secrets.token_hex(4)])
+
+
+def start(
+    client: Any,
+    address: str,
+    command: Sequence[str],
+    env: dict[str, Any] | None = None,
+    needs: Needs = NO_NEEDS,
+    files: Sequence[str] = (),
+    job_id: str | None = None,
+) -> Job:
+    """Start any command with the package on its path, in a folder of its own that holds ``files``.
 
     Without a ``working_dir`` the job would run where the head was started, and Ray puts that folder on the path of all
     workers: a checkout of sim2pose there would hide the shipped package.
-    """
-    runtime_env = {"py_modules": [str(PACKAGE)], "excludes": EXCLUDES, "env_vars": {**ENVIRONMENT, **(env or {})}}
-    entrypoint = shlex.join(command)
-    with tempfile.TemporaryDirectory() as folder:  # uploaded before submit_job returns
-        (Path(folder) / "command.txt").write_text(f"{entrypoint}\n", encoding="utf-8")
-        job_id = client.submit_job(entrypoint=entrypoint, runtime_env={**runtime_env, "working_dir": folder})
-    return Job(job_id, address)
-
-
-def job_env(items: Sequence[str]) -> dict[str, str]:
-    """``KEY=VALUE`` items, or ``KEY`` alone for this machine's value.
 
     Raises:
-        UserError: for a key that is not set here.
+        UserError: if the cluster refuses the job.
     """
-    env = {}
-    for item in items:
-        key, sign, value = item.partition("=")
-        if not sign and key not in os.environ:
-            raise UserError(f"--env {key} has no value: it is not set here; write --env {key}=VALUE")
-        env[key] = value if sign else os.environ[key]
-    return env
+    entrypoint = shlex.join(command)
+    asked = {"num_cpus": needs.cpus, "num_gpus": needs.gpus, "memory": int(needs.memory)}
+    resources = {f"entrypoint_{name}": value for name, value in asked.items() if value}
+    with tempfile.TemporaryDirectory() as folder:  # uploaded before submit_job returns
+        (Path(folder) / "command.txt").write_text(f"{entrypoint}\n", encoding="utf-8")
+        for file in files:
+            (Path(folder) / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, Path(folder) / file)
+        try:
+            given = client.submit_job(
+                entrypoint=entrypoint,
+                runtime_env={**(env or runtime_env()), "working_dir": folder},
+                submission_id=job_id,
+                **resources,
+            )
+        except RuntimeError as error:
+            raise UserError(f"the cluster at {address} refuses the job: {_gist(error)}") from error
+    return Job(given, address)
+
+
+def _gist(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    if NO_AGENT in lines[-1]:
+        return f"{NO_AGENT}: the head has just been started, or {PORT_TAKEN}"
+    return lines[-1][:400]
 
 
 def follow(client: Any, job: Job, write: Callable[[str], Any] = sys.stdout.write) -> int:
@@ -250,7 +228,7 @@ def ending(client: Any, job: Job) -> tuple[int, str]:
     deadline = time.monotonic() + SETTLE_S
     while True:
         info = client.get_job_info(job.id)
-        status = str(getattr(info.status, "value", info.status))
+        status = status_of(info)
         if status in EXIT_CODES:
             if status == "FAILED" and info.driver_exit_code:
                 code = int(info.driver_exit_code)
@@ -261,6 +239,60 @@ def ending(client: Any, job: Job) -> tuple[int, str]:
         time.sleep(0.5)
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A job as a cluster lists it; ``started`` in Unix seconds, ``seconds`` that it took or has taken so far."""
+
+    id: str
+    status: str
+    started: float
+    seconds: float
+    command: str
+
+
+def listed(client: Any) -> list[Listed]:
+    """The jobs that were submitted to a cluster, newest first."""
+    found, now = [], time.time()
+    for each in client.list_jobs():
+        if each.submission_id:
+            begin = (each.start_time or 0) / 1000
+            end = each.end_time / 1000 if each.end_time else now
+            found.append(Listed(each.submission_id, status_of(each), begin, end - begin, each.entrypoint))
+    return sorted(found, key=lambda job: -job.started)
+
+
+def find_job(client: Any, address: str, job_id: str) -> Job:
+    """A job by its id.
+
+    Raises:
+        UserError: for an id that the cluster does not know (nearest named).
+    """
+    known = [job.id for job in listed(client)]
+    if job_id not in known:
+        raise UserError(f"the cluster at {address} has no job '{job_id}': {nearest(job_id, known)}")
+    return Job(job_id, address)
+
+
+def stop(client: Any, job: Job) -> str:
+    """End a job's command (SIGTERM, then SIGKILL) and what it started in the cluster; returns its status.
+
+    Raises:
+        RuntimeError: if it does not end within :data:`SETTLE_S`.
+    """
+    client.stop_job(job.id)
+    deadline = time.monotonic() + SETTLE_S
+    while (status := status_of(client.get_job_info(job.id))) not in EXIT_CODES:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{job.id} was told to stop but is {status}: {hint(job)}")
+        time.sleep(0.5)
+    return status
+
+
+def status_of(info: Any) -> str:
+    """``PENDING``, ``RUNNING``, ``SUCCEEDED``, ``FAILED`` or ``STOPPED``."""
+    return str(getattr(info.status, "value", info.status))
+
+
 def hint(job: Job) -> str:
     """How to look at a job later."""
-    return f"ray job logs --follow {job.id} --address {job.address}"
+    return f"sim2pose jobs logs {job.id} --follow --address {job.address}"

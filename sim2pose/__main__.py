@@ -15,6 +15,7 @@ from .commands import (
     doctor,
     evaluate,
     fit,
+    jobs,
     models,
     prior,
     render,
@@ -45,6 +46,7 @@ app.add_typer(bodies.app, name="bodies")
 app.command("tune")(tune.tune)
 app.command("run")(run.run)
 app.command("submit")(submit.submit)
+app.add_typer(jobs.app, name="jobs")
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 

@@ -62,13 +62,13 @@ def train(
     events = EventLog(settings.run_dir, state.step, task.total_steps, enabled=context.first)
     if settings.validate_first and state.step == 0:
         look_first(task, settings, context, events, updaters)
-    meter = Meter(context, state)
+    meter = Meter(context, state, settings.name)
     progress = Progress(settings.name, task.total_steps, state.step, "step", show=context.first and context.shows)
     batches = task.batches(state.step)
     clock = time.perf_counter()
     pause = settings.pause_step(task.total_steps)
     while state.step < min(pause, task.total_steps) and state.stopped is None:
-        batch = next(batches)
+        batch = meter.next(batches)
         measure = (state.step + 1) % settings.log_every == 0
         guard.begin(state.step, batch["frame_id"])
         for micro, last in micro_batches(batch, settings.accumulate, task.parallel):

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from ..config import UserError
+from ..datasets.remote import Unreachable
 from . import runfolder
 from .config import TrainConfig
 from .context import CPU, Context
+from .failures import OutOfMemory
 from .follow import following
 from .recipes import validate_run
 from .tracking import MlflowSender
@@ -24,6 +26,7 @@ from .updates import NonFiniteLoss
 
 log = logging.getLogger(__name__)
 
+AUTOSCALING = "SIM2POSE_AUTOSCALING"  # set in clusters that grow: GPUs that are not there yet may be asked for
 ENVIRONMENT = {
     # Otherwise each report() blocks for 1-2 s (Ray 2.50 to 2.60); also how soon a lost worker is noticed.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
@@ -42,7 +45,7 @@ def train_on_ray(
     The data of a step do not depend on how many there are.
 
     Raises:
-        UserError: what a rank refused, or GPUs that the cluster does not have.
+        UserError: what a rank refused (without restarts), or GPUs that the cluster does not have.
         NonFiniteLoss: what the ranks agreed on.
         RuntimeError: after ``max_failures`` restarts, with the first cause.
     """
@@ -83,6 +86,7 @@ def _fit(cfg: TrainConfig, run_dir: Path, until: float | None) -> None:
             name=f"{cfg.name}-{uuid.uuid4().hex[:8]}",
             storage_path=str(scratch),
             failure_config=FailureConfig(max_failures=cfg.max_failures),
+            callbacks=[_no_restart_after_mistakes()],
         ),
     )
     try:
@@ -100,23 +104,42 @@ def _fit(cfg: TrainConfig, run_dir: Path, until: float | None) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _no_restart_after_mistakes() -> Any:
+    """A callback of Ray's controller that ends the run when a rank found a user's mistake, which would meet it again.
+
+    A store that does not answer may come back, so that one is tried again.
+    """
+    from ray.train import UserCallback
+
+    class NoRestart(UserCallback):
+        def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+            for error in worker_exceptions.values():
+                if isinstance(error, UserError) and not isinstance(error, Unreachable):
+                    raise error  # Ray retries lost workers, not what its callbacks raise
+
+    return NoRestart()
+
+
 def _use_gpu(cfg: TrainConfig) -> bool:
     """Whether each rank gets a GPU: asked for, or ``auto`` and the cluster has enough of them."""
     import ray
 
     found = int(ray.cluster_resources().get("GPU", 0))
+    if cfg.device == "cuda" and os.environ.get(AUTOSCALING):
+        return True
     if cfg.device == "cuda" and found < cfg.ranks[0]:
         raise UserError(
-            f"device=cuda with workers={cfg.workers}, but the Ray cluster has {found} GPUs: use device=auto"
+            f"device=cuda with workers={cfg.workers}, but the Ray cluster has {found} GPUs: use device=auto, or set "
+            f"{AUTOSCALING}=1 where the cluster grows"
         )
     return cfg.device != "cpu" and found >= cfg.ranks[0]
 
 
 def _as_error(noted: dict[str, Any]) -> Exception:
     """A noted failure as the exception it was, where callers tell it from others."""
-    kinds: dict[str, type[Exception]] = {"UserError": UserError, "NonFiniteLoss": NonFiniteLoss}
-    if noted["kind"] in kinds:
-        return kinds[noted["kind"]](noted["message"])
+    for kind in (UserError, OutOfMemory, NonFiniteLoss):
+        if noted["kind"] == kind.__name__:
+            return kind(noted["message"])
     return RuntimeError(f"first failure, on rank {noted['rank']}: {noted['kind']}: {noted['message']}")
 
 

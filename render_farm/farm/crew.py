@@ -20,6 +20,7 @@ from ...config import UserError
 from ...datasets import storage
 from ...datasets.records import ShardEntry
 from ...datasets.remote import Unreachable
+from .gauges import RETRIES, record
 from .job import FarmJob, is_visible
 from .worker import ShardWorker
 
@@ -219,6 +220,7 @@ class Drive:
                 f"shard {shard_id} failed {count} times, the last time because {_sentence(cause)}; finished shards are "
                 "kept: mend the cause and run the same command again"
             ) from error
+        record(RETRIES, 1, storage.show(self.crew.job.folder))
         self.note(f"shard {shard_id}: attempt {count} of {most} failed: {_sentence(cause)}")
         self._again.append(shard_id)
 

@@ -17,6 +17,7 @@ from ...datasets.progress import Progress
 from ...datasets.publish import sweep_temp
 from ...datasets.records import ShardEntry
 from .crew import Crew, Drive, FarmError, Limits
+from .gauges import FRAMES, QUARANTINED, QUEUE, SHARDS, record
 from .job import FarmJob, render_shard
 from .layout import settle
 from .ledger import Ledger
@@ -65,6 +66,10 @@ def run_farm(job: FarmJob, options: FarmOptions) -> Manifest:
 
         def on_shard(shard_id: int, entry: ShardEntry) -> None:
             ledger.add(shard_id, entry)
+            record(SHARDS, 1, where)
+            record(FRAMES, entry.rows, where)
+            record(QUARANTINED, len(entry.notes.quarantined), where)
+            record(QUEUE, job.shards - ledger.shards, where)
             progress.advance(limit.add(entry))
 
         try:

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import shlex
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +13,8 @@ import pytest
 
 from sim2pose.cluster import jobs
 from sim2pose.cluster.jobs import Job
+from sim2pose.cluster.needs import Needs
+from sim2pose.cluster.shipping import runtime_env
 from sim2pose.config import UserError
 
 JOB = Job("job_1", "http://head:8265")
@@ -39,8 +34,21 @@ class FakeClient:
         self.submitted: list[dict[str, Any]] = []
 
     def submit_job(self, **what: Any) -> str:
+        folder = Path(what["runtime_env"]["working_dir"])
         self.submitted.append(what)
+        self.files = {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*") if p.is_file()}
         return JOB.id
+
+    def stop_job(self, job_id: str) -> bool:
+        assert job_id == JOB.id
+        return True
+
+    def list_jobs(self) -> list[Any]:
+        jobs = [("train-a-1", 1000, 61_000), ("train-b-2", 2000, None), (None, 0, None)]
+        return [
+            SimpleNamespace(submission_id=i, start_time=s, end_time=e, status="RUNNING", entrypoint="x")
+            for i, s, e in jobs
+        ]
 
     async def tail_job_logs(self, job_id: str) -> AsyncIterator[str]:
         assert job_id == JOB.id
@@ -56,20 +64,14 @@ class FakeClient:
 
 
 @pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    if "soak" not in request.keywords:
-        monkeypatch.setattr(jobs, "time", SimpleNamespace(sleep=lambda s: None, monotonic=time.monotonic))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    instead = SimpleNamespace(sleep=lambda s: None, monotonic=time.monotonic, time=time.time)
+    monkeypatch.setattr(jobs, "time", instead)
 
 
 def test_the_package_travels_with_the_command_and_its_environment() -> None:
     client, words = FakeClient(), ["train", "infant_source", "out=/shared/my runs", "--resume"]
-    job = jobs.submit(client, JOB.address, words, {"KEY": "v"})
+    job = jobs.submit(client, JOB.address, words, runtime_env({"KEY": "v"}), Needs(2, 1, 3e9))
     assert job == JOB
     (what,) = client.submitted
     assert shlex.split(what["entrypoint"]) == ["python", "-m", "sim2pose", *words]
@@ -80,6 +82,47 @@ def test_the_package_travels_with_the_command_and_its_environment() -> None:
     assert what["runtime_env"]["env_vars"]["KEY"] == "v"
     assert what["runtime_env"]["env_vars"]["PYTHONUNBUFFERED"] == "1"
     assert not any("TOKEN" in key for key in what["runtime_env"]["env_vars"]), "the token is sent with requests only"
+    asked = {key.removeprefix("entrypoint_"): value for key, value in what.items() if key.startswith("entrypoint_")}
+    assert asked == {"num_cpus": 2, "num_gpus": 1, "memory": 3_000_000_000}
+
+
+def test_a_command_whose_workers_do_the_work_asks_for_nothing_itself() -> None:
+    client = FakeClient()
+    jobs.submit(
+        client, JOB.address, ["train", "fidip", "out=/s", "name=my first"], runtime_env(), Needs(0, 0, workers=4)
+    )
+    (what,) = client.submitted
+    assert not [key for key in what if key.startswith("entrypoint_")]
+    assert what["submission_id"].startswith("train-myfirst-"), "jobs can be told apart in a list"
+
+
+def test_preset_files_below_this_folder_travel_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my").mkdir()
+    (tmp_path / "my" / "sweep.yaml").write_text("train: adapt")
+    client = FakeClient()
+    jobs.submit(client, JOB.address, ["tune", "my/sweep.yaml", "out=/shared/s"])
+    assert client.files["my/sweep.yaml"] == "train: adapt"
+
+
+def test_a_cluster_that_refuses_a_job_is_named() -> None:
+    client = FakeClient()
+
+    def refuse(**what: Any) -> str:
+        raise RuntimeError("Request failed with status code 500: Traceback\nValueError: the working_dir is too large")
+
+    client.submit_job = refuse  # type: ignore[method-assign]
+    with pytest.raises(UserError, match="http://head:8265 refuses the job: ValueError: the working_dir is too large"):
+        jobs.submit(client, JOB.address, ["doctor"])
+
+    def no_agent(**what: Any) -> str:
+        raise RuntimeError("status code 500: No available agent to submit job, please try again later..")
+
+    client.submit_job = no_agent  # type: ignore[method-assign]
+    with pytest.raises(
+        UserError, match=r"No available agent .*another Ray on its machine has the port .*listen-port=PORT"
+    ):
+        jobs.submit(client, JOB.address, ["doctor"])
 
 
 @pytest.mark.parametrize(
@@ -88,10 +131,26 @@ def test_the_package_travels_with_the_command_and_its_environment() -> None:
         ([], "nothing to run"),
         (["train", "infant_source", "out=runs"], "out=runs would lie in the job's own folder"),
         (["render", "infant"], "'render' would write into the job's own folder"),
-        (["tune", "mine.yaml", "out=/shared/s"], r"the job does not see mine\.yaml"),
+        (["tune", "mine.yaml", "out=/shared/s"], r"no preset file at mine\.yaml"),
+        (
+            ["tune", "../mine.yaml", "out=/shared/s"],
+            r"no preset file at \.\./mine\.yaml: it must lie below this folder",
+        ),
+        (["tune", "lambda", "out=s3://bucket/s"], "only frames may lie in an object store, 'tune' writes to a folder"),
+        (
+            ["train", "adapt", "out=/s", "data.source=frames"],
+            "frames lies on this machine: name it by its absolute path",
+        ),
+        (["train", "adapt", "out=/s", "data.val={target: frames}"], "frames lies on this machine"),
+        (["evaluate", "frames/run", "/shared/photos"], "frames/run lies on this machine"),
     ],
 )
-def test_what_would_be_lost_or_not_found_is_refused(words: list[str], sentence: str) -> None:
+def test_what_would_be_lost_or_not_found_is_refused(
+    words: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "frames" / "run").mkdir(parents=True)
+    (tmp_path / "mine").mkdir()
     client = FakeClient()
     with pytest.raises(UserError, match=sentence):
         jobs.submit(client, JOB.address, words)
@@ -100,7 +159,8 @@ def test_what_would_be_lost_or_not_found_is_refused(words: list[str], sentence: 
 
 def test_a_command_that_writes_nowhere_may_go() -> None:
     jobs.check_words(["doctor"])
-    jobs.check_words(["tune", "/shared/mine.yaml", "out=s3://bucket/s", "fixed.data.source=/shared/a"])
+    jobs.check_words(["tune", "/shared/mine.yaml", "out=/shared/s", "fixed.data.source=/shared/a"])
+    jobs.check_words(["render", "infant", "out=s3://bucket/s"])
 
 
 def test_the_log_is_printed_once_though_the_stream_breaks() -> None:
@@ -113,7 +173,7 @@ def test_the_log_is_printed_once_though_the_stream_breaks() -> None:
 def test_a_log_that_is_lost_for_good_says_how_to_go_on() -> None:
     client = FakeClient("0123456789", breaks=(6,) * 20)
     with pytest.raises(
-        RuntimeError, match=r"lost contact with job_1 .*it goes on: ray job logs --follow job_1 --address"
+        RuntimeError, match=r"lost contact with job_1 .*it goes on: sim2pose jobs logs job_1 --follow --address"
     ):
         jobs.follow(client, JOB, lambda text: None)
     assert len(client.breaks) == 20 - jobs.REATTACH - 1
@@ -142,129 +202,17 @@ def test_a_job_that_never_ends_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         jobs.ending(FakeClient(statuses=("RUNNING",)), JOB)
 
 
-def test_addresses_are_checked_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(jobs.ADDRESS, raising=False)
-    with pytest.raises(UserError, match="no cluster to submit to: give --address"):
-        jobs.find_address(None)
-    with pytest.raises(UserError, match="is no job server"):
-        jobs.find_address("ray://head:10001")
-    with pytest.raises(UserError, match=r"no Ray cluster answers at .*is its head running"):
-        jobs.find_address(f"127.0.0.1:{free_port()}")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        monkeypatch.setenv(jobs.ADDRESS, f"http://127.0.0.1:{port}/")
-        assert jobs.find_address(None) == f"http://127.0.0.1:{port}"
-        assert jobs.find_address(f"localhost:{port}") == f"http://localhost:{port}", "what is given goes first"
+def test_jobs_are_listed_newest_first_and_an_unknown_one_names_the_nearest() -> None:
+    client = FakeClient()
+    assert [(job.id, job.started) for job in jobs.listed(client)] == [("train-b-2", 2.0), ("train-a-1", 1.0)]
+    assert jobs.listed(client)[1].seconds == 60
+    assert jobs.find_job(client, JOB.address, "train-a-1") == Job("train-a-1", JOB.address)
+    with pytest.raises(UserError, match=r"http://head:8265 has no job 'train-a-2': did you mean 'train-"):
+        jobs.find_job(client, JOB.address, "train-a-2")
 
 
-def test_a_given_address_is_not_overridden_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray prefers RAY_API_SERVER_ADDRESS and RAY_ADDRESS to the argument: a job could go elsewhere."""
-    import ray.job_submission as module
-
-    seen = {}
-    monkeypatch.setenv(jobs.ADDRESS, "http://elsewhere:8265")
-
-    def client(address: str) -> None:
-        from ray.dashboard.utils import get_address_for_submission_client
-
-        seen["address"] = get_address_for_submission_client(address)
-
-    monkeypatch.setattr(module, "JobSubmissionClient", client)
-    jobs.connect("http://here:8265")
-    assert seen == {"address": "http://here:8265"}
-    assert os.environ[jobs.ADDRESS] == "http://elsewhere:8265"
-
-
-def test_refused_tokens_and_strangers_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    import ray.job_submission as module
-    from ray.exceptions import AuthenticationError
-
-    def refuse(address: str) -> None:
-        raise AuthenticationError("Authentication required")
-
-    monkeypatch.setattr(module, "JobSubmissionClient", refuse)
-    with pytest.raises(UserError, match="RAY_AUTH_TOKEN_PATH"):
-        jobs.connect("http://here:8265")
-
-    def stranger(address: str) -> None:
-        raise RuntimeError("Version check returned 404. Please")
-
-    monkeypatch.setattr(module, "JobSubmissionClient", stranger)
-    with pytest.raises(UserError, match="is no Ray job server: Version check returned 404"):
-        jobs.connect("http://here:8265")
-
-
-def test_environment_items(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MINE", "local")
-    assert jobs.job_env(["A=b=c", "MINE"]) == {"A": "b=c", "MINE": "local"}
-    with pytest.raises(UserError, match="--env NOT_SET has no value"):
-        jobs.job_env(["NOT_SET"])
-
-
-@pytest.fixture(scope="module")
-def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
-    """A real head with token authentication: its address, and the environment that reaches it. Ended by its pid."""
-    token = tmp_path_factory.mktemp("token") / "token"
-    token.write_text(secrets.token_hex(32))
-    token.chmod(0o600)
-    env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0"}
-    env["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # as an activated environment has it
-    port, dashboard, agent, client = (free_port() for _ in range(4))
-    ray = str(Path(sys.executable).parent / "ray")
-    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as short, (token.parent / "head.log").open("w") as log:
-        words = [ray, "start", "--head", "--block", "--num-cpus=2", "--object-store-memory=100000000", f"--port={port}"]
-        words += [f"--temp-dir={short}", f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}"]
-        words += [f"--ray-client-server-port={client}", "--node-ip-address=127.0.0.1"]
-        process = subprocess.Popen(words, env={**os.environ, **env}, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            address = f"http://127.0.0.1:{dashboard}"
-            deadline = time.monotonic() + 120
-            while time.monotonic() < deadline and process.poll() is None:
-                try:
-                    jobs.find_address(address)
-                    break
-                except UserError:
-                    time.sleep(0.5)
-            assert process.poll() is None, (token.parent / "head.log").read_text()
-            yield address, env
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-
-
-def run_on(head: tuple[str, dict[str, str]], code: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Follow a job of ``python -c`` from a process of its own: Ray reads its token once a process."""
-    script = (
-        "import sys; from sim2pose.cluster import jobs\n"
-        "place = jobs.find_address(sys.argv[1]); client = jobs.connect(place)\n"
-        "sys.exit(jobs.follow(client, jobs.start(client, place, ['python', '-c', sys.argv[2]], {'MINE': 'here'})))"
-    )
-    words = [sys.executable, "-c", script, head[0], code]
-    return subprocess.run(words, env={**os.environ, **env}, capture_output=True, text=True, timeout=240)
-
-
-@pytest.mark.soak
-def test_a_real_head_runs_the_shipped_package_and_gives_its_exit_code(head: tuple[str, dict[str, str]]) -> None:
-    code = (
-        "import os, sys, ray, sim2pose.trainers.config as c; from sim2pose.render_farm.farm.ray_session import ray_session\n"
-        "print('DRIVER=' + c.__file__, os.environ['MINE'], os.getcwd())\n"
-        "f = ray.remote(lambda: (__import__('sim2pose').__file__, os.environ['OMP_NUM_THREADS']))\n"
-        "with ray_session():\n    print('WORKER=', *ray.get(f.remote()))\n"
-        "sys.exit(3)"
-    )
-    done = run_on(head, code, head[1])
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert "runtime_resources/py_modules_files" in done.stdout.split("\nDRIVER=")[1].splitlines()[0]
-    assert "here" in done.stdout
-    assert "runtime_resources/working_dir_files" in done.stdout
-    assert "runtime_resources/py_modules_files" in done.stdout.split("\nWORKER=")[1].splitlines()[0]
-
-
-@pytest.mark.soak
-def test_a_wrong_token_is_refused_with_the_remedy(head: tuple[str, dict[str, str]], tmp_path: Path) -> None:
-    wrong = tmp_path / "token"
-    wrong.write_text(secrets.token_hex(32))
-    done = run_on(head, "print(1)", {**head[1], "RAY_AUTH_TOKEN_PATH": str(wrong)})
-    assert "refuses this machine's token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH" in done.stderr
-    none = run_on(head, "print(1)", {"RAY_AUTH_MODE": "disabled"})
-    assert "refuses this machine's token" in none.stderr
+def test_stopping_waits_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert jobs.stop(FakeClient(statuses=("RUNNING", "RUNNING", "STOPPED")), JOB) == "STOPPED"
+    monkeypatch.setattr(jobs, "SETTLE_S", 0.01)
+    with pytest.raises(RuntimeError, match="was told to stop but is RUNNING"):
+        jobs.stop(FakeClient(statuses=("RUNNING",)), JOB)

@@ -172,6 +172,15 @@ def test_a_rank_that_keeps_dying_ends_the_run_with_the_way_on(values: dict[str, 
     thread.join()
 
 
+def test_a_users_mistake_on_ray_ends_it_without_restarts(values: dict[str, Any], tmp_path: Path) -> None:
+    """Every rank finds no data: each says so once."""
+    cfg = long_run(values, name="mistaken", runtime="ray", workers=2, data={"source": [str(tmp_path / "nothing")]})
+    with pytest.raises(UserError, match="no folder of frames at"):
+        train(cfg)
+    noted = runfolder.failures(Path(cfg.out) / "mistaken")
+    assert sorted(f["rank"] for f in noted) == [0, 1]
+
+
 def test_a_non_finite_loss_on_ray_ends_it_without_restarts(values: dict[str, Any]) -> None:
     cfg = long_run(values, name="diverged", runtime="ray", workers=2, optim={"lr": 1e30})
     with pytest.raises(NonFiniteLoss, match=r"frames \["):
