@@ -6,10 +6,12 @@ the folder, the others hear from it. Loader processes read windows by themselves
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..config import UserError
 from ..datasets.patience import Patience, Stalled, await_folder, await_shards
 from ..datasets.streamed import StreamedPeople
 from ..datasets.streamed_plan import StreamedPlan
@@ -29,11 +31,13 @@ def open_stream(path: str | Path, window: int, timeout_s: float, domain: int, co
     """
     patience = Patience(path, timeout_s)
     _together(context, lambda: await_folder(patience, SLICE_S) is not None)
-    live = await_folder(patience)
+    with _seen_by_all():
+        live = await_folder(patience)
     assert live is not None
     first = min(window, live.shards)
     _together(context, lambda: await_shards(live, 0, first, patience, SLICE_S))
-    return StreamedPeople(live, window, domain=domain, patience=patience)
+    with _seen_by_all():
+        return StreamedPeople(live, window, domain=domain, patience=patience)
 
 
 def with_windows(loader: Iterable[Batch], plan: StreamedPlan, context: Context, steps: range) -> Iterator[Batch]:
@@ -52,7 +56,8 @@ def read_window(people: StreamedPeople, context: Context) -> None:
         Stalled: if it does not come, on every rank.
     """
     _together(context, lambda: people.wait(SLICE_S))
-    people.wait()  # on the other ranks a network file system may show it later
+    with _seen_by_all():
+        people.wait()
     people.grow()
 
 
@@ -65,6 +70,15 @@ def restore(people: StreamedPeople, state: dict[str, Any], context: Context) -> 
     while len(people.window_blocks) < min(state["windows"], people.windows):
         read_window(people, context)
     people.check(state)
+
+
+@contextlib.contextmanager
+def _seen_by_all() -> Iterator[None]:
+    """A rank looks at what rank 0 has seen; a network file system may show it a little later."""
+    try:
+        yield
+    except Stalled as error:
+        raise UserError(f"{error}. Rank 0 sees it: the folder must lie on storage that all nodes share") from error
 
 
 def _together(context: Context, wait: Callable[[], bool]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import UserError
+from ..datasets.patience import Stalled
 from . import runfolder
 from .config import TrainConfig
 from .context import CPU, Context
@@ -112,14 +113,15 @@ def _use_gpu(cfg: TrainConfig) -> bool:
 
 def _as_error(noted: dict[str, Any]) -> Exception:
     """A noted failure as the exception it was, where callers tell it from others."""
-    kinds: dict[str, type[Exception]] = {"UserError": UserError, "NonFiniteLoss": NonFiniteLoss}
+    kinds: dict[str, type[Exception]] = {"UserError": UserError, "NonFiniteLoss": NonFiniteLoss, "Stalled": Stalled}
     if noted["kind"] in kinds:
         return kinds[noted["kind"]](noted["message"])
     return RuntimeError(f"first failure, on rank {noted['rank']}: {noted['kind']}: {noted['message']}")
 
 
 def _rank(values: dict[str, Any]) -> None:
-    """One rank in a Ray worker. What all ranks agree on (a non-finite loss) ends the run without useless restarts."""
+    """One rank in a Ray worker. What all ranks agree on (a non-finite loss, a source whose farm is dead) ends the run
+    without useless restarts."""
     import ray.train
     from ray.train.torch import get_device
 
@@ -137,7 +139,7 @@ def _rank(values: dict[str, Any]) -> None:
         cfg = validate_run(values["config"])
         device = get_device() if values["gpu"] else CPU
         work(cfg, run_dir, Context(rank, world, device, False, report, cfg.deepspeed))
-    except NonFiniteLoss as error:
+    except (NonFiniteLoss, Stalled) as error:
         if rank == 0:
             runfolder.note_failure(run_dir, rank, error)
     except Exception as error:
