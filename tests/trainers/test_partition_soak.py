@@ -5,7 +5,6 @@ Unlike a killed node, a host that is cut off goes on by itself for a while, on t
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -13,30 +12,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sim2pose.config import dump_yaml, validate
-from sim2pose.datasets.shards import FramesFolder
-from sim2pose.trainers import checkpoints
-from sim2pose.trainers.keypoint_config import KeypointConfig
-from sim2pose.trainers.tracking import read_events
+from .noise_runs import NoiseRun, assert_each_frame_once
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]
 
 HEAD, OTHER = "10.77.31.1", "10.77.31.2"
-FRAMES, STEPS = 640, 40
+FRAMES, STEPS = 640, 100
 FARM = (
     "import sys\nfrom functools import partial\nfrom sim2pose.render_farm.farm.noise import NoiseFrames, noise_job\n"
     "from sim2pose.render_farm.farm.run import FarmOptions, run_farm\n"
     "job = noise_job(sys.argv[1], int(sys.argv[2]), make=partial(NoiseFrames, 7, seconds=0.03))\n"
     "run_farm(job, FarmOptions(2, sys.argv[3], progress=False))\n"
-)
-TRAIN = (
-    "import sys\nfrom sim2pose.config import load_config\nfrom sim2pose.trainers.keypoint_config import KeypointConfig\n"
-    "from sim2pose.trainers.runtimes import train\ntrain(load_config(KeypointConfig, sys.argv[1]))\n"
 )
 
 
@@ -51,7 +42,6 @@ class Hosts:
         self.env = {
             **os.environ,
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
-            "RAY_ADDRESS": f"{HEAD}:6379",
             "OMP_NUM_THREADS": "1",
             **{f"RAY_health_check_{key}": value for key, value in health.items()},
         }
@@ -90,8 +80,8 @@ class Hosts:
         """The second host, with its cable, comes (again)."""
         self.cable("up")
         self.other = self.ray(1, "--address", f"{HEAD}:6379")
-        count = "import ray; ray.init(logging_level='ERROR'); print(sum(n['Alive'] for n in ray.nodes()))"
-        command = ["ip", "netns", "exec", self.names[0], sys.executable, "-c", count]
+        count = "import ray; ray.init('HEAD:6379', logging_level='ERROR'); print(sum(n['Alive'] for n in ray.nodes()))"
+        command = ["ip", "netns", "exec", self.names[0], sys.executable, "-c", count.replace("HEAD", HEAD)]
         for _ in range(30):
             found = subprocess.run(command, env=self.env, capture_output=True, check=False, text=True)
             if found.stdout.strip().endswith("2"):
@@ -131,40 +121,24 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
         made.close()
 
 
-def until(what: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    while not what():
-        assert process.poll() is None, "it ended before the cable was cut"
-        time.sleep(0.05)
-
-
 def test_a_cut_cable_while_rendering_and_while_training(hosts: Hosts, tmp_path: Path) -> None:
     frames = tmp_path / "frames"
     farm = hosts.start(0, sys.executable, "-c", FARM, str(frames), str(FRAMES), f"{HEAD}:6379")
-    until(lambda: len(list(frames.glob("*.parquet"))) >= 4, farm)
+    while len(list(frames.glob("*.parquet"))) < 4:
+        assert farm.poll() is None
+        time.sleep(0.05)
     hosts.cable("down")
     cut = time.monotonic()
     assert farm.wait(300) == 0
     print(f"rendered {time.monotonic() - cut:.0f} s after the cut")
-    whole = FramesFolder.open(frames, verify=True)
-    assert sorted(frame.frame_id for frame in whole.iterate(["frame_id"])) == list(range(FRAMES))
+    assert_each_frame_once(frames, FRAMES)
 
     os.killpg(hosts.other.pid, signal.SIGKILL)
     hosts.join()
-    values = {
-        "name": "run", "out": str(tmp_path / "runs"), "steps": STEPS, "batch": 8, "device": "cpu", "threads": 1,
-        "log_every": 1, "validate_every": 1000, "stop_on_collapse": False, "runtime": "ray", "workers": [1, 2],
-        "data": {"source": str(frames), "input": [64, 64], "sigma": 1.5}, "model": {"network": "hrnet_nano"},
-        "checkpoint": {"every": 5, "keep": 100}, "tracking": {"enabled": False},
-    }  # fmt: skip
-    preset = tmp_path / "run.yaml"
-    preset.write_text(dump_yaml(validate(KeypointConfig, values)))
-    training = hosts.start(0, sys.executable, "-c", TRAIN, str(preset))
-    run_dir = tmp_path / "runs" / "run"
-    until(lambda: len(checkpoints.folders(run_dir / "checkpoints")) >= 2, training)
+    run = NoiseRun(frames, tmp_path / "runs", STEPS)
+    run.launch(f"{HEAD}:6379", hosts.env, ("ip", "netns", "exec", hosts.names[0]))
+    run.until(lambda: run.saved() >= 10)
     hosts.cable("down")
     cut = time.monotonic()
-    assert training.wait(600) == 0
+    run.finish(600)
     print(f"trained {time.monotonic() - cut:.0f} s after the cut")
-    assert json.loads((run_dir / "done.json").read_text())["step"] == STEPS
-    steps = [event["step"] for event in read_events(run_dir) if "train/loss_pose" in event["metrics"]]
-    assert steps == list(range(1, STEPS + 1))
