@@ -41,6 +41,7 @@ class Hosts:
         health = {"period_ms": "1000", "timeout_ms": "1000", "failure_threshold": "5"}
         self.env = {
             **os.environ,
+            "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "OMP_NUM_THREADS": "1",
             **{f"RAY_health_check_{key}": value for key, value in health.items()},
