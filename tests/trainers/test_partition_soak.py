@@ -63,7 +63,9 @@ class Hosts:
     def start(self, host: int, *command: str) -> subprocess.Popen[bytes]:
         log = (self.folder / f"log{len(self.started)}.txt").open("wb")
         whole = ["ip", "netns", "exec", self.names[host], *command]
-        process = subprocess.Popen(whole, env=self.env, stdout=log, stderr=log, start_new_session=True)
+        # The host's name leads to the loopback here, as on many a machine: gloo must be told its interface.
+        env = {**self.env, "GLOO_SOCKET_IFNAME": f"{self.names[host]}0"}
+        process = subprocess.Popen(whole, env=env, stdout=log, stderr=log, start_new_session=True)
         self.started.append(process)
         return process
 
