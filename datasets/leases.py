@@ -62,6 +62,12 @@ def lease(folder: Path) -> Iterator[None]:
             storage.remove(mine.path)
 
 
+def lease_holder(folder: Path) -> str | None:
+    """Who holds a remote folder, or held it until death; None if there is no lease."""
+    found = _leases(folder)
+    return _name(_read(folder / f"{_PREFIX}{found[-1]}")) if found else None
+
+
 class _Lease:
     def __init__(self, folder: Path, number: int) -> None:
         self.folder, self.number = folder, number

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..config import UserError
 from . import storage
-from .leases import lease
+from .leases import lease, lease_holder
 
 LOCK = ".driver.lock"
 
@@ -48,6 +48,26 @@ def driver_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def holder(folder: Path) -> str | None:
+    """Who holds a folder now, as far as can be told; None if nobody does.
+
+    It tries the lock for an instant, so that a driver which starts in that very moment is refused: do not ask often.
+    """
+    if storage.is_remote(folder):
+        return lease_holder(folder)
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
 
 
 def _holder(descriptor: int) -> str:

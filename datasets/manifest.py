@@ -126,8 +126,18 @@ def part_name(number: int) -> str:
     return f"part-{number:05d}"
 
 
-def shard_entry(path: Path) -> tuple[ShardEntry, DatasetInfo]:
+def shard_file(shard_id: int, part_shards: int) -> str:
+    """File of a shard relative to its folder, which has ``part_shards`` shards a part (0: no parts)."""
+    name = shard_name(shard_id)
+    return f"{part_name(shard_id // part_shards)}/{name}" if part_shards else name
+
+
+def shard_entry(path: Path, hashed: bool = True) -> tuple[ShardEntry, DatasetInfo]:
     """Describe a shard from what lies in the file (reads the light columns and hashes the file).
+
+    Args:
+        path: the file.
+        hashed: False leaves ``sha256`` empty, and reads the light columns only.
 
     Raises:
         UserError: if the file is missing, damaged or foreign.
@@ -140,7 +150,7 @@ def shard_entry(path: Path) -> tuple[ShardEntry, DatasetInfo]:
     entry = ShardEntry(
         file=path.name,
         rows=len(table),
-        sha256=storage.sha256(path),
+        sha256=storage.sha256(path) if hashed else "",
         bytes=storage.size(path) or 0,
         empty=int((np.diff(offsets) == 0).sum()),
         domains=tuple(sorted(table.column("domain").unique().to_pylist())),

@@ -47,6 +47,7 @@ class PersonDataset:
         label_seed: int = 0,
         joint_set: str | None = None,
         frame_limit: int | float | None = None,
+        allow_empty: bool = False,
     ) -> None:
         """Index the folders.
 
@@ -63,6 +64,7 @@ class PersonDataset:
             joint_set: which labelled joint set to take; None: the first folder's first.
             frame_limit: use only the people of this many frames (of those with usable people), or of this share of them
                 if it is below 1, drawn by ``label_seed``. A smaller number draws a subset of a larger one's.
+            allow_empty: False raises if no person is left.
 
         Raises:
             UserError: for a folder that does not label it, an unknown domain name or policy, a bad person under
@@ -94,7 +96,7 @@ class PersonDataset:
             self.labelled[order[labels:]] = False
         self.counts["used"] = len(self.bbox)
         self.counts["labelled"] = int(self.labelled.sum())
-        if not len(self.bbox):
+        if not (len(self.bbox) or allow_empty):
             raise UserError(f"{self.folders[0].path}: no usable person ({self.describe()})")
 
     def __len__(self) -> int:

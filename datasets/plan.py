@@ -35,6 +35,26 @@ class Blocked(Protocol):
         ...
 
 
+def shuffled(blocks: np.ndarray, rng: np.random.Generator, window: int) -> np.ndarray:
+    """A permutation (P,) int64 of the persons of row groups of ``blocks`` (G,) persons, which keeps reading sequential."""
+    starts = np.cumsum(blocks) - blocks
+    groups = rng.permutation(len(blocks))
+    groups = groups[blocks[groups] > 0]
+    positions, lanes, turns = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for lane in range(LANES):
+        members = groups[lane::LANES]
+        turn = 0
+        for first in range(0, len(members), window):
+            together = [np.arange(starts[g], starts[g] + blocks[g]) for g in members[first : first + window]]
+            mixed = rng.permutation(np.concatenate(together))
+            positions.append(mixed)
+            lanes.append(np.full(len(mixed), lane))
+            turns.append(np.arange(turn, turn + len(mixed)))
+            turn += len(mixed)
+    by_turn = np.lexsort((np.concatenate(lanes), np.concatenate(turns)))
+    return np.concatenate(positions)[by_turn]
+
+
 def shares(batch: int, ratio: Sequence[float]) -> tuple[int, ...]:
     """Split a batch by ratio, by largest remainders: ``shares(64, (1, 1)) == (32, 32)``.
 
@@ -129,8 +149,16 @@ class BatchPlan:
         """The generator of one sample's augmentation: a function of (seed, step, slot) alone."""
         return np.random.default_rng([self.seed, _SAMPLE, step, slot])
 
+    def passes(self, step: int) -> float:
+        """Passes over the first data set that are behind global batch ``step``."""
+        return step * self.share[0] / int(self.blocks_of(0).sum())
+
+    def blocks_of(self, dataset: int) -> np.ndarray:
+        """(G,) int64 persons a row group of a data set."""
+        return self.blocks[dataset]
+
     def _take(self, d: int, start: int, count: int) -> np.ndarray:
-        total = int(self.blocks[d].sum())
+        total = int(self.blocks_of(d).sum())
         parts = []
         while count > 0:
             epoch, offset = divmod(start, total)
@@ -149,23 +177,8 @@ class BatchPlan:
         return self._cache[key]
 
     def _permutation(self, dataset: int, epoch: int) -> np.ndarray:
-        blocks = self.blocks[dataset]
+        blocks = self.blocks_of(dataset)
         if not self.shuffle:
             return np.arange(int(blocks.sum()))
         rng = np.random.default_rng([self.seed, _ORDER, dataset, epoch])
-        starts = np.cumsum(blocks) - blocks
-        groups = rng.permutation(len(blocks))
-        groups = groups[blocks[groups] > 0]
-        positions, lanes, turns = [], [], []
-        for lane in range(LANES):
-            members = groups[lane::LANES]
-            turn = 0
-            for first in range(0, len(members), self.window):
-                window = [np.arange(starts[g], starts[g] + blocks[g]) for g in members[first : first + self.window]]
-                shuffled = rng.permutation(np.concatenate(window))
-                positions.append(shuffled)
-                lanes.append(np.full(len(shuffled), lane))
-                turns.append(np.arange(turn, turn + len(shuffled)))
-                turn += len(shuffled)
-        by_turn = np.lexsort((np.concatenate(lanes), np.concatenate(turns)))
-        return np.concatenate(positions)[by_turn]
+        return shuffled(blocks, rng, self.window)

@@ -12,6 +12,18 @@ from .adaptation.config import AdversarialConfig, PriorConfig, StyleConfig, Teac
 from .config import TrainConfig
 
 
+class StreamConfig(Config):
+    """Training on a source that a farm still renders (docs/streaming.md)."""
+
+    window: int | None = Field(
+        default=None,
+        ge=1,
+        description="the first pass takes the source's shards in order, so many shuffled together, and waits for those that "
+        "are still being rendered; null: the source is finished",
+    )
+    timeout: float = Field(default=600.0, gt=0, description="seconds without a sign of life there that end the run")
+
+
 class DataConfig(Config):
     """Where samples come from and how a batch is put together."""
 
@@ -43,6 +55,7 @@ class DataConfig(Config):
         lt=1,
         description="share of labelled target samples in a batch, within target_share (null: as they come)",
     )
+    stream: StreamConfig = StreamConfig()
     loader_workers: int = Field(
         default=0, ge=0, description="loader processes a rank; 0 decodes in the training process"
     )
@@ -94,7 +107,12 @@ class AnalysisConfig(Config):
 class KeypointConfig(TrainConfig):
     """A run of the recipe ``fidip``; its ``epochs`` are passes over the source."""
 
-    resumable: ClassVar[tuple[str, ...]] = (*TrainConfig.resumable, "analysis", "data.loader_workers")
+    resumable: ClassVar[tuple[str, ...]] = (
+        *TrainConfig.resumable,
+        "analysis",
+        "data.loader_workers",
+        "data.stream.timeout",
+    )
 
     validate_first: bool | None = Field(
         default=None,
@@ -126,6 +144,7 @@ class KeypointConfig(TrainConfig):
         if same and self.adversarial.method not in ("none", "finetune"):
             raise ValueError(f"data.source and data.target are both {min(same)}: the target must be another domain")
         self._adaptation_is_possible()
+        self._stream_is_possible()
         if self.init_from and self.model.weights:
             raise ValueError("give either init_from or model.weights")
         if self.early_stop.patience is not None and not self.data.val:
@@ -155,6 +174,26 @@ class KeypointConfig(TrainConfig):
             raise ValueError(f"data.labelled_share={share:g} needs target labels, and at most data.target_share")
         if self.adabn == "keep" and not self.data.target:
             raise ValueError("adabn=keep needs data.target")
+
+    def _stream_is_possible(self) -> None:
+        """What needs the number of the source's people, or all of them, at the start cannot be had from a stream."""
+        if self.data.stream.window is None:
+            return
+        method, passes = self.adversarial.method, self.adversarial.pre_epochs
+        if method == "finetune" or len(self.data.source) > 1:
+            raise ValueError("data.stream.window needs one folder as data.source; it trains on no other source")
+        in_passes = self.adversarial.pre_steps is None and (passes or (passes is None and method == "fidip"))
+        refused = {
+            "epochs": self.epochs and "give steps",
+            "adversarial.pre_epochs": self.adversarial.adversarial and in_passes and "give adversarial.pre_steps",
+            "data.source_frames": self.data.source_frames and "render as many frames as are wanted",
+            "prior.weight": self.prior.weight and "train on the finished folder",
+        }
+        for key, remedy in refused.items():
+            if remedy:
+                raise ValueError(
+                    f"data.stream.window cannot go with {key}, which needs the whole source at the start: {remedy}"
+                )
 
     @property
     def training_folders(self) -> tuple[str, ...]:

@@ -10,8 +10,10 @@ from ..datasets.augment import Augmentation, augmentation
 from ..datasets.persons import PersonDataset
 from ..datasets.plan import BatchPlan
 from ..datasets.stream import make_loader
+from ..datasets.streamed_plan import StreamedPlan
 from .context import Context
 from .keypoint_config import KeypointConfig
+from .keypoint_stream import open_stream, with_windows
 from .task import Batch
 
 log = logging.getLogger(__name__)
@@ -19,17 +21,22 @@ log = logging.getLogger(__name__)
 SOURCE, TARGET = 1, 0
 
 
-def open_datasets(cfg: KeypointConfig, first: bool) -> list[PersonDataset]:
+def open_datasets(cfg: KeypointConfig, context: Context) -> list[PersonDataset]:
     """The data sets of a batch, source before target; says on rank 0 what was left out and why.
 
-    With ``data.labelled_share`` the target is there twice: its labelled people, then all of them without labels.
+    With ``data.labelled_share`` the target is there twice: its labelled people, then all of them without labels. With
+    ``data.stream.window`` the source is as far as its first window, and grows.
 
     Raises:
         UserError: for missing or damaged folders, joint sets that differ, or no label where the method needs one.
     """
     data, method = cfg.data, cfg.adversarial.method
     named: dict[str, PersonDataset] = {}
-    if method != "finetune":
+    if data.stream.window is not None:
+        named[f"source, first {data.stream.window} shards"] = open_stream(
+            data.source[0], data.stream.window, data.stream.timeout, SOURCE, context
+        )
+    elif method != "finetune":
         named["source"] = PersonDataset(
             list(data.source), domain=SOURCE, frame_limit=data.source_frames, label_seed=cfg.seed
         )
@@ -51,7 +58,7 @@ def open_datasets(cfg: KeypointConfig, first: bool) -> list[PersonDataset]:
     names = {d.joint_set.name for d in named.values()}
     if len(names) > 1:
         raise UserError(f"source and target have different joint sets: {', '.join(sorted(names))}")
-    if first:
+    if context.first:
         for name, dataset in named.items():
             log.info("%s: %s", name, dataset.describe())
     return list(named.values())
@@ -68,6 +75,12 @@ def batch_ratio(cfg: KeypointConfig, datasets: Sequence[PersonDataset]) -> list[
     return [1.0 - share, labelled, share - labelled]
 
 
+def make_plan(cfg: KeypointConfig, datasets: Sequence[PersonDataset], seed: int) -> BatchPlan:
+    """The order of batches over the data sets of :func:`open_datasets`."""
+    kind = BatchPlan.make if cfg.data.stream.window is None else StreamedPlan.over
+    return kind(datasets, cfg.batch, seed, batch_ratio(cfg, datasets))
+
+
 def batches(
     cfg: KeypointConfig,
     context: Context,
@@ -80,7 +93,7 @@ def batches(
     """This rank's batches ``start`` to ``stop`` of a plan, augmented; see ``make_loader``."""
     if start >= stop:
         return
-    yield from make_loader(
+    loader = make_loader(
         datasets,
         plan,
         [augmentation_of(cfg, dataset) for dataset in datasets],
@@ -93,6 +106,7 @@ def batches(
         weak_view=weak_view,
         pin_memory=context.device.type == "cuda",
     )
+    yield from with_windows(loader, plan, context, range(start, stop)) if isinstance(plan, StreamedPlan) else loader
 
 
 def augmentation_of(cfg: KeypointConfig, dataset: PersonDataset) -> Augmentation:

@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..datasets.plan import BatchPlan
+from ..datasets.streamed import StreamedPeople
 from ..models.keypoints import batchnorm
 from ..models.keypoints.base import normalise
 from ..models.keypoints.heatmaps import encode
@@ -38,7 +38,8 @@ from .collapse import Learnt, collapsed, constant_loss
 from .context import Context
 from .initial_weights import AVERAGE, POSE, load_start
 from .keypoint_config import KeypointConfig
-from .keypoint_data import SOURCE, batch_ratio, batches, open_datasets
+from .keypoint_data import SOURCE, batches, make_plan, open_datasets
+from .keypoint_stream import restore
 from .task import Batch
 from .updates import Update, scheduled_optimiser
 from .validation import Validation, score_name
@@ -53,10 +54,10 @@ class KeypointTask:
 
     def __init__(self, cfg: KeypointConfig, context: Context) -> None:
         self.cfg, self.context = cfg, context
-        self.datasets = open_datasets(cfg, context.first)
-        self.plan = self._plan(cfg.seed)
+        self.datasets = open_datasets(cfg, context)
+        self.plan = make_plan(cfg, self.datasets, cfg.seed)
         self.joints = self.datasets[0].joint_set
-        per_epoch = math.ceil(len(self.datasets[0]) / self.plan.share[0])
+        per_epoch = math.ceil(len(self.datasets[0]) / self.plan.share[0])  # nothing asks for it when the source streams
         self.steps = cfg.steps if cfg.steps is not None else max(1, round((cfg.epochs or 0) * per_epoch))
         self.modules: dict[str, nn.Module] = {}
         self.parallel: list[nn.Module] = []
@@ -74,9 +75,6 @@ class KeypointTask:
         self.learnt = Learnt(context.device)
         self.score = score_name(cfg)
         self.validation = Validation(cfg, self.datasets, context) if context.first else None
-
-    def _plan(self, seed: int) -> BatchPlan:
-        return BatchPlan.make(self.datasets, self.cfg.batch, seed, batch_ratio(self.cfg, self.datasets))
 
     def _build_network(self) -> None:
         cfg, context = self.cfg, self.context
@@ -118,7 +116,7 @@ class KeypointTask:
     def batches(self, start: int) -> Iterator[Batch]:
         """Batches from ``start`` on: of the pre-phase, then those that a run without one sees from step 0."""
         weak = any(term.needs_weak_view for term in self.terms.values())
-        first = self._plan(self.cfg.seed + PRE_PHASE)
+        first = make_plan(self.cfg, self.datasets, self.cfg.seed + PRE_PHASE)
         after = max(0, start - self.pre_steps)
         return chain(
             batches(self.cfg, self.context, self.datasets, first, start, self.pre_steps),
@@ -191,8 +189,8 @@ class KeypointTask:
         network: Any = self.network if self.ema is None else self.ema.module
         network.eval()
         try:
-            epoch = max(0, step - self.pre_steps) * self.plan.share[0] / len(self.datasets[0])
-            return self.validation(network, step, epoch, final=step == self.total_steps) | self.learnt.flush()
+            passes = self.plan.passes(max(0, step - self.pre_steps))
+            return self.validation(network, step, passes, final=step == self.total_steps) | self.learnt.flush()
         finally:
             network.train()
 
@@ -203,8 +201,13 @@ class KeypointTask:
         return collapsed(metrics, (step - self.pre_steps) / self.steps, self.cfg.adversarial.adversarial)
 
     def conclude(self, run_dir: Path) -> dict[str, float]:
-        """Nothing more: the last validation has measured it all."""
-        return {}
+        """How long the run waited for a source that was still being rendered; the last validation has measured the rest."""
+        source = self.datasets[0]
+        if not isinstance(source, StreamedPeople):
+            return {}
+        waits, seconds = source.patience.times, source.patience.seconds
+        log.info("waited %d times, %.0f s in all, for frames that were still being rendered", waits, seconds)
+        return {"stream/waits": float(waits), "stream/wait_seconds": seconds}
 
     def state_dict(self) -> dict[str, Any]:
         """What the terms, the averaged network and separate BatchNorm layers remember."""
@@ -215,10 +218,13 @@ class KeypointTask:
             "terms": terms,
             "source_bn": batchnorm.source_statistics(self.network),
             "learnt": self.learnt.sums.cpu(),
+            "stream": source.state() if isinstance(source := self.datasets[0], StreamedPeople) else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`."""
+        if isinstance(source := self.datasets[0], StreamedPeople):
+            restore(source, state["stream"], self.context)
         for name, term in self.terms.items():
             term.load_state_dict(state["terms"][name])
         batchnorm.load_source_statistics(self.network, state["source_bn"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import UserError
+from ..datasets.patience import Stalled
 from ..datasets.remote import Unreachable
 from . import runfolder
 from .config import TrainConfig
@@ -137,14 +138,15 @@ def _use_gpu(cfg: TrainConfig) -> bool:
 
 def _as_error(noted: dict[str, Any]) -> Exception:
     """A noted failure as the exception it was, where callers tell it from others."""
-    for kind in (UserError, OutOfMemory, NonFiniteLoss):
+    for kind in (UserError, OutOfMemory, NonFiniteLoss, Stalled):
         if noted["kind"] == kind.__name__:
             return kind(noted["message"])
     return RuntimeError(f"first failure, on rank {noted['rank']}: {noted['kind']}: {noted['message']}")
 
 
 def _rank(values: dict[str, Any]) -> None:
-    """One rank in a Ray worker. What all ranks agree on (a non-finite loss) ends the run without useless restarts."""
+    """One rank in a Ray worker. What all ranks agree on (a non-finite loss, a source whose farm is dead) ends the run
+    without useless restarts."""
     import ray.train
     from ray.train.torch import get_device
 
@@ -162,7 +164,7 @@ def _rank(values: dict[str, Any]) -> None:
         cfg = validate_run(values["config"])
         device = get_device() if values["gpu"] else CPU
         work(cfg, run_dir, Context(rank, world, device, False, report, cfg.deepspeed), values["until"])
-    except NonFiniteLoss as error:
+    except (NonFiniteLoss, Stalled) as error:
         if rank == 0:
             runfolder.note_failure(run_dir, rank, error)
     except Exception as error:

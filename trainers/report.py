@@ -18,6 +18,7 @@ from ..datasets.draw import caption, draw_keypoints, mosaic
 from ..datasets.frames import Frame
 from ..datasets.html import Report
 from ..datasets.inspect import contact_sheet
+from ..datasets.live import so_far
 from ..datasets.shards import FramesFolder
 from ..models.joints import joint_set
 from .analysis import sections
@@ -117,12 +118,11 @@ def add_curves(page: Report, runs: Mapping[str, Path], note: str = "") -> None:
 
 
 def add_contact_sheet(page: Report, folder: Path, note: str = "", tiles: int = 24) -> None:
-    """Some people of a frames folder with their labels."""
-    frames = FramesFolder.open(folder)
+    """Some people of a frames folder, as far as it is rendered, with their labels."""
+    frames = so_far(folder)
     sheet = contact_sheet(frames, frames.index(), joint_set(frames.info.joint_set), tiles)
-    page.image(
-        sheet, f"{folder.name}: {len(frames)} frames; some of their people with labels (their left orange, right blue)"
-    )
+    said = f"{folder.name}: {len(frames)} frames{note}"
+    page.image(sheet, f"{said}; some of their people with labels (their left orange, right blue)")
 
 
 def add_predictions(page: Report, run_dir: Path, name: str, folder: Path, count: int = 18) -> None:

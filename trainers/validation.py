@@ -67,8 +67,7 @@ class Validation:
                     f"data.val.{name}: {self.folders[name].path} has no labelled person: validate on a folder with "
                     "keypoints, or leave it out"
                 )
-        self.mean_pose = mean_pose(datasets[0].bbox, datasets[0].keypoints)
-        self.source_frames = datasets[0].frames if datasets[0].domain == 1 else 0  # fine-tuning has none
+        self.training = datasets[0]  # looked at when the run ends: a streamed source grows until then
         self.people = [
             sample_people(name, folder, self.truth[name], cfg.analysis.people) for name, folder in self.folders.items()
         ]
@@ -92,7 +91,7 @@ class Validation:
         note_keypoints(self.run_dir, step, epoch, reports)
         metrics.update(self._domains(network, step, epoch, final))
         if final:
-            metrics["source_frames"] = float(self.source_frames)
+            metrics["source_frames"] = float(self.training.frames if self.training.domain == 1 else 0)  # 0: fine-tuning
             metrics.update(retention(self.run_dir, metrics))
             metrics.update(self._baselines())
             if self.cfg.adabn == "report" and TARGET in self.folders:
@@ -121,8 +120,9 @@ class Validation:
 
     def _baselines(self) -> dict[str, float]:
         metrics: dict[str, float] = {}
+        pose = mean_pose(self.training.bbox, self.training.keypoints)
         for name, truth in self.truth.items():
-            for kind, report in baselines(truth, self.mean_pose, self.joints).items():
+            for kind, report in baselines(truth, pose, self.joints).items():
                 metrics.update(_figures(report, f"{name}_{kind}"))
         return metrics
 

@@ -29,7 +29,7 @@ SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the sweep rather than letting fit() return as if it were complete
     "TUNE_MAX_PENDING_TRIALS_PG": "64",
 }
-WAITER_CPUS = 0.01  # of a setting's process, which only waits; a private Ray has one CPU more for all of them
+WAITER = {"memory": 1 << 20}  # of a setting's process, which only waits: CPUs are for runners, and may all be theirs
 Told = Callable[[str], None]
 
 
@@ -59,7 +59,7 @@ def drive(
 
     for key, value in SETTINGS.items():
         os.environ.setdefault(key, value)
-    private = config.concurrent * config.ranks * config.cpus + 1
+    private = config.concurrent * config.ranks * config.cpus
     with ray_session(num_cpus=private, env_vars={"OMP_NUM_THREADS": str(config.cpus)}):
         check_room(config)
         own = {"num_cpus": config.cpus, "num_gpus": config.gpus} if config.ranks == 1 else {"num_cpus": 0}
@@ -81,7 +81,7 @@ def _fit(config: SweepConfig, ledger: Ledger, proposals: Proposals, on_report: T
     # PBT refuses searchers: its members are a grid
     searched: dict[str, Any] = {"num_samples": -1, "search_alg": proposals} if population is None else {}
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(train_setting, plan=plan, desk=desk), {"CPU": WAITER_CPUS}),
+        tune.with_resources(tune.with_parameters(train_setting, plan=plan, desk=desk), WAITER),
         param_space=None if population is None else {START: tune.grid_search(population)},
         tune_config=tune.TuneConfig(
             scheduler=make_scheduler(config, ledger),

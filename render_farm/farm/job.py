@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ...datasets import storage
 from ...datasets.frames import DatasetInfo, Frame
-from ...datasets.manifest import part_name, shard_name
+from ...datasets.manifest import part_name, shard_file
 from ...datasets.publish import Hooks, publish_shard
 from ...datasets.records import ShardEntry
 from .quarantine import SturdyFrames
@@ -101,8 +101,7 @@ class FarmJob:
 
     def file(self, shard_id: int) -> str:
         """File of a shard, relative to the folder."""
-        sub = self.sub(self.part_of(shard_id))
-        return f"{sub}/{shard_name(shard_id)}" if sub else shard_name(shard_id)
+        return shard_file(shard_id, self.part_shards)
 
 
 def render_shard(job: FarmJob, maker: FrameMaker, shard_id: int) -> ShardEntry:

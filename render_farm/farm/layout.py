@@ -7,13 +7,12 @@ finds the folder taken by another job learns so from this one small file.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from ...config import UserError, config_hash
 from ...datasets import storage
 from ...datasets.frames import DatasetInfo, Frame
+from ...datasets.job_file import JOB, JobFile, read_job_file
 from ...datasets.manifest import MANIFEST
 from ...datasets.publish import difference
 from ...datasets.tables import frames_to_table
@@ -21,7 +20,6 @@ from ..config import BLOCK
 from .job import FarmJob
 from .quarantine import SturdyFrames
 
-JOB = "_job.json"
 SAMPLE_FRAMES = 2 * BLOCK
 
 
@@ -44,9 +42,9 @@ def settle(job: FarmJob, resume: bool) -> FarmJob:
             job = in_parts(job)
         if not shards:
             _write(job)
-            job = _agree(job, _read(job))
+            job = _agree(job, read_job_file(job.folder))
         return job
-    return _agree(job, _read(job))
+    return _agree(job, read_job_file(job.folder))
 
 
 def in_parts(job: FarmJob) -> FarmJob:
@@ -75,20 +73,14 @@ def frame_bytes(frames: Sequence[Frame], info: DatasetInfo) -> float:
     return float(frames_to_table(frames, info).nbytes) / len(frames)
 
 
-def _agree(job: FarmJob, found: dict[str, Any]) -> FarmJob:
-    where = storage.show(job.folder / JOB)
-    try:
-        info = DatasetInfo.from_json(json.dumps(found["info"]), where)
-        shard_frames, part_shards = int(found["shard_frames"]), int(found["part_shards"])
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{where} is no readable job file ({error!r}); choose another folder") from None
+def _agree(job: FarmJob, found: JobFile) -> FarmJob:
     if job.shard_mb is not None:
-        job = _with_shard_frames(job, shard_frames)
-    if info != job.info:
+        job = _with_shard_frames(job, found.shard_frames)
+    if found.info != job.info:
         raise UserError(
-            f"{storage.show(job.folder)} was made otherwise: {difference(info, job.info)}; choose another folder"
+            f"{storage.show(job.folder)} was made otherwise: {difference(found.info, job.info)}; choose another folder"
         )
-    return dataclasses.replace(job, shard_frames=shard_frames, part_shards=part_shards)
+    return dataclasses.replace(job, shard_frames=found.shard_frames, part_shards=found.part_shards)
 
 
 def _with_shard_frames(job: FarmJob, shard_frames: int) -> FarmJob:
@@ -98,19 +90,8 @@ def _with_shard_frames(job: FarmJob, shard_frames: int) -> FarmJob:
 
 
 def _write(job: FarmJob) -> None:
-    info = json.loads(job.info.to_json())
-    values = {"shard_frames": job.shard_frames, "part_shards": job.part_shards, "info": info}
+    file = JobFile(job.shard_frames, job.part_shards, job.info)
     try:
-        storage.create(job.folder / JOB, json.dumps(values, indent=1).encode())
+        storage.create(job.folder / JOB, file.to_json().encode())
     except OSError as error:
         raise storage.explain(error, job.folder) from error
-
-
-def _read(job: FarmJob) -> dict[str, Any]:
-    try:
-        values = json.loads(storage.read_bytes(job.folder / JOB))
-    except ValueError as error:
-        raise UserError(
-            f"{storage.show(job.folder / JOB)} is no readable job file ({error}); choose another folder"
-        ) from None
-    return values if isinstance(values, dict) else {}

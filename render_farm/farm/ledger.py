@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 
 from ...config import UserError
 from ...datasets import storage
+from ...datasets.job_file import write_asked
 from ...datasets.manifest import MANIFEST, PART, Manifest, part_name, read_manifest, read_part, shard_name
 from ...datasets.parquet import check_pages
 from ...datasets.publish import existing_shard, write_manifest, write_part
@@ -65,7 +66,16 @@ class Ledger:
                 yield from (shard for shard in self.job.shard_ids(part) if shard not in there)
 
     def begin(self) -> None:
-        """Take back the manifests that will not be true for long, and write those that a killed run did not come to."""
+        """Say how many frames there will be, take back the manifests that will not be true for long, and write those that
+        a killed run did not come to.
+
+        Raises:
+            UserError: if the folder cannot be written.
+        """
+        try:
+            write_asked(self.job.folder, self.job.frames)  # first: a manifest of fewer frames is then known to be old
+        except OSError as error:
+            raise storage.explain(error, self.job.folder) from error
         storage.remove(self.job.folder / MANIFEST)
         for part in self._stale:
             storage.remove(self.job.folder / self.job.sub(part) / PART)

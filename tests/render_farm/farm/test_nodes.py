@@ -39,8 +39,10 @@ def two_nodes() -> Iterator[tuple[str, Callable[[], None]]]:
         cluster.shutdown()
 
 
-def run_with_a_loss(out: Path, frames: int, lose_at: int, faults: FaultPlan | None, parts_of: int) -> None:
-    make = partial(NoiseFrames, 7, seconds=0.002)
+def run_with_a_loss(
+    out: Path, frames: int, lose_at: int, faults: FaultPlan | None, parts_of: int, seconds: float = 0.002
+) -> None:
+    make = partial(NoiseFrames, 7, seconds=seconds)
     job = noise_job(out, frames, make=make, hooks=faults, parts_of=parts_of)
     with two_nodes() as (address, lose):
 
@@ -70,6 +72,11 @@ def assert_equal_to_a_calm_run(out: Path, calm: Path, frames: int, parts_of: int
     assert all(labels(x) == labels(y) for x, y in zip(a.iterate(), b.iterate(), strict=True))
     assert [shard.sha256 for shard in a.shards] == [shard.sha256 for shard in b.shards]
     assert not list(out.rglob("*.tmp"))
+
+
+def test_lost_node_costs_no_frame_and_brings_none_twice(tmp_path: Path) -> None:
+    run_with_a_loss(tmp_path / "a", 256, lose_at=2, faults=None, parts_of=8, seconds=0.02)
+    assert_equal_to_a_calm_run(tmp_path / "a", tmp_path / "b", 256, parts_of=8)
 
 
 @pytest.mark.soak

@@ -12,12 +12,13 @@ import pytest
 
 from sim2pose.config import UserError
 from sim2pose.datasets import parquet
+from sim2pose.datasets.job_file import JOB
 from sim2pose.datasets.manifest import MANIFEST, PART, Manifest, PartedShards, read_manifest
 from sim2pose.datasets.publish import sweep_temp, write_manifest, write_part
 from sim2pose.datasets.records import ShardEntry
 from sim2pose.datasets.shards import FramesFolder
 from sim2pose.render_farm.farm import ledger
-from sim2pose.render_farm.farm.layout import JOB, in_parts
+from sim2pose.render_farm.farm.layout import in_parts
 from sim2pose.render_farm.farm.noise import noise_job
 from sim2pose.render_farm.farm.run import FarmOptions, run_farm
 
