@@ -24,7 +24,7 @@ from ..config import UserError, nearest, parse_overrides
 from .needs import Needs
 from .shipping import runtime_env
 
-WRITES = ("render", "train", "tune", "demo")  # commands whose `out` would be lost with the job's folder
+WRITES = ("render", "train", "tune", "run", "demo")  # commands whose `out` would be lost with the job's folder
 REATTACH = 5  # times in a row that the log stream may break
 SETTLE_S = 30.0  # between the end of the log, or a wish to stop, and the status that says so
 EXIT_CODES = {"SUCCEEDED": 0, "FAILED": 1, "STOPPED": 130}

@@ -84,7 +84,7 @@ def needs_of(words: Sequence[str]) -> Needs:
         # actors beyond the free CPUs stay parked and hold up nobody: one is enough
         return Needs(0, 0, workers=1, gpus_each=share, because="one actor") if workers else Needs()
     sweep = load_sweep(preset, overrides)
-    return Needs(0, 0, workers=1, cpus_each=sweep.cpus, gpus_each=sweep.gpus, because="one trial")
+    return Needs(0, 0, workers=sweep.ranks, cpus_each=sweep.cpus, gpus_each=sweep.gpus, because="one trial")
 
 
 def with_options(needs: Needs, cpus: float | None, gpus: float | None, memory_gb: float | None) -> Needs:

@@ -88,7 +88,6 @@ class SweepConfig(Config):
     )
     cpus: int = Field(1, ge=1, description="CPUs, and torch threads, of a rank")
     gpus: float = Field(0.0, ge=0, description="GPUs of a rank; a fraction shares one among trials")
-    grow: bool = Field(False, description="wait for what the cluster does not have yet: it scales by itself")
     max_failures: int = Field(
         1, ge=0, description="fresh starts, from its checkpoint, of a trial whose process was lost"
     )

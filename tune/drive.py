@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..config import UserError
+from ..trainers.ray_runtime import AUTOSCALING
 from .config import SweepConfig, preset_values
 from .desk import Desk, TrainFunction
 from .failures import note_failure
@@ -29,7 +30,9 @@ SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the sweep rather than letting fit() return as if it were complete
     "TUNE_MAX_PENDING_TRIALS_PG": "64",
 }
-WAITER = {"memory": 1 << 20}  # of a setting's process, which only waits: CPUs are for runners, and may all be theirs
+WAITER = {
+    "memory": float(1 << 20)
+}  # of a setting's process, which only waits: CPUs are for runners, and may all be theirs
 Told = Callable[[str], None]
 
 
@@ -177,7 +180,7 @@ def check_room(config: SweepConfig) -> None:
     """
     import ray
 
-    if config.grow:
+    if os.environ.get(AUTOSCALING):
         return
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     for key, each, name in (("CPU", config.cpus, "cpus"), ("GPU", config.gpus, "gpus")):
@@ -189,5 +192,5 @@ def check_room(config: SweepConfig) -> None:
             raise UserError(
                 f"a trial needs {config.ranks} × {name}={each:g}, but {where} has {have:g} {key}s"
                 f"{f' (on its nodes: {there})' if len(nodes) > 1 else ''}: lower {name}, join a cluster that has them "
-                "(RAY_ADDRESS), or set grow=true where it scales by itself"
+                f"(RAY_ADDRESS), or set {AUTOSCALING}=1 where it scales by itself"
             )

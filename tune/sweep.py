@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 # Keys that may differ in a sweep that goes on: they add trials, rank them otherwise, or change how they are run.
 CONTINUABLE = (
     *("out", "seeds", "samples", "metric", "mode", "objectives", "control", "hours", "register_as"),
-    *("concurrent", "ranks", "cpus", "gpus", "grow", "max_failures"),
+    *("concurrent", "ranks", "cpus", "gpus", "max_failures"),
 )
 # ... but for these under a scheduler: what it decided rests on them.
 DECIDING = ("seeds", "samples", "metric", "mode")

@@ -15,7 +15,9 @@ SUITES = ("render", "ingest", "train", "predict", "fit", "priors", "submit", "sh
 
 
 def bench(
-    items: Annotated[list[str], typer.Argument(metavar="render|ingest|train|predict|fit|priors|submit|shift key=value …")],
+    items: Annotated[
+        list[str], typer.Argument(metavar="render|ingest|train|predict|fit|priors|submit|shift key=value …")
+    ],
     profile: Annotated[bool, typer.Option("--profile", help="render: print where a frame's time goes instead")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the rows to this file")] = None,
 ) -> None:

@@ -84,20 +84,20 @@ def registered(folder: Path, words: list[str]) -> bool:
     reference = said.split()[0] if said else _version_of(Path(run), str(config.uri), config.name)
     if reference is None:
         return False
-    values = {"reference": reference, "name": config.name, "uri": config.uri, "run": run}
+    values = {"reference": reference, "name": reference.partition("@")[0], "uri": config.uri, "run": run}
     (folder / "version.json").write_text(json.dumps(values, indent=1), encoding="utf-8")
     return True
 
 
-def _version_of(run: Path, uri: str, name: str) -> str | None:
-    """The newest version of a model that was registered from a tracked run."""
+def _version_of(run: Path, uri: str, name: str | None) -> str | None:
+    """The newest version of a model (None: of any) that was registered from a tracked run."""
     tracking = run / "tracking.json"
     run_id = _read(tracking).get("run_id") if tracking.is_file() else None
     if run_id is None:
         return None
     from ..cluster import registry
 
-    found = [v for v in registry.list_versions(uri) if v.name == name and v.run_id == run_id]
+    found = [v for v in registry.list_versions(uri) if name in (None, v.name) and v.run_id == run_id]
     return max(found, key=lambda version: int(version.version)).reference if found else None
 
 

@@ -13,7 +13,10 @@ from sim2pose.__main__ import main
 from sim2pose.commands import split, table
 from sim2pose.config import UserError
 
-VERBS = ("demo", "render", "data", "train", "fit", "evaluate", "models", "analyse", "tune", "submit", "bench", "doctor")
+VERBS = (
+    *("demo", "render", "data", "train", "fit", "evaluate"),
+    *("models", "analyse", "tune", "submit", "jobs", "run", "bench", "doctor"),
+)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
