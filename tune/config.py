@@ -13,7 +13,6 @@ from ..config import PRESETS, Config, UserError, merge, parse_overrides, read_pr
 from ..trainers.config import TrainConfig
 from ..trainers.recipes import RECIPES, validate_run
 from . import space as spaces
-from .ledger import ticks
 from .space import Point
 from .trials import run_values, trial_name
 
@@ -46,6 +45,12 @@ class SchedulerConfig(Config):
     )
     rungs: int = Field(
         3, ge=2, description="asha: measurements of a setting, the last at its end: 1/9, 1/3, 1 of its steps"
+    )
+    start: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="asha: share of the steps that comes before and does not count, such as a pre-phase",
     )
     interval: float = Field(0.1, gt=0, le=0.5, description="pbt: share of the steps between two measurements")
     quantile: float = Field(0.25, gt=0, le=0.5, description="pbt: share of the population that is replaced by the best")
@@ -159,10 +164,18 @@ class SweepConfig(Config):
         return Path(self.out).resolve()
 
     @property
+    def times(self) -> tuple[int, ...]:
+        """When settings are measured, in units of the first time: the end alone, ASHA's rungs, or a population's intervals."""
+        wanted = self.scheduler
+        if wanted.kind == "asha":
+            return tuple(wanted.reduction**k for k in range(wanted.rungs))
+        return tuple(range(1, max(round(1 / wanted.interval), 1) + 1)) if wanted.kind == "pbt" else (1,)
+
+    @property
     def shares(self) -> tuple[float, ...]:
         """Shares of a run's steps at which settings are measured; the last is 1."""
-        wanted = self.scheduler
-        return tuple(ticks(wanted.kind, wanted.reduction, wanted.rungs, wanted.interval))
+        start = self.scheduler.start if self.scheduler.kind == "asha" else 0.0
+        return tuple(start + (1 - start) * time / self.times[-1] for time in self.times)
 
     def points(self) -> list[Point]:
         """Every point that is known beforehand, in order: none of search=optuna."""

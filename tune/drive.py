@@ -77,7 +77,8 @@ def drive(
 def _fit(config: SweepConfig, ledger: Ledger, proposals: Proposals, on_report: Told, on_end: Told, desk: Any) -> None:
     from ray import tune
 
-    plan = Plan(config.plain(), preset_values(config), config.shares, (config.metric, *config.objectives))
+    metrics = (config.metric, *config.objectives)
+    plan = Plan(config.plain(), preset_values(config), config.shares, config.times, metrics)
     scratch = config.folder / ".ray"
     deadline = None if config.hours is None else time.monotonic() + 3600 * config.hours
     population = proposals.population() if config.scheduler.kind == "pbt" else None

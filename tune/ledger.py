@@ -115,16 +115,6 @@ class Ledger:
             self.settings[name].ended, self.settings[name].note = line["how"], line["note"]
 
 
-def ticks(kind: str, reduction: int, rungs: int, interval: float) -> list[float]:
-    """Shares of a run at which its setting is measured: the end alone, ASHA's rungs, or a population's intervals."""
-    if kind == "asha":
-        return [float(reduction) ** (k - rungs + 1) for k in range(rungs)]
-    if kind == "pbt":
-        count = max(round(1 / interval), 1)
-        return [(k + 1) / count for k in range(count)]
-    return [1.0]
-
-
 def best_report(reports: Sequence[Report], mode: str) -> Report | None:
     """The measurement with the best value."""
     sign = 1.0 if mode == "max" else -1.0

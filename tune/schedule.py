@@ -30,7 +30,7 @@ def make_scheduler(config: SweepConfig, ledger: Ledger) -> Any:
             reduction_factor=wanted.reduction,
             max_t=wanted.reduction ** (wanted.rungs - 1),
         )
-        replay(scheduler, ledger, config.shares)
+        replay(scheduler, ledger, config.times)
         return scheduler
     if wanted.kind == "pbt":
         return PopulationBasedTraining(
@@ -48,7 +48,7 @@ def make_scheduler(config: SweepConfig, ledger: Ledger) -> Any:
     return None
 
 
-def replay(scheduler: Any, ledger: Ledger, shares: tuple[float, ...]) -> None:
+def replay(scheduler: Any, ledger: Ledger, times: tuple[int, ...]) -> None:
     """Tell a fresh scheduler of all earlier measurements, in the order in which they came."""
 
     class Past:
@@ -60,8 +60,7 @@ def replay(scheduler: Any, ledger: Ledger, shares: tuple[float, ...]) -> None:
         if name not in known:
             known[name] = Past(name)
             scheduler.on_trial_add(None, known[name])
-        time = round(shares[report.tick - 1] / shares[0])
-        scheduler.on_trial_result(None, known[name], {TIME: time, VALUE: report.value})
+        scheduler.on_trial_result(None, known[name], {TIME: times[report.tick - 1], VALUE: report.value})
 
 
 def domain(entry: Any) -> Any:

@@ -21,7 +21,7 @@ from .space import Point
 from .trials import TRIALS, run_values, setting_name
 
 VALUE = "value"  # what schedulers compare
-TIME = "time"  # at which they compare it, in units of the first measurement's share of a run
+TIME = "time"  # at which they compare it
 START = "start"  # key of a Tune trial's config
 MEMBERS = "members"
 
@@ -36,13 +36,14 @@ class Plan:
 
     Attributes:
         sweep: the sweep's config as JSON values; shared: the training preset with ``fixed`` over it.
-        shares: of a run's steps, at which settings are measured; the last is 1.
+        shares: of a run's steps, at which settings are measured; the last is 1. times: what schedulers know these as.
         metrics: the sweep's metric, then further ones.
     """
 
     sweep: Mapping[str, Any]
     shared: Mapping[str, Any]
     shares: Sequence[float]
+    times: Sequence[int]
     metrics: Sequence[str]
 
     @property
@@ -117,7 +118,7 @@ def measurements(
         yield (
             {
                 "tick": tick,
-                TIME: round(share / plan.shares[0]),
+                TIME: plan.times[tick - 1],
                 "progress": 1.0 if ended else share,
                 VALUE: statistics.fmean(values[plan.metrics[0]].values()),
                 "also": {metric: statistics.fmean(values[metric].values()) for metric in plan.metrics[1:]},

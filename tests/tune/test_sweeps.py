@@ -216,7 +216,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def drive(
         config: SweepConfig, ledger: Ledger, proposals: Proposals, on_report: Any, on_end: Any, train: TrainFunction
     ) -> None:
-        plan = Plan(config.plain(), preset_values(config), config.shares, (config.metric, *config.objectives))
+        plan = Plan(config.plain(), preset_values(config), config.shares, config.times, (config.metric,))
         runner = Runner(train)
         while isinstance(suggested := proposals.suggest("trial"), dict):
             params = suggested[START]
@@ -230,6 +230,14 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
             on_end(name)
 
     monkeypatch.setattr(drives, "drive", drive)
+
+
+def test_rungs_come_after_what_does_not_count(tmp_path: Path, values: dict[str, Any]) -> None:
+    asha = load(tmp_path, values | {"scheduler": {"kind": "asha", "reduction": 4, "start": 0.2}})
+    assert asha.shares == pytest.approx((0.25, 0.4, 1.0))
+    assert asha.times == (1, 4, 16)
+    assert load(tmp_path, values | {"scheduler": "asha"}).shares == pytest.approx((1 / 9, 1 / 3, 1.0))
+    assert load(tmp_path, values).shares == (1.0,)
 
 
 @pytest.mark.usefixtures("in_process")
