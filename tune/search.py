@@ -186,6 +186,5 @@ def begun_or_due(
 
 
 def _over(setting: Setting, config: SweepConfig, finished: Mapping[str, bool]) -> bool:
-    if config.scheduler.kind == "pbt":
-        return setting.ended == "finished"
-    return finished.get(setting.name, False)
+    """Whether a begun setting needs no more: a kill may have come between its last step and the ledger's line."""
+    return setting.ended == "finished" and (config.scheduler.kind == "pbt" or finished.get(setting.name, False))

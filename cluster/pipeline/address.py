@@ -84,7 +84,7 @@ def make_key(
                 return value.replace(str(folder), f"${{{other}}}")
         path = value.removeprefix(PREFIX)
         looks = named or "/" in path or Path(path).suffix in (".json", ".yaml", ".npz", ".pth", ".safetensors", ".pkl")
-        if not looks or "${" in path or "://" in path:
+        if not path or not looks or "${" in path or "://" in path:  # an empty path would be the folder one works in
             return value
         try:
             inputs[path] = digests.content(path)

@@ -249,3 +249,10 @@ def test_a_child_that_ignores_ctrl_c_is_ended_all_the_same(
     (mark,) = (out / ".pipeline").glob("slow-*.json")
     with pytest.raises(ProcessLookupError):
         os.kill(json.loads(mark.read_text())["pid"], 0)
+
+
+def test_a_path_left_empty_is_not_the_folder_one_works_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(chain(tmp_path / "out"))
+    (tmp_path / "unrelated.txt").write_text("x")
+    assert set(states(run(chain(tmp_path / "out"))).values()) == {"unchanged"}
