@@ -11,12 +11,12 @@ import typer
 from ..config import UserError, load_config, nearest
 from . import split, table, write_json
 
-SUITES = ("render", "ingest", "train", "predict", "fit", "priors", "submit", "shift")
+SUITES = ("render", "ingest", "train", "predict", "fit", "priors", "submit", "sweep", "shift")
 
 
 def bench(
     items: Annotated[
-        list[str], typer.Argument(metavar="render|ingest|train|predict|fit|priors|submit|shift key=value …")
+        list[str], typer.Argument(metavar="render|ingest|train|predict|fit|priors|submit|sweep|shift key=value …")
     ],
     profile: Annotated[bool, typer.Option("--profile", help="render: print where a frame's time goes instead")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the rows to this file")] = None,
