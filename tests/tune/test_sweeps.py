@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,8 @@ def stub(log: Path, flaw: str = "") -> TrainFunction:
         with log.open("a") as file:
             word = "resumed" if resume else "fresh"
             file.write(f"{cfg.adversarial.weight:g} {cfg.seed} {word} {until or 1:.2f} {os.getpid()} {os.getcwd()}\n")
+        if flaw == "slow":
+            time.sleep(3)
         flawed = cfg.adversarial.weight > 0 and cfg.seed == 1
         if flawed and flaw == "raise":
             raise RuntimeError("loss is not finite\nat step 3")
@@ -282,12 +285,12 @@ def test_a_metric_that_was_not_measured_fails_its_trials(tmp_path: Path, values:
 
 @pytest.mark.usefixtures("in_process")
 def test_optuna_learns_goes_on_after_a_kill_and_from_an_earlier_sweep(tmp_path: Path, values: dict[str, Any]) -> None:
-    values |= {"search": "optuna", "samples": 12, "seeds": [0], "space": {WEIGHT: {"uniform": [0, 1]}}}
+    values |= {"search": "optuna", "samples": 20, "seeds": [0], "space": {WEIGHT: {"uniform": [0, 1]}}}
     log = tmp_path / "log"
     result = run_sweep(load(tmp_path, values), stub(log), lambda line: None)
     weights = [float(line[0]) for line in lines(log)]
-    assert len(set(weights)) == 12
-    assert sum(weights[6:]) / 6 > sum(weights[:4]) / 4 + 0.1, "the score rises with λ, and so do the suggestions"
+    assert len(set(weights)) == 20
+    assert sum(weights[12:]) / 8 > sum(weights[:6]) / 6 + 0.2, "the score rises with λ, and so do the suggestions"
     assert result.standings[0].point[WEIGHT] == max(weights)
 
     config = load(tmp_path, values, f"out={tmp_path / 'killed'}")
@@ -298,8 +301,8 @@ def test_optuna_learns_goes_on_after_a_kill_and_from_an_earlier_sweep(tmp_path: 
     count = len(lines(log))
     run_sweep(config, stub(log), lambda line: None)
     names = [json.loads(line)["setting"] for line in begun.path.read_text().splitlines() if "proposed" in line]
-    assert len(set(names)) == len(names) == 12, "what was proposed before the kill counts, and none comes twice"
-    assert len(lines(log)[count:]) <= 12 - last // 3, "what was trained before the kill is not trained again"
+    assert len(set(names)) == len(names) == 20, "what was proposed before the kill counts, and none comes twice"
+    assert len(lines(log)[count:]) <= 20 - last // 3, "what was trained before the kill is not trained again"
 
     values["warm_start"] = [str(tmp_path / "sweep")]
     warm = load(tmp_path, values, f"out={tmp_path / 'warm'}", "samples=2")
@@ -363,11 +366,24 @@ def test_a_lost_process_is_started_again_from_its_run_folder(tmp_path: Path, val
     result = run_sweep(load(tmp_path, values), stub(log, "die"), lambda line: None)
     assert not result.failed
     assert len(result.standings[0].scores) == 2
-    assert [line[:3] for line in lines(log)][-2:] == [["0.001", "1", "fresh"], ["0.001", "1", "resumed"]]
+    unlucky = [line[2] for line in lines(log) if line[:2] == ["0.001", "1"]]
+    assert unlucky == ["fresh", "resumed"]
     lost = load(tmp_path, values, "max_failures=0", "seeds=[1]", f"space.{WEIGHT}=[1e-3]", f"out={tmp_path / 'lost'}")
     failed = run_sweep(lost, stub(tmp_path / "log", "die"), lambda line: None).failed
     assert len(failed) == 1
     assert "its process was lost" in (failed[0].note or "")
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_sweep_out_of_time_goes_on_with_the_same_command(tmp_path: Path, values: dict[str, Any]) -> None:
+    values |= {"space": {WEIGHT: [0, 1e-3, 2e-3, 3e-3]}, "seeds": [0], "scheduler": "asha"}
+    log = tmp_path / "log"
+    part = run_sweep(load(tmp_path, values, f"hours={3 / 3600}"), stub(log, "slow"), lambda line: None)
+    assert any(outcome.status == "missing" for outcome in part.outcomes)
+    assert all(setting.ended != "stopped" for setting in part.settings), "the clock ended them, no scheduler"
+    whole = run_sweep(load(tmp_path, values), stub(log), lambda line: None)
+    assert all(setting.ended in ("finished", "stopped") for setting in whole.settings)
+    assert whole.standings[0].rank == 1
 
 
 @pytest.mark.usefixtures("ray_cluster")
