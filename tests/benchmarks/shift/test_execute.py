@@ -114,7 +114,7 @@ def test_a_run_that_another_process_has_is_left_to_it(tmp_path: Path, monkeypatc
 
 def _finish(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    values = {"metrics": {"target/AP": 0.1}, "stopped": None, "samples_per_second": 1.0, "seconds": 1.0}
+    values = {"step": 1, "metrics": {"target/AP": 0.1}, "stopped": None, "samples_per_second": 1.0, "seconds": 1.0}
     (folder / "done.json").write_text(json.dumps(values), encoding="utf-8")
 
 
