@@ -158,6 +158,7 @@ def wait_until(true: Callable[[], Any], timeout: float = 120) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.soak
 def test_rays_own_submission_from_the_root_works_and_sends_the_package_once(head: Head) -> None:
     ray = [str(Path(sys.executable).parent / "ray"), "job", "submit", "--address", head.address, "--working-dir", "."]
     environ = {**os.environ, **head.env}

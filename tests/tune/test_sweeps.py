@@ -360,6 +360,7 @@ def test_a_population_takes_over_its_best(tmp_path: Path, values: dict[str, Any]
         assert len(checkpoints) >= 1
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_lost_process_is_started_again_from_its_run_folder(tmp_path: Path, values: dict[str, Any]) -> None:
     log = tmp_path / "log"
@@ -374,6 +375,7 @@ def test_a_lost_process_is_started_again_from_its_run_folder(tmp_path: Path, val
     assert "its process was lost" in (failed[0].note or "")
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_sweep_out_of_time_goes_on_with_the_same_command(tmp_path: Path, values: dict[str, Any]) -> None:
     values |= {"space": {WEIGHT: [0, 1e-3, 2e-3, 3e-3]}, "seeds": [0], "scheduler": "asha"}
