@@ -206,3 +206,14 @@ def test_a_driver_killed_again_and_again_loses_and_repeats_nothing(
     if scheduler == "none":
         calm = run_sweep(sweep(tmp_path, values, "calm", **over), say=lambda line: None)
         assert [o.score for o in calm.outcomes] == [o.score for o in result.outcomes], "as if nothing had happened"
+
+
+@pytest.mark.soak
+def test_a_trial_of_two_ranks_is_a_ray_train_of_its_own(tmp_path: Path, values: dict[str, Any]) -> None:
+    scheduler = {"kind": "asha", "rungs": 2, "reduction": 2}
+    config = sweep(
+        tmp_path, values, "ranks", space={"optim.lr": [1e-3]}, seeds=[0], ranks=2, concurrent=1, scheduler=scheduler
+    )
+    (outcome,) = run_sweep(config, say=lambda line: None).outcomes
+    assert outcome.status == "finished"
+    assert json.loads((outcome.run_dir / "done.json").read_text())["world"] == 2
