@@ -96,17 +96,18 @@ class Desk:
 
         self._make = lambda: ray.remote(Runner).options(**resources).remote(function)
         self._slots, self._max_failures = slots, max_failures
-        self._free: asyncio.Queue[Any] | None = None
+        self._free: asyncio.Queue[Any] = asyncio.Queue()
         self._joining: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Start the runners: while they load, Tune does."""
+        for _ in range(self._slots):
+            self._hire()
 
     async def run(self, job: Job) -> Outcome:
         """Wait for a free runner and train there; a lost runner costs one of ``max_failures`` fresh starts."""
         from ray.exceptions import RayActorError
 
-        if self._free is None:
-            self._free = asyncio.Queue()
-            for _ in range(self._slots):
-                self._hire()
         lost = ""
         for _ in range(self._max_failures + 1):
             runner = await self._free.get()
@@ -127,7 +128,6 @@ class Desk:
         task.add_done_callback(self._joining.discard)
 
     async def _join(self, runner: Any) -> None:
-        assert self._free is not None
         await asyncio.wait(
             [asyncio.ensure_future(runner.ready.remote())]
         )  # one that died at its start fails its first run

@@ -6,6 +6,7 @@ What a sweep knows lies in its ledger and its run folders; nothing is read back 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import time
@@ -69,6 +70,7 @@ def drive(
         make: Any = ray.remote(Desk).options(num_cpus=0, max_concurrency=10_000)
         desk = make.remote(config.concurrent, own, train, config.max_failures)
         try:
+            desk.open.remote()
             _fit(config, ledger, proposals, on_report, on_end, desk)
         finally:
             ray.kill(desk)
@@ -108,12 +110,11 @@ def _fit(config: SweepConfig, ledger: Ledger, proposals: Proposals, on_report: T
 
 
 def settings_at_a_time(config: SweepConfig) -> int:
-    """So many that no slot waits while the last seeds of a setting train; of a population, all members."""
+    """So many that no slot is idle while the last seed of the oldest setting trains; of a population, all members."""
     if config.scheduler.kind == "pbt":
         assert config.samples is not None
         return config.samples
-    whole, rest = divmod(config.concurrent, len(config.seeds))
-    return whole + (1 if rest or len(config.seeds) > 1 else 0)
+    return 1 + math.ceil((config.concurrent - 1) / len(config.seeds))
 
 
 def _book(ledger: Ledger, on_report: Told, on_end: Told, deadline: float | None) -> Any:
