@@ -13,7 +13,7 @@ from pydantic import Field
 
 from ..cluster.local_head import Head, local_head
 from ..config import Config
-from ..trainers.tracking import read_events
+from ..trainers.events import read_events
 from .rows import Row
 from .train import noise_frames
 

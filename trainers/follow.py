@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..datasets.progress import Progress
-from .tracking import read_events
+from .events import read_events
 
 log = logging.getLogger(__name__)
 

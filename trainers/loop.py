@@ -17,11 +17,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..datasets.progress import Progress
 from .context import Context, undisturbed_random
+from .events import EventLog, read_events
 from .failures import OutOfMemory, is_out_of_memory, memory_sentence
 from .meter import Meter
 from .saving import restore, save, save_failed
 from .task import Batch, LoopSettings, LoopState, Task
-from .tracking import EventLog, read_events
 from .updates import Guard, NonFiniteLoss, Updater, whole_weights
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from ..datasets.photographs import Photograph, decode_upright, orientation, stor
 from ..models.joints import JointSet
 from ..models.keypoints.heatmaps import Decoding, decode
 from .oks_nms import THRESHOLD, Suppression, suppress
-from .predict import KEYPOINT_THRESHOLD, Crop, heatmaps_of, results_of, stack
+from .predict import KEYPOINT_THRESHOLD, Crop, batched, heatmaps_of, results_of, stack
 
 Json = dict[str, Any]
 
@@ -97,7 +97,7 @@ def predict_photographs(
     with ThreadPoolExecutor(settings.threads) as pool:
         drawing = _Drawing(pool, joints, settings, draw_into)
         loaded = _load_ahead(pool, photographs, settings, detections, found, waiting)
-        for group, rows in _rows_of_batches(network, joints, settings, _batches(loaded, settings.batch)):
+        for group, rows in _rows_of_batches(network, joints, settings, batched(loaded, settings.batch)):
             for (owner, _), row in zip(group, rows, strict=True):
                 owner.rows.append(row)
             while waiting and len(waiting[0].rows) == len(waiting[0].crops):
@@ -161,17 +161,6 @@ def _after(second: np.ndarray, first: np.ndarray) -> np.ndarray:
 
 
 Group = list[tuple[_Loaded, Crop]]
-
-
-def _batches(items: Iterator[tuple[_Loaded, Crop]], size: int) -> Iterator[Group]:
-    group: Group = []
-    for item in items:
-        group.append(item)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group
 
 
 def _rows_of_batches(

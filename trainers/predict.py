@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -221,9 +221,12 @@ def stack(group: Sequence[Crop]) -> Tensor:
     return torch.from_numpy(np.stack([crop.image for crop in group])).permute(0, 3, 1, 2)
 
 
-def batched(items: Iterable[Crop], size: int) -> Iterator[list[Crop]]:
-    """Lists of ``size`` crops; the last may be shorter."""
-    group: list[Crop] = []
+Item = TypeVar("Item")
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of ``size`` items; the last may be shorter."""
+    group: list[Item] = []
     for item in items:
         group.append(item)
         if len(group) == size:
@@ -255,57 +258,6 @@ def results_of(group: Sequence[Crop], keypoints: np.ndarray, scores: np.ndarray)
     return rows
 
 
-@torch.no_grad()
-def reestimate_bn(
-    network: nn.Module, batches: Iterable[Tensor | Mapping[str, Tensor]], limit: int | None = None
-) -> int:
-    """Replace BatchNorm statistics by those of other pictures, in place (AdaBN, Li et al. 2016, arXiv:1603.04779).
-
-    Statistics become the plain average over the batches given, those of frozen layers too; weights stay. Unlabelled
-    pictures do. The network's mode, and each layer's momentum, are restored.
-
-    Args:
-        network: gives anything; only its BatchNorm layers matter.
-        batches: uint8 crops ``(b, 3, H, W)``, or batches of the stream (their ``image``), any device.
-        limit: use at most this many batches, for endless streams.
-
-    Returns:
-        The number of pictures used.
-
-    Raises:
-        UserError: if there is no BatchNorm to estimate, or no batch.
-    """
-    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
-    if not norms:
-        raise UserError("the network has no BatchNorm layers whose statistics could be re-estimated")
-    device = next(network.parameters()).device
-    modes = [(module, module.training) for module in network.modules()]
-    momenta = [norm.momentum for norm in norms]
-    used = 0
-    try:
-        network.eval()
-        for norm in norms:
-            norm.train()
-            norm.momentum = None  # cumulative average
-        for number, given in enumerate(batches):
-            if number == limit:
-                break
-            images = given["image"] if isinstance(given, Mapping) else given
-            if number == 0:
-                for norm in norms:
-                    norm.reset_running_stats()
-            network(normalise(images.to(device)))
-            used += len(images)
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        for module, mode in modes:
-            module.training = mode
-    if not used:
-        raise UserError("no pictures to re-estimate BatchNorm statistics from")
-    return used
-
-
 def crop_batches(
     folder: FramesFolder | str | Path,
     input_wh: tuple[int, int],
@@ -313,7 +265,7 @@ def crop_batches(
     threads: int = 1,
     domains: Sequence[str] | None = None,
 ) -> Iterator[Tensor]:
-    """All persons of a folder, labels unseen, as uint8 batches for :func:`reestimate_bn`; the last may be smaller."""
+    """All persons of a folder, labels unseen, as uint8 batches; the last may be smaller."""
     frames = folder if isinstance(folder, FramesFolder) else FramesFolder.open(folder)
     for group in batched(crops(frames, input_wh, False, threads, domains), batch):
         yield stack(group)

@@ -23,8 +23,8 @@ from ..datasets.shards import FramesFolder
 from ..models.joints import joint_set
 from .analysis import sections
 from .analysis.compare import read_run
+from .events import read_curves
 from .recipes import keypoint_run
-from .tracking import read_curves
 
 COLUMNS = ("AP", "AP50", "AP75", "AR", "oks", "pck_0.2", "left_right_confusion")
 TITLES = ("AP", "AP50", "AP75", "AR", "mean OKS", "PCK@0.2", "left/right confusion")

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from ..config import UserError, dump_yaml, parse_yaml
 from . import checkpoints
 from .config import TrainConfig, differing_keys
-from .tracking import EVENTS, drop_after
+from .events import EVENTS, drop_after
 
 log = logging.getLogger(__name__)
 

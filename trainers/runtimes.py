@@ -17,11 +17,12 @@ from ..models.memory import keep_freed_memory
 from . import deepspeed_engine, loop, runfolder
 from .config import TrainConfig
 from .context import Context, pick_device, seed_everything
+from .events import EventLog
 from .follow import log_file
 from .recipes import build_task
 from .runfolder import RunResult
 from .task import LoopSettings
-from .tracking import EventLog, MlflowSender, default_uri, flat
+from .tracking import MlflowSender, default_uri, flat
 from .updates import NonFiniteLoss
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..trainers.tracking import read_lines
+from ..trainers.events import read_lines
 from .space import Point
 
 LEDGER = "sweep.jsonl"

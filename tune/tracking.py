@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..trainers.config import TrackingConfig
-from ..trainers.tracking import EventLog, MlflowSender, default_uri, flat
+from ..trainers.events import EventLog
+from ..trainers.tracking import MlflowSender, default_uri, flat
 from .config import SweepConfig, first_point, make_trial, preset_values
 from .ledger import Ledger, best_report
 

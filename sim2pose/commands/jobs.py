@@ -13,6 +13,7 @@ import typer
 from . import table, write_json
 
 app = typer.Typer(help="List, read and stop what was submitted to a Ray cluster.", no_args_is_help=True)
+COMMAND_WIDTH = 72
 Address = Annotated[str | None, typer.Option(help="http://HEAD:8265; RAY_API_SERVER_ADDRESS if not given")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="as 'submit' printed it and 'jobs list' shows it")]
 
@@ -23,14 +24,20 @@ def list_jobs(
     every: Annotated[bool, typer.Option("--all", help="not the newest 20 alone")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the list to this file")] = None,
 ) -> None:
-    """Jobs with status, start, duration and command, newest first."""
+    """Jobs with status, start, duration and command, newest first; whole commands are in the --json file."""
     from ..cluster import jobs
     from ..cluster.addresses import connect, find_address
 
     found = jobs.listed(connect(find_address(address)))
     shown = found if every else found[:20]
     rows = [
-        (job.id, job.status, time.strftime("%F %T", time.localtime(job.started)), _duration(job.seconds), job.command)
+        (
+            job.id,
+            job.status,
+            time.strftime("%F %T", time.localtime(job.started)),
+            _duration(job.seconds),
+            _short(job.command),
+        )
         for job in shown
     ]
     print(table(rows, ("job", "status", "started", "took", "command")) if rows else "no jobs")
@@ -68,6 +75,10 @@ def stop(job_id: JobId, address: Address = None) -> None:
     place = find_address(address)
     client = connect(place)
     print(f"{job_id} {jobs.stop(client, jobs.find_job(client, place, job_id))}")
+
+
+def _short(command: str) -> str:
+    return command if len(command) <= COMMAND_WIDTH else f"{command[: COMMAND_WIDTH - 1]}…"
 
 
 def _duration(seconds: float) -> str:

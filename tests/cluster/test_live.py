@@ -21,7 +21,7 @@ from sim2pose.benchmarks.train import noise_frames
 from sim2pose.cluster.local_head import Head, local_head
 from sim2pose.render_farm.farm import gauges
 from sim2pose.trainers import runfolder
-from sim2pose.trainers.tracking import read_events
+from sim2pose.trainers.events import read_events
 
 ROOT = Path(__file__).parents[2]
 TINY = ["device=cpu", "threads=1", "batch=4", "log_every=1", "data.input=[64,64]", "tracking.enabled=false"]

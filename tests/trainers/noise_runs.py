@@ -14,8 +14,8 @@ from typing import Any
 from sim2pose.config import dump_yaml, merge, validate
 from sim2pose.datasets.shards import FramesFolder
 from sim2pose.trainers import checkpoints
+from sim2pose.trainers.events import read_events
 from sim2pose.trainers.keypoint_config import KeypointConfig
-from sim2pose.trainers.tracking import read_events
 
 EVERY = 5
 SCRIPT = (

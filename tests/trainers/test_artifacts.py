@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from sim2pose.trainers.artifacts import report_files, send_files
+from sim2pose.trainers.events import EventLog
 from sim2pose.trainers.mlflow_client import artifact_root
-from sim2pose.trainers.tracking import EventLog, MlflowSender, default_uri
+from sim2pose.trainers.tracking import MlflowSender, default_uri
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from sim2pose.trainers import checkpoints, loop
 from sim2pose.trainers.config import DeepSpeedConfig
 from sim2pose.trainers.context import Context
 from sim2pose.trainers.deepspeed_engine import prepare
+from sim2pose.trainers.events import read_events
 from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.keypoints import KeypointTask
 from sim2pose.trainers.runtimes import train
-from sim2pose.trainers.tracking import read_events
 
 SPLIT = {"stage3_param_persistence_threshold": 0}  # divide small weights too
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from sim2pose.config import dump_yaml, merge, validate
+from sim2pose.trainers.events import read_events
 from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.runfolder import result
 from sim2pose.trainers.runtimes import train
-from sim2pose.trainers.tracking import read_events
 
 pytestmark = pytest.mark.soak
 

@@ -26,11 +26,11 @@ from sim2pose.models.keypoints.losses import joints_mse
 from sim2pose.trainers import checkpoints, loop
 from sim2pose.trainers.context import Context
 from sim2pose.trainers.evaluation import evaluate_results
+from sim2pose.trainers.events import read_events
 from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.keypoints import KeypointTask
 from sim2pose.trainers.runtimes import train
 from sim2pose.trainers.task import LoopSettings
-from sim2pose.trainers.tracking import read_events
 from sim2pose.trainers.updates import Update
 
 State = dict[str, torch.Tensor]

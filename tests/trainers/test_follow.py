@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sim2pose.trainers import follow
-from sim2pose.trainers.tracking import EventLog
+from sim2pose.trainers.events import EventLog
 
 
 def test_the_log_file_takes_our_messages_and_only_inside_the_block(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ import torch
 
 from sim2pose.config import UserError, dump_yaml, merge, validate
 from sim2pose.trainers import checkpoints, runfolder
+from sim2pose.trainers.events import read_events
 from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.runtimes import train
-from sim2pose.trainers.tracking import read_events
 from sim2pose.trainers.updates import NonFiniteLoss
 
 pytestmark = pytest.mark.soak

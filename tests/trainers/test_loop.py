@@ -13,8 +13,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from sim2pose.config import UserError
 from sim2pose.trainers import checkpoints, loop
 from sim2pose.trainers.context import Context, random_state, seed_everything, set_random_state
+from sim2pose.trainers.events import read_events
 from sim2pose.trainers.failures import OutOfMemory
-from sim2pose.trainers.tracking import read_events
 from sim2pose.trainers.updates import Guard, NonFiniteLoss, Schedule, Updater, make_optimiser
 
 

@@ -15,8 +15,9 @@ from sim2pose.datasets.publish import publish_shard, write_manifest
 from sim2pose.datasets.shards import FramesFolder
 from sim2pose.models.keypoints.networks import build_network
 from sim2pose.models.keypoints.weights import freeze, load_weights
+from sim2pose.trainers.adaptation.adabn import reestimate_bn
 from sim2pose.trainers.evaluation import evaluate_results
-from sim2pose.trainers.predict import crop_batches, heatmaps_of, predict, reestimate_bn
+from sim2pose.trainers.predict import crop_batches, heatmaps_of, predict
 
 SIZE = (64, 48)
 

@@ -14,10 +14,10 @@ import pytest
 
 from sim2pose.config import UserError, dump_yaml, merge, parse_yaml, validate
 from sim2pose.trainers import runfolder
+from sim2pose.trainers.events import read_events
 from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.keypoints import KeypointTask
 from sim2pose.trainers.runtimes import train
-from sim2pose.trainers.tracking import read_events
 
 QUICK = {"steps": 4, "adversarial": {"method": "none"}, "checkpoint": {"every": 2}}
 

@@ -14,9 +14,10 @@ import pytest
 
 from sim2pose.config import merge, validate
 from sim2pose.trainers import tracking
+from sim2pose.trainers.events import EventLog, read_events
 from sim2pose.trainers.keypoint_config import KeypointConfig
 from sim2pose.trainers.runtimes import train
-from sim2pose.trainers.tracking import EventLog, MlflowSender, default_uri, drop_after, flat, read_events
+from sim2pose.trainers.tracking import MlflowSender, default_uri, flat
 
 DEAD = "http://127.0.0.1:9"  # the discard port: nothing answers there
 
@@ -40,20 +41,6 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     there = default_uri(tmp_path_factory.mktemp("mlflow"))
     assert MlflowClient(tracking_uri=there).get_experiment_by_name("experiment") is None
     return there
-
-
-def test_events_are_whole_lines_and_drop_back_on_resume(tmp_path: Path) -> None:
-    log = EventLog(tmp_path, 0)
-    for step in (1, 2, 3):
-        log.write(step, {"loss": step / 2})
-    with (tmp_path / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 4, "ti')  # killed while writing
-    assert [e["step"] for e in read_events(tmp_path)] == [1, 2, 3]
-    EventLog(tmp_path, 2).write(3, {"loss": 9.0})
-    assert [(e["step"], e["metrics"]["loss"]) for e in read_events(tmp_path)] == [(1, 0.5), (2, 1.0), (3, 9.0)]
-    EventLog(tmp_path, 3, enabled=False).write(4, {"loss": 1.0})
-    assert len(read_events(tmp_path)) == 3
-    drop_after(tmp_path / "absent.jsonl", 0)
 
 
 def test_everything_arrives_once_in_one_run(tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:

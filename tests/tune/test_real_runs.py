@@ -20,9 +20,9 @@ from sim2pose.config import UserError
 from sim2pose.datasets.poses import PoseSequence, save_poses
 from sim2pose.models.joints import joint_set
 from sim2pose.trainers import checkpoints, runfolder
+from sim2pose.trainers.events import read_events
 from sim2pose.trainers.recipes import validate_run
 from sim2pose.trainers.runtimes import train
-from sim2pose.trainers.tracking import read_events
 from sim2pose.tune.config import SweepConfig, load_sweep
 from sim2pose.tune.ledger import Ledger
 from sim2pose.tune.sweep import run_sweep

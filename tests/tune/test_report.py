@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from sim2pose.trainers import runfolder
-from sim2pose.trainers.tracking import EventLog
+from sim2pose.trainers.events import EventLog
 from sim2pose.tune.config import SweepConfig, load_sweep, make_trials
 from sim2pose.tune.ledger import Ledger
 from sim2pose.tune.report import numeric_keys, place, scale, write_sweep_report

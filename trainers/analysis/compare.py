@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ...config import UserError, parse_yaml
+from ..events import read_curves
 from ..keypoint_config import KeypointConfig
-from ..tracking import flat, read_curves
+from ..tracking import flat
 from .figures import Band
 
 # Keys by which repetitions of one setting may differ; {seed} in a start, too (runs/source_0, runs/source_1).

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..tracking import drop_after, read_events, read_lines
+from ..events import drop_after, read_events, read_lines
 
 KEYPOINTS = "keypoints.jsonl"
 COMPARED = ("source/AP", "target/AP")

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...datasets.html import Report
 from ..artifacts import PICTURES
+from ..events import read_curves
 from ..keypoint_config import AnalysisConfig
-from ..tracking import read_curves
 from .embedding import FEWEST, METHODS, embed_file, umap_missing
 from .features import feature_files, read_features
 from .figures import draw_embeddings, draw_keypoint_errors

@@ -17,9 +17,9 @@ from ...datasets.html import Report
 from ...models.priors.density import PoseDensity
 from ...models.priors.files import load_density
 from ...models.priors.named import RUN_FILE
+from ..events import read_curves
 from ..recipes import saved_run
 from ..report import environment
-from ..tracking import read_curves
 from .comparison import tables
 from .config import PriorTrainConfig
 from .evaluation import evenly

@@ -20,7 +20,8 @@ import pytest
 
 from sim2pose.cluster import registry
 from sim2pose.config import UserError
-from sim2pose.trainers.tracking import EventLog, MlflowSender
+from sim2pose.trainers.events import EventLog
+from sim2pose.trainers.tracking import MlflowSender
 
 
 class Wire:

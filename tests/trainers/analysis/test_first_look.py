@@ -7,8 +7,8 @@ from typing import Any
 
 from sim2pose.trainers import loop
 from sim2pose.trainers.context import Context
+from sim2pose.trainers.events import read_events
 from sim2pose.trainers.task import LoopSettings
-from sim2pose.trainers.tracking import read_events
 
 
 def test_it_comes_once_chooses_nothing_and_disturbs_nothing(

@@ -17,10 +17,10 @@ from sim2pose.trainers.analysis.comparison import write_comparison
 from sim2pose.trainers.analysis.features import FeatureWriter, Rows, feature_files, read_features
 from sim2pose.trainers.analysis.history import note_keypoints, read_keypoints, retention
 from sim2pose.trainers.analysis.sections import disagreement, online_accuracy
+from sim2pose.trainers.events import EventLog, read_events
 from sim2pose.trainers.keypoint_config import AnalysisConfig, KeypointConfig
 from sim2pose.trainers.report import write_run_report
 from sim2pose.trainers.runtimes import train
-from sim2pose.trainers.tracking import EventLog, read_events
 
 
 @pytest.fixture
