@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
             on_end(name)
 
     monkeypatch.setattr(drives, "drive", drive)
+    monkeypatch.setattr(gc, "collect", lambda: 0)  # between runs; of all that tests have loaded it takes long
 
 
 @pytest.mark.usefixtures("in_process")
