@@ -9,7 +9,6 @@ import json
 import math
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +19,7 @@ from .config import SweepConfig, preset_values
 from .desk import Desk, TrainFunction
 from .failures import note_failure
 from .ledger import Ledger, Report
-from .schedule import make_scheduler
+from .population import make_scheduler
 from .search import Proposals
 from .setting import START, VALUE, Plan, train_setting
 
@@ -82,7 +81,6 @@ def _fit(config: SweepConfig, ledger: Ledger, proposals: Proposals, on_report: T
     metrics = (config.metric, *config.objectives)
     plan = Plan(config.plain(), preset_values(config), config.shares, config.times, metrics)
     scratch = config.folder / ".ray"
-    deadline = None if config.hours is None else time.monotonic() + 3600 * config.hours
     population = proposals.population() if config.scheduler.kind == "pbt" else None
     # PBT refuses searchers: its members are a grid
     searched: dict[str, Any] = {"num_samples": -1, "search_alg": proposals} if population is None else {}
@@ -90,7 +88,7 @@ def _fit(config: SweepConfig, ledger: Ledger, proposals: Proposals, on_report: T
         tune.with_resources(tune.with_parameters(train_setting, plan=plan, desk=desk), WAITER),
         param_space=None if population is None else {START: tune.grid_search(population)},
         tune_config=tune.TuneConfig(
-            scheduler=make_scheduler(config, ledger),
+            scheduler=make_scheduler(config),
             max_concurrent_trials=settings_at_a_time(config),
             time_budget_s=None if config.hours is None else 3600 * config.hours,
             **searched,
@@ -99,7 +97,7 @@ def _fit(config: SweepConfig, ledger: Ledger, proposals: Proposals, on_report: T
             name=uuid.uuid4().hex[:8],  # Tune would go on from its own files of an equal name: ours decide
             storage_path=str(scratch),
             failure_config=tune.FailureConfig(max_failures=config.max_failures),
-            callbacks=[_book(ledger, on_report, on_end, deadline)],
+            callbacks=[_book(ledger, on_report, on_end)],
             verbose=0,
         ),
     )
@@ -117,7 +115,7 @@ def settings_at_a_time(config: SweepConfig) -> int:
     return 1 + math.ceil((config.concurrent - 1) / len(config.seeds))
 
 
-def _book(ledger: Ledger, on_report: Told, on_end: Told, deadline: float | None) -> Any:
+def _book(ledger: Ledger, on_report: Told, on_end: Told) -> Any:
     """The callback that keeps the ledger."""
     from ray import tune
 
@@ -142,10 +140,8 @@ def _book(ledger: Ledger, on_report: Told, on_end: Told, deadline: float | None)
                 ledger.end(name, "failed", last["failed"])
             elif last.get("ended"):
                 ledger.end(name, "finished")
-            elif deadline is None or time.monotonic() < deadline:
-                ledger.end(name, "stopped", f"by the scheduler, at {last.get('progress', 0):.3g} of its steps")
             else:
-                return  # out of time: the same command goes on with it
+                return  # paused at its rung, or out of time: the same command goes on with it
             on_end(name)
 
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -1,7 +1,7 @@
-"""What a sweep has done: ``sweep.jsonl``, one line for each setting proposed, each measurement, each end.
+"""What a sweep has done: ``sweep.jsonl``, one line for each setting proposed, each measurement, each promotion, each end.
 
-It is all that a restart reads beside the run folders: what was proposed is trained to its end, what was measured tells
-schedulers and searchers what they knew, what was stopped stays stopped. The sweep's driver alone writes it.
+It is all that a restart reads beside the run folders: what was proposed or promoted is trained, what was measured tells
+ASHA and searchers what they knew, what was stopped stays stopped. The sweep's driver alone writes it.
 """
 
 from __future__ import annotations
@@ -44,11 +44,17 @@ class Report:
 
 @dataclass
 class Setting:
-    """A setting as the ledger knows it."""
+    """A setting as the ledger knows it.
+
+    Attributes:
+        promoted: the tick from which it was let go on last.
+        ended, note: how it ended, and why; None while it has not.
+    """
 
     name: str
     point: Point
     reports: list[Report] = field(default_factory=list)
+    promoted: int = 0
     ended: Ending | None = None
     note: str | None = None
 
@@ -56,6 +62,20 @@ class Setting:
     def last(self) -> Report | None:
         """Its newest measurement."""
         return self.reports[-1] if self.reports else None
+
+    @property
+    def tick(self) -> int:
+        """Of its newest measurement; 0 before the first."""
+        return self.last.tick if self.last else 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether it was measured, has steps left, and was neither ended nor let go on."""
+        return self.ended is None and self.last is not None and self.last.progress < 1 and self.promoted < self.tick
+
+    def at(self, tick: int) -> Report | None:
+        """Its measurement at a tick."""
+        return next((report for report in self.reports if report.tick == tick), None)
 
     @property
     def newest_point(self) -> Point:
@@ -89,6 +109,10 @@ class Ledger:
         self._add({"event": "measured", "setting": name, **asdict(report)})
         return True
 
+    def promote(self, name: str) -> None:
+        """A setting goes on from its newest measurement."""
+        self._add({"event": "promoted", "setting": name, "tick": self.settings[name].tick})
+
     def end(self, name: str, how: Ending, note: str | None = None) -> None:
         """A setting is over."""
         self._add({"event": "ended", "setting": name, "how": how, "note": note})
@@ -111,6 +135,8 @@ class Ledger:
             report = Report(**(values | by_seed))
             self.settings[name].reports.append(report)
             self.reports.append((name, report))
+        elif line["event"] == "promoted":
+            self.settings[name].promoted = line["tick"]
         else:
             self.settings[name].ended, self.settings[name].note = line["how"], line["note"]
 

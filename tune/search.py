@@ -11,6 +11,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from . import halving
 from . import space as spaces
 from .config import SweepConfig
 from .ledger import Ledger, Setting
@@ -36,16 +37,23 @@ class Proposals(Searcher):
     ) -> None:
         super().__init__()
         self._config, self._ledger = config, ledger
-        self._todo = list(todo)
+        self._begun = [setting for setting in todo if setting.name in ledger.settings]
+        self._fresh = [setting for setting in todo if setting.name not in ledger.settings]
+        self._given: dict[str, int] = {}  # settings that were handed out, with the tick from which they go on
         self._optuna = Suggestions(config, ledger, earlier) if config.search == "optuna" else None
 
     def suggest(self, trial_id: str) -> Any:
-        """The parameters of the next setting, or FINISHED."""
+        """The parameters of the next setting, or FINISHED; None while it depends on what is in training."""
         setting = self._next()
-        if setting is None:
-            return Searcher.FINISHED
-        self._ledger.propose(setting.name, setting.point)
-        return {START: start(setting)}
+        if setting is not None:
+            self._ledger.propose(setting.name, setting.point)
+            self._given[setting.name] = setting.tick
+            return {START: start(setting)}
+        if self._config.scheduler.kind == "asha":
+            if self._training():
+                return None
+            halving.close(self._ledger)
+        return Searcher.FINISHED
 
     def population(self) -> list[dict[str, Any]]:
         """All that there is to train, at once: a population stands from the beginning."""
@@ -56,12 +64,34 @@ class Proposals(Searcher):
         return members
 
     def _next(self) -> Setting | None:
-        if self._todo:
-            return self._todo.pop(0)
+        if self._begun:
+            return self._begun.pop(0)
+        if promoted := self._promoted():
+            return promoted
+        if self._fresh:
+            return self._fresh.pop(0)
+        if suggested := self._suggested():
+            return suggested
+        return None if self._training() else self._promoted(last=True)
+
+    def _promoted(self, last: bool = False) -> Setting | None:
+        if self._config.scheduler.kind != "asha":
+            return None
+        setting = halving.promotable(self._config, self._ledger, self._training(), last)
+        if setting is not None:
+            self._ledger.promote(setting.name)
+        return setting
+
+    def _suggested(self) -> Setting | None:
         if self._optuna is None or len(self._ledger.settings) >= (self._config.samples or 0):
             return None
         point = self._optuna.suggest()
         return None if point is None else Setting(setting_name(point), point)
+
+    def _training(self) -> set[str]:
+        """Settings that were handed out and have neither been measured since nor ended."""
+        settings = self._ledger.settings
+        return {n for n, tick in self._given.items() if settings[n].ended is None and settings[n].tick == tick}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing: what the searcher learns from is the ledger."""
@@ -80,15 +110,15 @@ def start(setting: Setting) -> dict[str, Any]:
         "setting": setting.name,
         "point": setting.newest_point,
         "runs": last.runs if last else None,
-        "tick": last.tick if last else 0,
+        "tick": setting.tick,
     }
 
 
 class Suggestions:
     """Optuna's TPE over the ledger; with several objectives its multi-objective form.
 
-    The model is built anew from the ledger for each suggestion, so a restart knows what the killed driver knew. Settings still
-    in training count as poor (constant liar), so that slots do not train neighbours of one point.
+    The model is built anew from the ledger for each suggestion, so a restart knows what the killed driver knew. Settings that
+    were not measured yet count as poor (constant liar), so that slots do not train neighbours of one point.
     """
 
     def __init__(self, config: SweepConfig, ledger: Ledger, earlier: Sequence[tuple[Point, list[float]]]) -> None:
@@ -130,7 +160,7 @@ class Suggestions:
             if setting.ended == "finished" and last is not None:
                 values = [last.value, *(last.also[metric] for metric in self._config.objectives)]
                 yield create_trial(params=setting.point, distributions=self._space, values=values)
-            elif setting.ended == "stopped" and last is not None:
+            elif setting.ended != "failed" and last is not None:
                 yield create_trial(
                     state=TrialState.PRUNED,
                     params=setting.point,
@@ -143,7 +173,7 @@ class Suggestions:
         from optuna.trial import TrialState, create_trial
 
         for setting in self._ledger.settings.values():
-            if setting.ended is None:
+            if setting.ended is None and setting.last is None:
                 yield create_trial(state=TrialState.RUNNING, params=setting.point, distributions=self._space)
 
 
@@ -171,6 +201,8 @@ def begun_or_due(
         earlier: what other sweeps measured, best first: half of a population starts from it.
     """
     begun = [s for s in ledger.settings.values() if s.ended != "stopped" and not _over(s, config, finished)]
+    if config.scheduler.kind == "asha":
+        begun = [s for s in begun if not s.waits and (s.ended is not None or s.last is None or s.last.progress < 1)]
     if config.scheduler.kind == "pbt":
         count = config.samples or 0
         points = [*[point for point, _ in earlier[: count // 2]], *config.points()][:count]
@@ -179,9 +211,9 @@ def begun_or_due(
         fresh = []
     else:
         listed = [Setting(setting_name(point), point) for point in config.points()]
+        if config.scheduler.kind == "asha":  # in the order of a grid, settings that grow better would all go on
+            random.Random(config.seed).shuffle(listed)
         fresh = [s for s in listed if s.name not in ledger.settings and not finished.get(s.name, False)]
-        if config.scheduler.kind == "asha":  # in the order of a grid, settings that grow better would all be kept
-            random.Random(config.seed).shuffle(fresh)
     return [*begun, *fresh]
 
 

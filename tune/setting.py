@@ -100,7 +100,8 @@ def measurements(
     Yields:
         (what schedulers and the ledger are told, what another member of a population can take over).
     """
-    for tick in range(stand.tick + 1, len(plan.shares) + 1):
+    halving = plan.sweep["scheduler"]["kind"] == "asha"  # goes on only when it is proposed again
+    for tick in range(stand.tick + 1, (stand.tick + 1 if halving else len(plan.shares)) + 1):
         share = plan.shares[tick - 1]
         jobs = [
             Job(run_values(plan.sweep, plan.shared, point, seed, name), share, parents.get(seed))
@@ -138,14 +139,16 @@ def begin(
 
     Args:
         params: ``setting``: its name; ``point``: values of the keys that vary, which a scheduler may mutate; ``tick`` and
-            ``runs``: where it goes on, for a member of a population.
+            ``runs``: where it goes on, under ASHA and for a member of a population.
         plan: seeds, folders.
         trial_id: Tune's; a member of a population is known by it, as its ``params`` may be another's after an exploit.
         taken: what Tune's checkpoint holds: another member's state, or this one's own after a lost process.
     """
     seeds = plan.sweep["seeds"]
-    if plan.sweep["scheduler"]["kind"] != "pbt":
-        return Stand({seed: f"{params['setting']}_seed{seed}" for seed in seeds}), {}
+    kind = plan.sweep["scheduler"]["kind"]
+    if kind != "pbt":
+        runs = {seed: f"{params['setting']}_seed{seed}" for seed in seeds}
+        return Stand(runs, params["tick"] if kind == "asha" else 0), {}
     name = _member(plan.folder, trial_id, params["setting"])
     if taken is None and params["runs"] is None:
         return Stand(_runs(name, params["point"], 0, seeds)), {}

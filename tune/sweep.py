@@ -130,7 +130,8 @@ def run_sweep(
                 say(f"{label(setting.newest_point)}: {setting.ended}, {setting.note}")
 
         more = config.search == "optuna" and len(ledger.settings) < (config.samples or 0)
-        if due or more:
+        waiting = any(setting.ended is None for setting in ledger.settings.values())
+        if due or more or waiting:
             proposals = Proposals(config, ledger, due, earlier)
             with tracked(config, ledger):
                 drive(config, ledger, proposals, on_report, on_end, train)
@@ -156,7 +157,8 @@ def _finished(config: SweepConfig, setting: Setting) -> bool:
 
 def _opening(config: SweepConfig, ledger: Ledger, due: list[Setting]) -> str:
     count = len(settings(config, ledger)) if config.search != "optuna" else config.samples or 0
-    left = len(due) + (max(count - len(ledger.settings), 0) if config.search == "optuna" else 0)
+    left = len(due) + sum(setting.waits for setting in ledger.settings.values())
+    left += max(count - len(ledger.settings), 0) if config.search == "optuna" else 0
     return (
         f"{count} settings × {len(config.seeds)} seeds, measured at "
         f"{', '.join(f'{share:.0%}' for share in config.shares)} of their steps; {left} to train; in {config.folder}"

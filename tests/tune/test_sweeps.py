@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import gc
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,9 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
             for message, _ in runs:
                 if VALUE in message and ledger.report(name, drives.read_report(message)):
                     on_report(name)
-            ledger.end(name, *(("failed", message["failed"]) if "failed" in message else ("finished",)))
-            on_end(name)
+            if "failed" in message or message["ended"]:
+                ledger.end(name, *(("failed", message["failed"]) if "failed" in message else ("finished",)))
+                on_end(name)
 
     monkeypatch.setattr(drives, "drive", drive)
     monkeypatch.setattr(gc, "collect", lambda: 0)  # between runs; of all that tests have loaded it takes long
@@ -142,3 +144,29 @@ def test_optuna_learns_goes_on_after_a_kill_and_from_an_earlier_sweep(tmp_path: 
     assert all(float(line[0]) > 0.5 for line in lines(log)[count:]), "an earlier sweep told where to look"
     with pytest.raises(UserError, match="holds no sweep"):
         run_sweep(load(tmp_path, values, f"warm_start=[{tmp_path}]", f"out={tmp_path / 'x'}"), stub(log))
+
+
+@pytest.mark.usefixtures("in_process")
+def test_asha_trains_each_rung_once_and_a_restart_knows_who_was_let_on(tmp_path: Path, values: dict[str, Any]) -> None:
+    values |= {"space": {WEIGHT: [i / 1000 for i in range(9)]}, "scheduler": "asha"}
+    whole = run_sweep(load(tmp_path, values), stub(tmp_path / "whole"), lambda line: None)
+    assert whole.standings[0].point == {WEIGHT: 0.008}
+    shares = Counter(share for *_, share in lines(tmp_path / "whole"))
+    assert shares["0.11"] == 18
+    assert 6 <= shares["0.33"] <= 12, "one in three, and who was among them when there were fewer"
+    assert 2 <= shares["1.00"] <= 4
+    ended = Counter(setting.ended for setting in whole.settings)
+    assert ended["finished"] * 2 == shares["1.00"] and ended["stopped"] == 9 - ended["finished"]
+
+    again, log = load(tmp_path, values, f"out={tmp_path / 'again'}"), tmp_path / "again.log"
+
+    def killed(line: str) -> None:
+        if line.startswith("weight"):
+            raise KeyboardInterrupt
+
+    for _ in range(sum(shares.values()) // 2):
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep(again, stub(log), killed)
+    result = run_sweep(again, stub(log), killed)
+    assert sorted(map(tuple, lines(log))) == sorted(map(tuple, lines(tmp_path / "whole")))
+    assert [s.record() for s in result.standings] == [s.record() for s in whole.standings]
