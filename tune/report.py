@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..trainers.analysis.comparison import add_comparison, add_features, add_key
 from ..trainers.analysis.figures import Band, draw_bands
 from .config import SweepConfig
 from .insight import importance, pareto
+from .ledger import Report as Measurement
 from .ledger import Setting
 from .plots import draw_curves_of_settings, draw_front, draw_importance, draw_parallel
 from .ranking import label, rows, spread
@@ -37,7 +38,7 @@ def write_sweep_report(config: SweepConfig, result: SweepResult) -> Path:
     for outcome in result.failed:
         page.text(f"Failed: {outcome.name}: {outcome.note}", warn=True)
     for key in numeric_keys(config, result.settings):
-        add_sensitivity(page, config, result.outcomes, key)
+        add_sensitivity(page, config, result, key)
     add_front(page, config, result)
     add_settings(page, config, result)
     runs = [read_run(o.run_dir) for o in result.outcomes if (o.run_dir / "config.yaml").is_file()]
@@ -111,21 +112,24 @@ def numeric_keys(config: SweepConfig, settings: Sequence[Setting]) -> list[str]:
     return found
 
 
-def add_sensitivity(page: Report, config: SweepConfig, outcomes: Sequence[Outcome], key: str) -> None:
+def add_sensitivity(page: Report, config: SweepConfig, result: SweepResult, key: str) -> None:
     """The metric over one key, mean ± deviation over seeds with a dot a run; a line for each value of the other keys.
 
-    Over ``data.source_frames`` it is the learning curve in the number of synthetic frames, at equal steps.
+    Under ASHA a line for each rung, too: figures of one compare. Over ``data.source_frames`` it is the learning curve in the
+    number of synthetic frames, at equal steps.
     """
     panels: dict[str, dict[str, Band]] = {}
     ticks: set[float] = set()
+    reports = {s.name: s.reports if config.scheduler.kind == "asha" else [] for s in result.settings}
     for metric in dict.fromkeys((config.metric, *FURTHER)):
         series: dict[str, list[tuple[list[float], list[float]]]] = {}
-        for outcome in outcomes:
-            x, figures = place(outcome, key), outcome.metrics or {}
-            if x is not None and metric in figures:
-                others = {k: v for k, v in outcome.point.items() if k != key}
-                series.setdefault(label(others) or metric, []).append(([x], [figures[metric]]))
-                ticks.add(x)
+        for outcome in result.outcomes:
+            x, others = place(outcome, key), label({k: v for k, v in outcome.point.items() if k != key})
+            for where, value in measured(outcome, reports[outcome.setting], config.metric, metric):
+                if x is not None:
+                    name = ", ".join(filter(None, (others, where))) or metric
+                    series.setdefault(name, []).append(([x], [value]))
+                    ticks.add(x)
         if series:
             panels[metric] = {name: band(found, dots=True) for name, found in series.items()}
     if len(ticks) < 2:
@@ -134,6 +138,16 @@ def add_sensitivity(page: Report, config: SweepConfig, outcomes: Sequence[Outcom
     page.heading("How many synthetic frames does it take?" if counts else f"Sensitivity to {key}")
     name = "synthetic frames" if counts else key
     page.image(draw_bands(panels, name, scale=scale(ticks), ticks=sorted(ticks)), f"over {name}; a dot a run")
+
+
+def measured(outcome: Outcome, rungs: Sequence[Measurement], ranked: str, metric: str) -> Iterator[tuple[str, float]]:
+    """A run's figures, each with the rung where it was measured, or with none; on the way only ``ranked`` was noted."""
+    if rungs and metric == ranked:
+        yield from (
+            (f"at {rung.progress:.0%}", rung.seeds[outcome.seed]) for rung in rungs if outcome.seed in rung.seeds
+        )
+    elif metric in (outcome.metrics or {}):
+        yield f"at {rungs[-1].progress:.0%}" if rungs else "", (outcome.metrics or {})[metric]
 
 
 def place(outcome: Outcome, key: str) -> float | None:

@@ -12,9 +12,9 @@ import yaml
 from sim2pose.trainers import runfolder
 from sim2pose.trainers.events import EventLog
 from sim2pose.tune.config import SweepConfig, load_sweep, make_trials
-from sim2pose.tune.ledger import Ledger
-from sim2pose.tune.report import numeric_keys, place, scale, write_sweep_report
-from sim2pose.tune.sweep import look, settings, write
+from sim2pose.tune.ledger import Ledger, Report
+from sim2pose.tune.report import measured, numeric_keys, place, scale, write_sweep_report
+from sim2pose.tune.sweep import Outcome, look, settings, write
 
 COUNT = "data.source_frames"
 
@@ -73,3 +73,16 @@ def test_axes() -> None:
     assert scale({100.0, 800.0}) == "log"
     assert scale({0.3, 0.4}) == "linear"
     assert scale({-1.0, 5.0}) == "linear"
+
+
+def test_figures_of_one_rung_stand_in_one_line(tmp_path: Path) -> None:
+    rungs = [
+        Report(tick, share, value, {0: value - 0.1, 1: value + 0.1}, {}, {}, {}, {})
+        for tick, share, value in ((1, 1 / 3, 0.4), (2, 1.0, 0.6))
+    ]
+    run = Outcome("s", "s_seed1", {}, 1, tmp_path, "finished", 0.7, {"target/AP": 0.7, "source/AP": 0.9})
+    assert list(measured(run, rungs, "target/AP", "target/AP")) == [("at 33%", 0.5), ("at 100%", 0.7)]
+    assert list(measured(run, rungs, "target/AP", "source/AP")) == [("at 100%", 0.9)]
+    assert list(measured(run, [], "target/AP", "source/AP")) == [("", 0.9)]
+    late = Outcome("s", "s_seed2", {}, 2, tmp_path, "missing")
+    assert not list(measured(late, rungs, "target/AP", "target/AP"))
