@@ -137,7 +137,6 @@ class Suggestions:
                 n_startup_trials=min(10, max(4, (self._config.samples or 0) // 3)),
                 seed=self._config.seed * 100_003 + count,
                 constant_liar=True,
-                warn_independent_sampling=False,
             ),
         )
         study.add_trials([*self._past(), *self._running()])
