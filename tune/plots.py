@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..trainers.analysis.figures import new_figure, png
+from ..trainers.analysis.figures import new_figure, palette, png, set_scale
 from .ledger import Report
 from .space import Point
 
@@ -120,6 +120,40 @@ def draw_curves_of_settings(
     axis.grid(alpha=0.25)
     axis.tick_params(labelsize=8)
     axis.spines[["top", "right"]].set_visible(False)
+    return png(figure)
+
+
+def draw_dots(
+    panels: Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]],
+    name: str,
+    scale: str,
+    ticks: Sequence[float] = (),
+) -> bytes:
+    """Settings as dots with their deviation: panel title → group → (x, mean, deviation); a group has one colour.
+
+    Args:
+        panels: at most three.
+        name: of x; ``scale``: of its axis: ``linear``, ``log`` or ``symlog``.
+        ticks: of x; chosen by matplotlib where none are given.
+    """
+    figure = new_figure(4.9 * len(panels), 3.5)
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    groups = list(dict.fromkeys(group for found in panels.values() for group in found))
+    colors = dict(zip(groups, palette(len(groups)), strict=True))
+    for axis, (title, found) in zip(axes, panels.items(), strict=True):
+        for group, dots in found.items():
+            x, mean, sd = zip(*dots, strict=True)
+            axis.errorbar(
+                x, mean, yerr=sd, fmt="o", ms=4.5, color=colors[group], elinewidth=0.9, alpha=0.85, label=group
+            )
+        set_scale(axis, scale, ticks)
+        axis.set_title(title, fontsize=11)
+        axis.set_xlabel(name, fontsize=9)
+        axis.grid(alpha=0.25)
+        axis.tick_params(labelsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+    if len(groups) > 1:
+        axes[0].legend(frameon=False, fontsize=9)
     return png(figure)
 
 

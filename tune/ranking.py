@@ -11,6 +11,7 @@ from typing import Any
 from .ledger import Report
 from .space import Point
 
+NAMED = 2  # settings that a verdict names as no worse; the table marks all
 CONFIDENCE = 0.95
 
 
@@ -146,7 +147,8 @@ def verdict(standings: Sequence[Standing], metric: str, seeds: int) -> str:
     alike = [label(s.point) for s in ranked if s.like_best]
     if not alike:
         return f"{said}, over {seeds} seeds"
-    return f"{said}; {seeds} seeds do not tell it from {', '.join(alike)} (paired t test, {CONFIDENCE:.0%})"
+    others = alike if len(alike) <= NAMED else [*alike[:NAMED], f"{len(alike) - NAMED} more"]
+    return f"{said}; {seeds} seeds do not tell it from {'; '.join(others)} (paired t test, {CONFIDENCE:.0%})"
 
 
 def label(point: Point) -> str:

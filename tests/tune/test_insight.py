@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from sim2pose.tune.insight import importance, pareto
-from sim2pose.tune.plots import _axis, draw_front, draw_importance, draw_parallel
+from sim2pose.tune.plots import _axis, draw_dots, draw_front, draw_importance, draw_parallel
 
 
 def test_importance_finds_the_key_that_matters() -> None:
@@ -44,6 +44,7 @@ def test_pictures_are_drawn() -> None:
     for picture in (
         draw_parallel(points, [0.1, 0.3, 0.2], ["w"], "AP"),
         draw_importance({"w": 0.7, "k": 0.1}),
+        draw_dots({"AP": {"at 33%": [(1e-3, 0.2, 0.1), (2e-1, 0.3, 0.0)], "at 100%": [(2e-1, 0.5, 0.1)]}}, "w", "log"),
         draw_front(
             {"a": (0.1, 0.2), "b": (0.2, 0.1)},
             {"a": (0, 0), "b": (0.1, 0)},

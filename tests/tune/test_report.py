@@ -13,7 +13,8 @@ from sim2pose.trainers import runfolder
 from sim2pose.trainers.events import EventLog
 from sim2pose.tune.config import SweepConfig, load_sweep, make_trials
 from sim2pose.tune.ledger import Ledger, Report
-from sim2pose.tune.report import measured, numeric_keys, place, scale, write_sweep_report
+from sim2pose.tune.report import write_sweep_report
+from sim2pose.tune.sensitivity import measured, numeric_keys, place, scale
 from sim2pose.tune.sweep import Outcome, look, settings, write
 
 COUNT = "data.source_frames"
@@ -58,6 +59,15 @@ def test_the_learning_curve_stands_over_counted_frames(sweep: SweepConfig) -> No
     assert "source only + strong augmentation, source_frames 0.25 (2 seeds)" in page
     assert "0.055 ± 0.007" in page
     assert json.loads((sweep.folder / "sweep.json").read_text())["trials"][0]["metrics"]["source_frames"] == 50
+
+
+def test_where_all_keys_are_drawn_a_setting_is_a_dot(sweep: SweepConfig) -> None:
+    """Lines would join settings that differ in everything."""
+    drawn = sweep.model_copy(update={"search": "random", "samples": 3})
+    finish(drawn)
+    page = write_sweep_report(drawn, write(drawn, Ledger(drawn.folder))).read_text()
+    assert "a dot a setting, all other keys vary too" in page
+    assert "a dot a run" not in page
 
 
 def test_a_sweep_that_has_hardly_begun_has_a_page(sweep: SweepConfig) -> None:

@@ -63,8 +63,10 @@ class Run:
 
     @property
     def method(self) -> str:
-        """What was switched on: ``fidip + mean teacher + strong augmentation``."""
+        """What was switched on: ``fidip + mean teacher + strong augmentation``; of a prior, its kind."""
         get = self.config.get
+        if get("recipe") == "prior":
+            return str(get("model.kind"))
         parts = [str(get("adversarial.method", "none")).replace("none", "source only")]
         parts += ["mean teacher"] * bool(get("teacher.weight"))
         parts += ["separate BN"] * bool(get("separate_bn"))

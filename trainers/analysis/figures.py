@@ -16,6 +16,7 @@ TOP = 98  # percentile of errors that the heat map's darkest colour stands for, 
 NUMBERS = 12  # validations up to which every cell of a heat map carries its number
 TICKS = 14
 CROWDED = 7  # ticks from which their numbers are turned
+WIDE = 300  # largest over smallest value from which a logarithmic axis names powers of ten alone
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def draw_bands(
             _draw_band(axis, band, name, colors[name])
         if levels and title in levels:
             axis.axhline(levels[title], color="#5b6875", lw=1, ls=(0, (4, 3)), zorder=0)
-        _set_scale(axis, scale, ticks)
+        set_scale(axis, scale, ticks)
         axis.set_title(title, fontsize=11)
         axis.set_xlabel(xlabel, fontsize=9)
         axis.grid(alpha=0.25)
@@ -191,7 +192,10 @@ def _draw_band(axis: Any, band: Band, name: str, color: str) -> None:
         axis.scatter([x] * len(values), values, color=color, s=9, alpha=0.45, linewidths=0)
 
 
-def _set_scale(axis: Any, scale: str, ticks: Sequence[float]) -> None:
+def set_scale(axis: Any, scale: str, ticks: Sequence[float]) -> None:
+    """Make an x axis ``linear``, ``log`` or ``symlog``, with these ticks, or some that stand apart."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
     if scale == "symlog":
         axis.set_xscale("symlog", linthresh=min((t for t in ticks if t > 0), default=1e-4))
     elif scale == "log":
@@ -199,6 +203,11 @@ def _set_scale(axis: Any, scale: str, ticks: Sequence[float]) -> None:
     if len(ticks):
         turned = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if len(ticks) > CROWDED else {}
         axis.set_xticks(list(ticks), [f"{tick:g}" for tick in ticks], **turned)
+        axis.minorticks_off()
+    elif scale == "log":
+        low, high = axis.get_xlim()
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < WIDE * low else (1,)))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.minorticks_off()
 
 
