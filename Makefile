@@ -16,7 +16,7 @@ demo: $(READY)  ## render, train source-only and adapted, evaluate, register, re
 	$(BIN)/sim2pose demo
 
 test: $(READY)  ## the whole fast suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 soak: $(READY)  ## long fault-injection and endurance runs
 	$(BIN)/python -m pytest -m soak --timeout 3600
