@@ -37,8 +37,7 @@ def promotable(config: SweepConfig, ledger: Ledger, training: Collection[str], l
 def close(ledger: Ledger) -> None:
     """Book the end of every setting that goes on no more."""
     for setting in list(ledger.settings.values()):
-        if setting.ended is None and setting.last is not None:
-            if setting.last.progress == 1:  # the kill came before that line
-                ledger.end(setting.name, "finished")
-            else:
-                ledger.end(setting.name, "stopped", f"not among the best at {setting.last.progress:.3g} of its steps")
+        if setting.ended is None and setting.complete:  # a kill came before that line
+            ledger.end(setting.name, "finished")
+        elif setting.waits and setting.last is not None:
+            ledger.end(setting.name, "stopped", f"not among the best at {setting.last.progress:.3g} of its steps")

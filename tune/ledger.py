@@ -69,9 +69,14 @@ class Setting:
         return self.last.tick if self.last else 0
 
     @property
+    def complete(self) -> bool:
+        """Whether it was measured at the end of its steps."""
+        return self.last is not None and self.last.progress == 1
+
+    @property
     def waits(self) -> bool:
         """Whether it was measured, has steps left, and was neither ended nor let go on."""
-        return self.ended is None and self.last is not None and self.last.progress < 1 and self.promoted < self.tick
+        return self.ended is None and not self.complete and self.promoted < self.tick
 
     def at(self, tick: int) -> Report | None:
         """Its measurement at a tick."""

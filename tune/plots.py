@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..trainers.analysis.figures import new_figure, palette, png, set_scale
+from ..trainers.analysis.figures import dress_panel, new_figure, palette, png
 from .ledger import Report
 from .space import Point
 
@@ -146,12 +146,7 @@ def draw_dots(
             axis.errorbar(
                 x, mean, yerr=sd, fmt="o", ms=4.5, color=colors[group], elinewidth=0.9, alpha=0.85, label=group
             )
-        set_scale(axis, scale, ticks)
-        axis.set_title(title, fontsize=11)
-        axis.set_xlabel(name, fontsize=9)
-        axis.grid(alpha=0.25)
-        axis.tick_params(labelsize=8)
-        axis.spines[["top", "right"]].set_visible(False)
+        dress_panel(axis, title, name, scale, ticks)
     if len(groups) > 1:
         axes[0].legend(frameon=False, fontsize=9)
     return png(figure)

@@ -18,20 +18,20 @@ def make_scheduler(config: SweepConfig) -> Any:
     from ray.tune.schedulers import PopulationBasedTraining
 
     wanted = config.scheduler
-    if wanted.kind == "pbt":
-        return PopulationBasedTraining(
-            time_attr=TIME,
-            metric=VALUE,
-            mode=config.mode,
-            perturbation_interval=1,
-            quantile_fraction=wanted.quantile,
-            resample_probability=wanted.resample,
-            hyperparam_mutations={START: {"point": {key: domain(entry) for key, entry in config.space.items()}}},
-            custom_explore_fn=lambda params: explored(params, config.space),
-            log_config=False,
-            require_attrs=False,  # a member that failed reports no value
-        )
-    return None
+    if wanted.kind != "pbt":
+        return None
+    return PopulationBasedTraining(
+        time_attr=TIME,
+        metric=VALUE,
+        mode=config.mode,
+        perturbation_interval=1,
+        quantile_fraction=wanted.quantile,
+        resample_probability=wanted.resample,
+        hyperparam_mutations={START: {"point": {key: domain(entry) for key, entry in config.space.items()}}},
+        custom_explore_fn=lambda params: explored(params, config.space),
+        log_config=False,
+        require_attrs=False,  # a member that failed reports no value
+    )
 
 
 def domain(entry: Any) -> Any:

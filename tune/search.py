@@ -156,10 +156,12 @@ class Suggestions:
             yield create_trial(params=point, distributions=self._space, values=values)
         for setting in self._ledger.settings.values():
             last = setting.last
-            if setting.ended == "finished" and last is not None:
+            if last is None or setting.ended == "failed":
+                continue
+            if setting.complete:
                 values = [last.value, *(last.also[metric] for metric in self._config.objectives)]
                 yield create_trial(params=setting.point, distributions=self._space, values=values)
-            elif setting.ended != "failed" and last is not None:
+            else:
                 yield create_trial(
                     state=TrialState.PRUNED,
                     params=setting.point,
@@ -201,7 +203,7 @@ def begun_or_due(
     """
     begun = [s for s in ledger.settings.values() if s.ended != "stopped" and not _over(s, config, finished)]
     if config.scheduler.kind == "asha":
-        begun = [s for s in begun if not s.waits and (s.ended is not None or s.last is None or s.last.progress < 1)]
+        begun = [s for s in begun if not s.waits and not (s.complete and s.ended is None)]
     if config.scheduler.kind == "pbt":
         count = config.samples or 0
         points = [*[point for point, _ in earlier[: count // 2]], *config.points()][:count]

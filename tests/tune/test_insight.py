@@ -7,6 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from sim2pose.trainers.analysis.figures import dress_panel, new_figure
 from sim2pose.tune.insight import importance, pareto
 from sim2pose.tune.plots import _axis, draw_dots, draw_front, draw_importance, draw_parallel
 
@@ -55,3 +56,19 @@ def test_pictures_are_drawn() -> None:
     ):
         image = np.asarray(Image.open(io.BytesIO(picture)).convert("L"))
         assert image.std() > 5
+
+
+def test_ticks_of_a_logarithmic_axis_stand_apart() -> None:
+    figure = new_figure(4, 3)
+    narrow, wide, zero = figure.subplots(1, 3)
+    for axis, x in ((narrow, [6e-4, 5e-3]), (wide, [1e-5, 1e-2]), (zero, [0.0, 2.0, 500.0])):
+        axis.plot(x, x)
+    dress_panel(narrow, "AP", "lr", "log")
+    dress_panel(wide, "AP", "lr", "log")
+    dress_panel(zero, "AP", "count", "symlog")
+    figure.canvas.draw()
+    shown = [text.get_text() for text in narrow.get_xticklabels()]
+    assert {"0.001", "0.002", "0.005"} <= set(shown)
+    assert "0.002" not in [text.get_text() for text in wide.get_xticklabels()]
+    assert zero.xaxis.get_transform().linthresh == 2.0, "linear up to the smallest value that is drawn"
+    assert not narrow.get_xticklabels(minor=True)

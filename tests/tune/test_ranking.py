@@ -53,6 +53,9 @@ def test_the_verdict_says_what_the_seeds_cannot_tell() -> None:
     found, scores = scored(a=[0.40, 0.42], b=[0.41, 0.40])
     standings = rank(found, [0, 1], scores, "max")
     assert verdict(standings, "AP", 2).startswith("best AP 0.41 ± 0.014 at w=a; 2 seeds do not tell it from w=b")
+    many, close = scored(a=[0.40, 0.42], b=[0.41, 0.40], c=[0.40, 0.41], d=[0.41, 0.39])
+    said = verdict(rank(many, [0, 1], close, "max"), "AP", 2)
+    assert said.endswith("do not tell it from w=b; w=c; 1 more (paired t test, 95%)")
     single = rank(found, [0], scores, "max")
     assert single[0].sd is None
     assert "one seed does not rank" in verdict(single, "AP", 1)

@@ -170,12 +170,7 @@ def draw_bands(
             _draw_band(axis, band, name, colors[name])
         if levels and title in levels:
             axis.axhline(levels[title], color="#5b6875", lw=1, ls=(0, (4, 3)), zorder=0)
-        set_scale(axis, scale, ticks)
-        axis.set_title(title, fontsize=11)
-        axis.set_xlabel(xlabel, fontsize=9)
-        axis.grid(alpha=0.25)
-        axis.tick_params(labelsize=8)
-        axis.spines[["top", "right"]].set_visible(False)
+        dress_panel(axis, title, xlabel, scale, ticks)
     for axis in axes[len(panels) :]:
         axis.remove()
     _legend(figure, list(axes[: len(panels)]))
@@ -192,12 +187,21 @@ def _draw_band(axis: Any, band: Band, name: str, color: str) -> None:
         axis.scatter([x] * len(values), values, color=color, s=9, alpha=0.45, linewidths=0)
 
 
-def set_scale(axis: Any, scale: str, ticks: Sequence[float]) -> None:
-    """Make an x axis ``linear``, ``log`` or ``symlog``, with these ticks, or some that stand apart."""
+def dress_panel(axis: Any, title: str, xlabel: str, scale: str = "linear", ticks: Sequence[float] = ()) -> None:
+    """Give a drawn panel its title, grid and x axis: ``linear``, ``log`` or ``symlog``, with these ticks or some of its own."""
+    _set_scale(axis, scale, ticks)
+    axis.set_title(title, fontsize=11)
+    axis.set_xlabel(xlabel, fontsize=9)
+    axis.grid(alpha=0.25)
+    axis.tick_params(labelsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _set_scale(axis: Any, scale: str, ticks: Sequence[float]) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator
 
     if scale == "symlog":
-        axis.set_xscale("symlog", linthresh=min((t for t in ticks if t > 0), default=1e-4))
+        axis.set_xscale("symlog", linthresh=min((t for t in ticks if t > 0), default=axis.dataLim.minposx))
     elif scale == "log":
         axis.set_xscale("log")
     if len(ticks):

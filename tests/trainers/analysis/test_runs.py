@@ -12,7 +12,7 @@ import pytest
 from sim2pose.config import UserError, merge, validate
 from sim2pose.datasets.html import Report
 from sim2pose.trainers.analysis import sections
-from sim2pose.trainers.analysis.compare import descriptions, find_runs, group_runs, read_run, summaries, table
+from sim2pose.trainers.analysis.compare import Run, descriptions, find_runs, group_runs, read_run, summaries, table
 from sim2pose.trainers.analysis.comparison import write_comparison
 from sim2pose.trainers.analysis.features import FeatureWriter, Rows, feature_files, read_features
 from sim2pose.trainers.analysis.history import note_keypoints, read_keypoints, retention
@@ -173,6 +173,12 @@ def test_presets_are_told_by_the_names_of_their_runs(tmp_path: Path) -> None:
     write_comparison(runs, page)
     assert told in page.read_text()
     assert "data.val.target is not the same for all settings" in page.read_text()
+
+
+def test_a_prior_is_told_by_its_kind(tmp_path: Path) -> None:
+    prior = {"recipe": "prior", "model.kind": "global_flow"}
+    assert Run(tmp_path, prior, {}, {}, "finished").method == "global_flow"
+    assert Run(tmp_path, {"recipe": "fidip"}, {}, {}, "finished").method == "source only"
 
 
 def test_a_folder_without_runs_is_named(tmp_path: Path) -> None:
